@@ -1,0 +1,122 @@
+//! JPEG: marker segments, and entropy-coded data between them (ITU T.81, annex B).
+
+use super::be16;
+use crate::error::Error;
+
+pub(crate) const SOS: u8 = 0xDA;
+pub(crate) const EOI: u8 = 0xD9;
+pub(crate) const COM: u8 = 0xFE;
+pub(crate) const EXIF: &[u8] = b"Exif\0\0";
+pub(crate) const ICC: &[u8] = b"ICC_PROFILE\0";
+
+/// One marker segment.
+pub(crate) struct Segment<'a> {
+    pub(crate) marker: u8,
+    /// After the length field; empty for EOI.
+    pub(crate) payload: &'a [u8],
+    /// The whole of it, marker and length included.
+    pub(crate) raw: &'a [u8],
+    /// What follows a start of scan, up to the next marker; empty for any other.
+    pub(crate) entropy: &'a [u8],
+}
+
+/// Walks the segments after SOI. Ends after EOI; an error ends it too.
+pub(crate) struct Segments<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    done: bool,
+}
+
+pub(crate) fn segments(bytes: &[u8]) -> Segments<'_> {
+    Segments {
+        bytes,
+        at: 2,
+        done: false,
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Result<Segment<'a>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let item = self.read();
+        self.done = match &item {
+            Ok(segment) => segment.marker == EOI,
+            Err(_) => true,
+        };
+        Some(item)
+    }
+}
+
+impl<'a> Segments<'a> {
+    fn read(&mut self) -> Result<Segment<'a>, Error> {
+        let cut = || Error::corrupt("the JPEG ends early");
+        let bytes = self.bytes;
+        // Encoders leave stray bytes and fill bytes before a marker; decoders skip them, so do we.
+        let mut at = self.at;
+        while *bytes.get(at).ok_or_else(cut)? != 0xFF {
+            at += 1;
+        }
+        while *bytes.get(at + 1).ok_or_else(cut)? == 0xFF {
+            at += 1;
+        }
+        let marker = bytes[at + 1];
+        if is_standalone(marker) {
+            self.at = at + 2;
+            return Ok(Segment {
+                marker,
+                payload: &[],
+                raw: &bytes[at..at + 2],
+                entropy: &[],
+            });
+        }
+        let length = usize::from(be16(bytes, at + 2).ok_or_else(cut)?);
+        if length < 2 {
+            return Err(Error::corrupt("a JPEG segment has an impossible length"));
+        }
+        let end = at + 2 + length;
+        let raw = bytes.get(at..end).ok_or_else(cut)?;
+        let entropy_end = if marker == SOS {
+            end + entropy_length(&bytes[end..])
+        } else {
+            end
+        };
+        self.at = entropy_end;
+        Ok(Segment {
+            marker,
+            payload: &raw[4..],
+            raw,
+            entropy: &bytes[end..entropy_end],
+        })
+    }
+}
+
+fn is_standalone(marker: u8) -> bool {
+    matches!(marker, 0x01 | 0xD0..=0xD9 | 0x00)
+}
+
+/// Up to the first marker that is neither a stuffed zero nor a restart.
+fn entropy_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at..].iter().position(|&b| b == 0xFF) {
+            None => return bytes.len(),
+            Some(skip) => at += skip,
+        }
+        match bytes.get(at + 1) {
+            None => return bytes.len(),
+            Some(0x00 | 0xD0..=0xD7) => at += 2,
+            Some(0xFF) => at += 1,
+            Some(_) => return at,
+        }
+    }
+    bytes.len()
+}
+
+/// True for the start-of-frame markers, which hold the dimensions.
+pub(crate) fn is_frame(marker: u8) -> bool {
+    matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
+}

@@ -1,0 +1,96 @@
+//! WebP: RIFF chunks (RFC 9649).
+
+use super::{le24, le32};
+use crate::error::Error;
+
+/// One chunk.
+#[derive(Clone, Copy)]
+pub(crate) struct Chunk<'a> {
+    pub(crate) kind: [u8; 4],
+    pub(crate) data: &'a [u8],
+}
+
+/// Bits of the first byte of VP8X.
+pub(crate) const ALPHA: u8 = 0x10;
+pub(crate) const EXIF: u8 = 0x08;
+pub(crate) const XMP: u8 = 0x04;
+pub(crate) const ANIMATION: u8 = 0x02;
+
+/// The chunks of the file. Bytes after the RIFF size are not the image's.
+pub(crate) fn chunks(bytes: &[u8]) -> Result<Vec<Chunk<'_>>, Error> {
+    let size = le32(bytes, 4).ok_or_else(cut)? as usize;
+    let body = bytes.get(12..8 + size.max(4)).ok_or_else(cut)?;
+    sub_chunks(body)
+}
+
+/// The chunks of a body: of the file, or of an ANMF chunk after its 16 bytes of header.
+pub(crate) fn sub_chunks(mut body: &[u8]) -> Result<Vec<Chunk<'_>>, Error> {
+    let mut out = Vec::new();
+    while body.len() >= 8 {
+        let kind = [body[0], body[1], body[2], body[3]];
+        let size = le32(body, 4).ok_or_else(cut)? as usize;
+        let data = body.get(8..8 + size).ok_or_else(cut)?;
+        out.push(Chunk { kind, data });
+        body = body.get(8 + size + (size & 1)..).unwrap_or(&[]);
+    }
+    Ok(out)
+}
+
+fn cut() -> Error {
+    Error::corrupt("the WebP ends early")
+}
+
+/// Width and height that a VP8 or VP8L bitstream says it has.
+pub(crate) fn bitstream_size(chunk: &Chunk<'_>) -> Option<(u32, u32)> {
+    if chunk.kind == *b"VP8L" {
+        let bits = le32(chunk.data, 1)?;
+        return Some(((bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1));
+    }
+    let bits = le32(chunk.data, 6)?;
+    Some((bits & 0x3FFF, (bits >> 16) & 0x3FFF))
+}
+
+/// Whether a VP8L bitstream says its alpha is used.
+pub(crate) fn lossless_has_alpha(chunk: &Chunk<'_>) -> bool {
+    chunk.kind == *b"VP8L" && chunk.data.get(4).is_some_and(|b| b & 0x10 != 0)
+}
+
+/// Canvas size of a VP8X chunk, or the place and size of an ANMF one, by where the first field lies.
+pub(crate) fn size_at(data: &[u8], at: usize) -> Option<(u32, u32)> {
+    Some((le24(data, at)? + 1, le24(data, at + 3)? + 1))
+}
+
+/// The flags that are true: those of VP8X, less what they announce and is not there. Programs that strip
+/// files forget to clear them.
+pub(crate) fn true_flags(chunks: &[Chunk<'_>]) -> u8 {
+    let announced = match chunks.first() {
+        Some(first) if first.kind == *b"VP8X" => first.data.first().copied().unwrap_or(0),
+        _ => return 0,
+    };
+    let holds = |kinds: &[&[u8; 4]]| chunks.iter().any(|chunk| kinds.contains(&&chunk.kind));
+    let absent = |flag, kinds: &[&[u8; 4]]| if holds(kinds) { 0 } else { flag };
+    announced
+        & !(absent(EXIF, &[b"EXIF"])
+            | absent(XMP, &[b"XMP "])
+            | absent(ALPHA, &[b"ALPH", b"VP8L", b"ANMF"]))
+}
+
+/// Writes a chunk, padded to an even length.
+pub(crate) fn write_chunk(out: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
+    out.extend_from_slice(&kind);
+    out.extend_from_slice(&(data.len() as u32).to_le_bytes());
+    out.extend_from_slice(data);
+    if data.len() % 2 == 1 {
+        out.push(0);
+    }
+}
+
+/// Puts the RIFF header before a body of chunks.
+pub(crate) fn wrap(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() + 12);
+    out.extend_from_slice(b"RIFF");
+    out.extend_from_slice(&(body.len() as u32 + 4).to_le_bytes());
+    out.extend_from_slice(b"WEBP");
+    out.extend_from_slice(body);
+    out
+}

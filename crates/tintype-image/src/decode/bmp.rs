@@ -1,0 +1,36 @@
+//! BMP in.
+
+use std::io::Cursor;
+
+use image::codecs::bmp::BmpDecoder;
+use image::{ColorType, ImageDecoder, ImageError};
+
+use super::{Source, still};
+use crate::error::{Error, ErrorCode};
+use crate::pixels::{Layout, Pixels};
+
+pub(super) fn open(bytes: &[u8]) -> Result<Source<'_>, Error> {
+    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(|e| error(&e))?;
+    let layout = match decoder.color_type() {
+        ColorType::L8 => Layout::Gray,
+        ColorType::Rgb8 => Layout::Rgb,
+        ColorType::Rgba8 => Layout::Rgba,
+        other => return Err(Error::internal(format!("a BMP decoded to {other:?}"))),
+    };
+    let (width, height) = decoder.dimensions();
+    let mut pixels = Pixels::zeroed(width, height, layout);
+    decoder
+        .read_image(&mut pixels.data)
+        .map_err(|e| error(&e))?;
+    Ok(still(pixels, None))
+}
+
+fn error(error: &ImageError) -> Error {
+    match error {
+        ImageError::Unsupported(e) => Error::new(
+            ErrorCode::UnsupportedFormat,
+            format!("the BMP is not read: {e}"),
+        ),
+        other => Error::corrupt(format!("the BMP cannot be decoded: {other}")),
+    }
+}

@@ -1,0 +1,219 @@
+//! PNG in: every colour type to 8 bits; APNG frames composed on the canvas.
+
+use std::io::Cursor;
+
+use png::{BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
+
+use super::{Delay, Frame, FrameSource, Source, still};
+use crate::error::{Error, ErrorCode};
+use crate::limits::Limits;
+use crate::pixels::{Layout, Pixels};
+
+type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
+
+pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, Error> {
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
+    decoder.set_limits(png::Limits {
+        bytes: memory(limits),
+    });
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    let mut reader = decoder.read_info().map_err(|e| error(&e))?;
+    let icc = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
+    let Some(animation) = reader.info().animation_control else {
+        let pixels = read_frame(&mut reader)?;
+        reader.finish().map_err(|e| error(&e))?;
+        return Ok(still(pixels, icc));
+    };
+    let (width, height) = reader.info().size();
+    // A picture before the first frame control is for programs that know no animation.
+    if reader.info().frame_control.is_none() {
+        read_frame(&mut reader)?;
+        reader.next_frame_info().map_err(|e| error(&e))?;
+    }
+    let canvas = Pixels::zeroed(width, height, Layout::Rgba);
+    let frames = Frames {
+        canvas,
+        after: None,
+        left: animation.num_frames,
+        reader,
+    };
+    Ok(Source {
+        icc,
+        plays: animation.num_plays,
+        lossless: true,
+        frames: Box::new(frames),
+    })
+}
+
+fn memory(limits: &Limits) -> usize {
+    usize::try_from(limits.max_pixels.saturating_mul(8))
+        .unwrap_or(usize::MAX)
+        .max(64 << 20)
+}
+
+fn error(error: &png::DecodingError) -> Error {
+    match error {
+        png::DecodingError::LimitsExceeded => Error::new(
+            ErrorCode::Corrupt,
+            "the PNG unpacks to more than its size allows",
+        ),
+        other => Error::corrupt(format!("the PNG cannot be decoded: {other}")),
+    }
+}
+
+/// The next picture, of its own size.
+fn read_frame(reader: &mut Reader<'_>) -> Result<Pixels, Error> {
+    let size = reader
+        .output_buffer_size()
+        .ok_or_else(|| Error::corrupt("the PNG's size overflows"))?;
+    let mut data = vec![0; size];
+    let info = reader.next_frame(&mut data).map_err(|e| error(&e))?;
+    let layout = match info.color_type {
+        ColorType::Grayscale => Layout::Gray,
+        ColorType::GrayscaleAlpha => Layout::GrayAlpha,
+        ColorType::Rgb => Layout::Rgb,
+        ColorType::Rgba => Layout::Rgba,
+        ColorType::Indexed => return Err(Error::internal("a palette was not expanded")),
+    };
+    data.truncate(info.buffer_size());
+    Ok(Pixels {
+        width: info.width,
+        height: info.height,
+        layout,
+        data,
+    })
+}
+
+struct Frames<'a> {
+    canvas: Pixels,
+    /// How the frame before is disposed of, and what was under it.
+    after: Option<(FrameControl, Vec<u8>)>,
+    left: u32,
+    reader: Reader<'a>,
+}
+
+impl FrameSource for Frames<'_> {
+    fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        // Decoding the data of a frame is what reads the control that comes before it.
+        let picture = read_frame(&mut self.reader)?;
+        let control = *self
+            .reader
+            .info()
+            .frame_control()
+            .ok_or_else(|| Error::corrupt("an APNG frame has no control"))?;
+        self.dispose();
+        let before = if control.dispose_op == DisposeOp::Previous {
+            self.canvas.data.clone()
+        } else {
+            Vec::new()
+        };
+        draw(&mut self.canvas, &picture, &control)?;
+        self.after = Some((control, before));
+        let den = if control.delay_den == 0 {
+            100
+        } else {
+            control.delay_den
+        };
+        let delay = Delay {
+            num: control.delay_num.into(),
+            den: den.into(),
+        };
+        Ok(Some(Frame {
+            pixels: self.canvas.clone(),
+            delay,
+        }))
+    }
+}
+
+impl Frames<'_> {
+    fn dispose(&mut self) {
+        let Some((control, before)) = self.after.take() else {
+            return;
+        };
+        match control.dispose_op {
+            DisposeOp::None => {}
+            DisposeOp::Background => rows(&mut self.canvas, &control).for_each(|row| row.fill(0)),
+            DisposeOp::Previous => self.canvas.data = before,
+        }
+    }
+}
+
+/// The canvas' rows under a frame.
+fn rows<'a>(
+    canvas: &'a mut Pixels,
+    control: &FrameControl,
+) -> impl Iterator<Item = &'a mut [u8]> + use<'a> {
+    let stride = canvas.stride();
+    let (left, width) = (control.x_offset as usize * 4, control.width as usize * 4);
+    let (top, height) = (control.y_offset as usize, control.height as usize);
+    canvas
+        .data
+        .chunks_exact_mut(stride)
+        .skip(top)
+        .take(height)
+        .map(move |row| &mut row[left..left + width])
+}
+
+fn draw(canvas: &mut Pixels, picture: &Pixels, control: &FrameControl) -> Result<(), Error> {
+    let fits = |offset: u32, length: u32, side: u32| {
+        offset.checked_add(length).is_some_and(|end| end <= side)
+    };
+    let inside = fits(control.x_offset, control.width, canvas.width)
+        && fits(control.y_offset, control.height, canvas.height);
+    if !inside || (picture.width, picture.height) != (control.width, control.height) {
+        return Err(Error::corrupt("an APNG frame lies outside the image"));
+    }
+    let rgba = picture.to_rgba();
+    for (under, over) in rows(canvas, control).zip(rgba.chunks_exact(picture.width as usize * 4)) {
+        match control.blend_op {
+            BlendOp::Source => under.copy_from_slice(over),
+            BlendOp::Over => {
+                for (under, over) in under.chunks_exact_mut(4).zip(over.chunks_exact(4)) {
+                    blend(under, over);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Porter and Duff's "over", alpha not multiplied in.
+fn blend(under: &mut [u8], over: &[u8]) {
+    let (a, b) = (u32::from(over[3]), u32::from(under[3]));
+    let total = a * 255 + b * (255 - a);
+    if total == 0 {
+        under.fill(0);
+        return;
+    }
+    for (under, &over) in under[..3].iter_mut().zip(&over[..3]) {
+        let sum = u32::from(over) * a * 255 + u32::from(*under) * b * (255 - a);
+        *under = ((sum + total / 2) / total) as u8;
+    }
+    under[3] = ((total + 127) / 255) as u8;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::blend;
+
+    #[test]
+    fn over_is_porter_and_duffs() {
+        for (under, over, want) in [
+            ([10, 20, 30, 255], [200, 100, 50, 255], [200, 100, 50, 255]),
+            ([10, 20, 30, 255], [200, 100, 50, 0], [10, 20, 30, 255]),
+            ([0, 0, 0, 255], [255, 255, 255, 128], [128, 128, 128, 255]),
+            ([0, 0, 0, 0], [9, 8, 7, 100], [9, 8, 7, 100]),
+            ([0, 0, 0, 0], [9, 8, 7, 0], [0, 0, 0, 0]),
+        ] {
+            let mut canvas = under;
+            blend(&mut canvas, &over);
+            assert_eq!(canvas, want, "{over:?} over {under:?}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! PNG and APNG out.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+
+use png::{BitDepth, BlendOp, ColorType, Compression, DisposeOp, EncodingError};
+
+use super::{FrameSink, Output, Rect};
+use crate::decode::Delay;
+use crate::error::Error;
+use crate::pixels::{Layout, Pixels};
+
+fn failed(error: EncodingError) -> Error {
+    Error::internal(format!("PNG: {error}"))
+}
+
+fn encoder<W: Write>(to: W, width: u32, height: u32, color: ColorType) -> png::Encoder<'static, W> {
+    let mut encoder = png::Encoder::new(to, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::Balanced);
+    encoder
+}
+
+pub(super) fn encode(pixels: &Pixels) -> Result<Vec<u8>, Error> {
+    let color = match pixels.layout {
+        Layout::Gray => ColorType::Grayscale,
+        Layout::GrayAlpha => ColorType::GrayscaleAlpha,
+        Layout::Rgba => ColorType::Rgba,
+        Layout::Rgb | Layout::Cmyk => ColorType::Rgb,
+    };
+    let mut out = Vec::new();
+    let mut writer = encoder(&mut out, pixels.width, pixels.height, color)
+        .write_header()
+        .map_err(failed)?;
+    writer.write_image_data(&pixels.data).map_err(failed)?;
+    writer.finish().map_err(failed)?;
+    Ok(out)
+}
+
+/// The crate's writer keeps what it writes to; this lets the file be taken at the end.
+#[derive(Clone, Default)]
+struct Shared(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// APNG: each frame replaces the rectangle that changed.
+pub(super) struct Animation {
+    output: Output,
+    file: Shared,
+    writer: Option<png::Writer<Shared>>,
+    before: Vec<u8>,
+}
+
+impl Animation {
+    pub(super) fn new(output: Output) -> Self {
+        Self {
+            output,
+            file: Shared::default(),
+            writer: None,
+            before: Vec::new(),
+        }
+    }
+
+    fn open(&self) -> Result<png::Writer<Shared>, EncodingError> {
+        let mut encoder = encoder(
+            self.file.clone(),
+            self.output.width,
+            self.output.height,
+            ColorType::Rgba,
+        );
+        encoder.set_animated(self.output.frames, self.output.plays)?;
+        encoder.set_blend_op(BlendOp::Source)?;
+        encoder.set_dispose_op(DisposeOp::None)?;
+        encoder.write_header()
+    }
+
+    fn write(&mut self, rgba: &[u8], delay: Delay) -> Result<(), EncodingError> {
+        let Output { width, height, .. } = self.output;
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => self.open()?,
+        };
+        let first = self.before.is_empty();
+        let rect = if first {
+            Rect::whole(width, height)
+        } else {
+            Rect::changed(&self.before, rgba, width, 1)
+        };
+        // The corner goes home first: the new size is checked against the corner of the frame before.
+        writer.set_frame_position(0, 0)?;
+        writer.set_frame_dimension(rect.width, rect.height)?;
+        writer.set_frame_position(rect.x, rect.y)?;
+        writer.set_frame_delay(narrow(delay.num), narrow(delay.den))?;
+        writer.write_image_data(&rect.cut(rgba, width))?;
+        self.writer = Some(writer);
+        Ok(())
+    }
+}
+
+fn narrow(value: u32) -> u16 {
+    u16::try_from(value).unwrap_or(u16::MAX)
+}
+
+impl FrameSink for Animation {
+    fn push(&mut self, pixels: Pixels, delay: Delay) -> Result<(), Error> {
+        let rgba = pixels.to_rgba();
+        self.write(&rgba, delay).map_err(failed)?;
+        self.before = rgba;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
+        let writer = self
+            .writer
+            .ok_or_else(|| Error::internal("an APNG without a frame"))?;
+        writer.finish().map_err(failed)?;
+        Ok(self.file.0.take())
+    }
+}

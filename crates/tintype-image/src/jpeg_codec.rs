@@ -1,0 +1,345 @@
+//! The one place that calls libjpeg (mozjpeg's, built like libjpeg-turbo).
+//!
+//! libjpeg leaves an error by calling `error_exit`, which must not return: here it unwinds, which the
+//! crate's `C-unwind` functions allow, and `guarded` catches it. Every struct that libjpeg points into
+//! is boxed, so it does not move, and is destroyed by `Drop`, unwinding or not.
+#![allow(unsafe_code)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Instant;
+
+use mozjpeg_sys as sys;
+
+use crate::error::{Error, ErrorCode};
+use crate::limits::Limits;
+use crate::pixels::{Layout, Pixels};
+
+/// More scans than any encoder writes; each costs a pass over the whole image, however few its bytes.
+const MAX_SCANS: i32 = 200;
+
+/// What unwinds out of libjpeg.
+struct Failure(Error);
+
+/// What the callbacks need; `client_data` points to it.
+struct Watch {
+    deadline: Option<Instant>,
+    damage: Option<&'static str>,
+    out: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl Watch {
+    fn new(deadline: Option<Instant>) -> Box<Self> {
+        Box::new(Self {
+            deadline,
+            damage: None,
+            out: Vec::new(),
+            buffer: Vec::new(),
+        })
+    }
+}
+
+/// Runs calls of libjpeg and turns what unwinds out of them into an error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result,
+        Err(thrown) => match thrown.downcast::<Failure>() {
+            Ok(failure) => Err(failure.0),
+            Err(other) => resume_unwind(other),
+        },
+    }
+}
+
+fn fail(error: Error) -> ! {
+    // Not a panic: nothing is wrong with the program, so no panic hook should print.
+    resume_unwind(Box::new(Failure(error)))
+}
+
+unsafe extern "C-unwind" fn error_exit(cinfo: &mut sys::jpeg_common_struct) {
+    // SAFETY: `err` was set before any call and lives as long as the struct.
+    let code = unsafe { (*cinfo.err).msg_code };
+    let unsupported = |what: &str| {
+        Error::new(
+            ErrorCode::UnsupportedFormat,
+            format!("the JPEG is {what}, which is not read"),
+        )
+    };
+    fail(match code {
+        c if c == sys::JERR_ARITH_NOTIMPL => unsupported("arithmetic coded"),
+        c if c == sys::JERR_BAD_PRECISION => unsupported("of more than 8 bits a sample"),
+        c if c == sys::JERR_SOF_UNSUPPORTED => unsupported("lossless or hierarchical"),
+        c if c == sys::JERR_IMAGE_TOO_BIG => unsupported("of more than 65500 pixels a side"),
+        c if c == sys::JERR_OUT_OF_MEMORY => Error::internal("libjpeg ran out of memory"),
+        c => Error::corrupt(format!(
+            "the JPEG breaks the format's rules (libjpeg says {c})"
+        )),
+    })
+}
+
+unsafe extern "C-unwind" fn emit_message(cinfo: &mut sys::jpeg_common_struct, level: i32) {
+    if level >= 0 {
+        return;
+    }
+    // SAFETY: both pointers were set before any call; see `Decoder::new`.
+    let (code, watch) = unsafe {
+        (
+            (*cinfo.err).msg_code,
+            &mut *cinfo.client_data.cast::<Watch>(),
+        )
+    };
+    // libjpeg would go on and paint what is missing grey.
+    watch.damage = watch.damage.or(match code {
+        c if c == sys::JWRN_JPEG_EOF || c == sys::JWRN_HIT_MARKER => Some("the JPEG ends early"),
+        c if c == sys::JWRN_HUFF_BAD_CODE || c == sys::JWRN_MUST_RESYNC => {
+            Some("the JPEG's image data is damaged")
+        }
+        _ => None,
+    });
+}
+
+unsafe extern "C-unwind" fn watch_progress(cinfo: &mut sys::jpeg_common_struct) {
+    // SAFETY: set on decompressors alone, whose struct begins with the common one; `client_data` is theirs.
+    let (scan, watch) = unsafe {
+        let decoder: *const sys::jpeg_decompress_struct = std::ptr::from_mut(cinfo).cast();
+        (
+            (*decoder).input_scan_number,
+            &*cinfo.client_data.cast::<Watch>(),
+        )
+    };
+    if scan > MAX_SCANS {
+        fail(Error::corrupt(format!(
+            "the JPEG has more than {MAX_SCANS} scans"
+        )));
+    }
+    if let Some(damage) = watch.damage {
+        fail(Error::corrupt(damage));
+    }
+    if watch
+        .deadline
+        .is_some_and(|deadline| Instant::now() > deadline)
+    {
+        fail(Error::new(
+            ErrorCode::Timeout,
+            "the image took longer than the deadline of a job",
+        ));
+    }
+}
+
+fn error_manager() -> Box<sys::jpeg_error_mgr> {
+    // SAFETY: a C struct of integers, pointers and optional functions, for which zero is a value;
+    // `jpeg_std_error` fills it.
+    let mut manager: Box<sys::jpeg_error_mgr> = Box::new(unsafe { std::mem::zeroed() });
+    unsafe { sys::jpeg_std_error(&mut manager) };
+    manager.error_exit = Some(error_exit);
+    manager.emit_message = Some(emit_message);
+    manager
+}
+
+struct Decoder<'a> {
+    info: Box<sys::jpeg_decompress_struct>,
+    watch: Box<Watch>,
+    _progress: Box<sys::jpeg_progress_mgr>,
+    _errors: Box<sys::jpeg_error_mgr>,
+    _bytes: &'a [u8],
+}
+
+impl Drop for Decoder<'_> {
+    fn drop(&mut self) {
+        // SAFETY: created in `new`, destroyed once; after an error too, as libjpeg's manual says.
+        unsafe { sys::jpeg_destroy_decompress(&mut self.info) };
+    }
+}
+
+impl<'a> Decoder<'a> {
+    fn new(bytes: &'a [u8], limits: &Limits) -> Self {
+        // SAFETY: zero is a value of these C structs; libjpeg keeps pointers to boxed fields, which
+        // neither move nor die before `info` is destroyed; `bytes` outlives the decoder.
+        unsafe {
+            let mut decoder = Self {
+                info: Box::new(std::mem::zeroed()),
+                watch: Watch::new(limits.deadline),
+                _progress: Box::new(std::mem::zeroed()),
+                _errors: error_manager(),
+                _bytes: bytes,
+            };
+            decoder.info.common.err = &mut *decoder._errors;
+            sys::jpeg_create_decompress(&mut *decoder.info);
+            decoder._progress.progress_monitor = Some(watch_progress);
+            decoder.info.common.progress = &mut *decoder._progress;
+            decoder.info.common.client_data = std::ptr::from_mut(&mut *decoder.watch).cast();
+            sys::jpeg_mem_src(&mut decoder.info, bytes.as_ptr(), bytes.len() as _);
+            decoder
+        }
+    }
+
+    fn read_header(&mut self, limits: &Limits) -> Result<Layout, Error> {
+        // SAFETY: the source was set in `new`.
+        unsafe { sys::jpeg_read_header(&mut self.info, 1) };
+        limits.check(self.info.image_width, self.info.image_height, 1)?;
+        let (space, layout) = match self.info.jpeg_color_space {
+            sys::JCS_GRAYSCALE => (sys::JCS_GRAYSCALE, Layout::Gray),
+            sys::JCS_CMYK | sys::JCS_YCCK => (sys::JCS_CMYK, Layout::Cmyk),
+            sys::JCS_RGB | sys::JCS_YCbCr => (sys::JCS_RGB, Layout::Rgb),
+            _ => {
+                return Err(Error::new(
+                    ErrorCode::UnsupportedFormat,
+                    "the JPEG is of an unknown colour space",
+                ));
+            }
+        };
+        self.info.out_color_space = space;
+        Ok(layout)
+    }
+
+    fn read_pixels(&mut self, layout: Layout) -> Result<Pixels, Error> {
+        // SAFETY: after `jpeg_read_header`.
+        unsafe { sys::jpeg_start_decompress(&mut self.info) };
+        let mut pixels = Pixels::zeroed(self.info.output_width, self.info.output_height, layout);
+        if self.info.output_components as usize != layout.channels() {
+            return Err(Error::internal(
+                "libjpeg gives another number of channels than was asked for",
+            ));
+        }
+        for row in pixels
+            .data
+            .chunks_exact_mut(self.info.output_width as usize * layout.channels())
+        {
+            let mut rows = [row.as_mut_ptr()];
+            // SAFETY: one row of exactly the samples libjpeg writes.
+            unsafe { sys::jpeg_read_scanlines(&mut self.info, rows.as_mut_ptr(), 1) };
+        }
+        // SAFETY: every row has been read.
+        unsafe { sys::jpeg_finish_decompress(&mut self.info) };
+        match self.watch.damage {
+            Some(damage) => Err(Error::corrupt(damage)),
+            None => Ok(pixels),
+        }
+    }
+}
+
+/// Decodes to grey, RGB or, as stored, CMYK.
+pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Pixels, Error> {
+    guarded(|| {
+        let mut decoder = Decoder::new(bytes, limits);
+        let layout = decoder.read_header(limits)?;
+        decoder.read_pixels(layout)
+    })
+}
+
+const BUFFER: usize = 64 << 10;
+
+/// Takes what is in the buffer, of which `left` bytes are unused.
+fn drain(info: &mut sys::jpeg_compress_struct, left: usize) {
+    // SAFETY: `client_data` and `dest` were set in `Encoder::new`; the buffer is of `BUFFER` bytes.
+    unsafe {
+        let watch = &mut *info.common.client_data.cast::<Watch>();
+        watch.out.extend_from_slice(&watch.buffer[..BUFFER - left]);
+        (*info.dest).next_output_byte = watch.buffer.as_mut_ptr();
+        (*info.dest).free_in_buffer = BUFFER;
+    }
+}
+
+unsafe extern "C-unwind" fn init_destination(info: &mut sys::jpeg_compress_struct) {
+    drain(info, BUFFER);
+}
+
+unsafe extern "C-unwind" fn empty_output_buffer(
+    info: &mut sys::jpeg_compress_struct,
+) -> sys::boolean {
+    // The whole buffer is full when this is called, whatever `free_in_buffer` says.
+    drain(info, 0);
+    1
+}
+
+unsafe extern "C-unwind" fn term_destination(info: &mut sys::jpeg_compress_struct) {
+    // SAFETY: as in `drain`.
+    let left = unsafe { (*info.dest).free_in_buffer };
+    drain(info, left);
+}
+
+struct Encoder {
+    info: Box<sys::jpeg_compress_struct>,
+    watch: Box<Watch>,
+    _destination: Box<sys::jpeg_destination_mgr>,
+    _errors: Box<sys::jpeg_error_mgr>,
+}
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        // SAFETY: created in `new`, destroyed once.
+        unsafe { sys::jpeg_destroy_compress(&mut self.info) };
+    }
+}
+
+impl Encoder {
+    fn new() -> Self {
+        // SAFETY: as for `Decoder::new`.
+        unsafe {
+            let mut encoder = Self {
+                info: Box::new(std::mem::zeroed()),
+                watch: Watch::new(None),
+                _destination: Box::new(std::mem::zeroed()),
+                _errors: error_manager(),
+            };
+            encoder.watch.buffer = vec![0; BUFFER];
+            encoder.info.common.err = &mut *encoder._errors;
+            sys::jpeg_create_compress(&mut *encoder.info);
+            encoder._destination.init_destination = Some(init_destination);
+            encoder._destination.empty_output_buffer = Some(empty_output_buffer);
+            encoder._destination.term_destination = Some(term_destination);
+            encoder.info.dest = &mut *encoder._destination;
+            encoder.info.common.client_data = std::ptr::from_mut(&mut *encoder.watch).cast();
+            encoder
+        }
+    }
+
+    fn configure(&mut self, pixels: &Pixels, quality: u8) {
+        let (space, components) = match pixels.layout {
+            Layout::Gray => (sys::JCS_GRAYSCALE, 1),
+            _ => (sys::JCS_RGB, 3),
+        };
+        let info = &mut *self.info;
+        info.image_width = pixels.width;
+        info.image_height = pixels.height;
+        info.in_color_space = space;
+        info.input_components = components;
+        // SAFETY: the fields `jpeg_set_defaults` reads are set. The profile must come before it.
+        unsafe {
+            sys::jpeg_c_set_int_param(info, sys::JINT_COMPRESS_PROFILE, sys::JCP_FASTEST as i32);
+            sys::jpeg_set_defaults(info);
+            sys::jpeg_set_quality(info, quality.clamp(1, 100).into(), 1);
+        }
+        // Better tables cost a second pass and the whole image's coefficients in memory.
+        info.optimize_coding = (pixels.width * pixels.height <= OPTIMIZE_UP_TO).into();
+    }
+
+    fn write_pixels(mut self, pixels: &Pixels) -> Vec<u8> {
+        // SAFETY: configured; each row has the samples that were declared.
+        unsafe {
+            sys::jpeg_start_compress(&mut self.info, 1);
+            for row in pixels.data.chunks_exact(pixels.stride()) {
+                let rows = [row.as_ptr()];
+                sys::jpeg_write_scanlines(&mut self.info, rows.as_ptr(), 1);
+            }
+            sys::jpeg_finish_compress(&mut self.info);
+        }
+        std::mem::take(&mut self.watch.out)
+    }
+}
+
+const OPTIMIZE_UP_TO: u32 = 1 << 20;
+
+/// Encodes grey or RGB: baseline, 4:2:0.
+pub(crate) fn encode(pixels: &Pixels, quality: u8) -> Result<Vec<u8>, Error> {
+    if !matches!(pixels.layout, Layout::Gray | Layout::Rgb) {
+        return Err(Error::internal("a JPEG is written from grey or RGB alone"));
+    }
+    if pixels.width > 65_500 || pixels.height > 65_500 {
+        return Err(Error::internal("a side is longer than a JPEG can be"));
+    }
+    guarded(|| {
+        let mut encoder = Encoder::new();
+        encoder.configure(pixels, quality);
+        Ok(encoder.write_pixels(pixels))
+    })
+}

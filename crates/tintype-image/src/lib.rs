@@ -1,0 +1,36 @@
+//! Thumbnails, blurs and facts of one image: bytes in, bytes out.
+//!
+//! No I/O, no async, no configuration: [`probe`] reads a header, [`render()`] makes every variant of a
+//! preset in one pass. Each step of the pipeline is a file of this crate, in this order:
+//! `format` → `probe` → `limits` → `decode` → `color` → `resize` → `blur` → `orient` → `encode`,
+//! with `strip` for the variant that keeps the upload's own pixels and `facts` for what is said of them.
+//! `render` is where the order can be read. C code is called in `jpeg_codec` and `webp_codec` alone.
+
+mod blur;
+mod color;
+mod container;
+mod decode;
+mod encode;
+mod error;
+mod exif;
+mod facts;
+mod format;
+mod jpeg_codec;
+mod limits;
+mod orient;
+mod pixels;
+mod probe;
+mod render;
+mod resize;
+mod spec;
+mod strip;
+mod webp_codec;
+
+pub use error::{Error, ErrorCode};
+pub use facts::Facts;
+pub use format::Format;
+pub use limits::Limits;
+pub use probe::{Probe, probe};
+pub use render::{Rendered, Variant, render};
+pub use resize::fit_inside;
+pub use spec::{BoxSize, MetadataPolicy, VariantSpec};

@@ -1,0 +1,80 @@
+//! A raster of 8-bit samples, as every step hands it to the next.
+
+/// How many samples a pixel has and what they mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    Gray,
+    GrayAlpha,
+    Rgb,
+    Rgba,
+    /// Ink amounts, 255 for full ink; decoders only, [`crate::color`] turns it into RGB.
+    Cmyk,
+}
+
+impl Layout {
+    pub(crate) const fn channels(self) -> usize {
+        match self {
+            Self::Gray => 1,
+            Self::GrayAlpha => 2,
+            Self::Rgb => 3,
+            Self::Rgba | Self::Cmyk => 4,
+        }
+    }
+
+    pub(crate) const fn has_alpha(self) -> bool {
+        matches!(self, Self::GrayAlpha | Self::Rgba)
+    }
+}
+
+/// Rows from the top, samples interleaved, no padding.
+#[derive(Debug, Clone)]
+pub(crate) struct Pixels {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) layout: Layout,
+    pub(crate) data: Vec<u8>,
+}
+
+impl Pixels {
+    /// A black, transparent raster.
+    pub(crate) fn zeroed(width: u32, height: u32, layout: Layout) -> Self {
+        let len = width as usize * height as usize * layout.channels();
+        Self {
+            width,
+            height,
+            layout,
+            data: vec![0; len],
+        }
+    }
+
+    /// Samples of one row.
+    pub(crate) fn stride(&self) -> usize {
+        self.width as usize * self.layout.channels()
+    }
+
+    /// The same picture as RGB, alpha dropped.
+    pub(crate) fn to_rgb(&self) -> Vec<u8> {
+        self.map_pixels(3, |p, out| match self.layout {
+            Layout::Gray | Layout::GrayAlpha => out.extend_from_slice(&[p[0]; 3]),
+            _ => out.extend_from_slice(&p[..3]),
+        })
+    }
+
+    /// The same picture as RGBA.
+    pub(crate) fn to_rgba(&self) -> Vec<u8> {
+        self.map_pixels(4, |p, out| match self.layout {
+            Layout::Gray => out.extend_from_slice(&[p[0], p[0], p[0], 255]),
+            Layout::GrayAlpha => out.extend_from_slice(&[p[0], p[0], p[0], p[1]]),
+            Layout::Rgb | Layout::Cmyk => out.extend_from_slice(&[p[0], p[1], p[2], 255]),
+            Layout::Rgba => out.extend_from_slice(p),
+        })
+    }
+
+    fn map_pixels(&self, channels: usize, mut each: impl FnMut(&[u8], &mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.width as usize * self.height as usize * channels);
+        for pixel in self.data.chunks_exact(self.layout.channels()) {
+            each(pixel, &mut out);
+        }
+        out
+    }
+}

@@ -1,0 +1,76 @@
+//! Shrinks to fit a box, by Lanczos over every source pixel.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::error::Error;
+use crate::pixels::{Layout, Pixels};
+use crate::spec::BoxSize;
+
+/// The size of an image made to fit inside a box: the size Pillow's `Image.thumbnail` gives.
+///
+/// Never enlarged, no side below 1. The side that is computed is the whole number, below or above,
+/// that is nearest to the aspect ratio.
+pub fn fit_inside(width: u32, height: u32, fit: BoxSize) -> (u32, u32) {
+    if fit.width >= width && fit.height >= height {
+        return (width, height);
+    }
+    let aspect = f64::from(width) / f64::from(height);
+    let (x, y) = (f64::from(fit.width), f64::from(fit.height));
+    if x / y >= aspect {
+        (
+            round_aspect(y * aspect, |n| (aspect - n / y).abs()),
+            fit.height,
+        )
+    } else {
+        (
+            fit.width,
+            round_aspect(x / aspect, |n| {
+                if n == 0.0 {
+                    0.0
+                } else {
+                    (aspect - x / n).abs()
+                }
+            }),
+        )
+    }
+}
+
+/// Below or above, whichever errs less; below when both err alike.
+fn round_aspect(number: f64, error: impl Fn(f64) -> f64) -> u32 {
+    let (below, above) = (number.floor(), number.ceil());
+    let nearest = if error(above) < error(below) {
+        above
+    } else {
+        below
+    };
+    (nearest as u32).max(1)
+}
+
+/// Resamples to a size.
+pub(crate) fn resize(pixels: &Pixels, width: u32, height: u32) -> Result<Pixels, Error> {
+    let kind = match pixels.layout {
+        Layout::Gray => PixelType::U8,
+        Layout::GrayAlpha => PixelType::U8x2,
+        Layout::Rgb => PixelType::U8x3,
+        Layout::Rgba | Layout::Cmyk => PixelType::U8x4,
+    };
+    let failed =
+        |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
+    let source =
+        ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(|e| failed(&e))?;
+    let mut target = Image::new(width, height, kind);
+    // Alpha is multiplied in first, so that the colour of what cannot be seen does not bleed.
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .use_alpha(pixels.layout.has_alpha());
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|e| failed(&e))?;
+    Ok(Pixels {
+        width,
+        height,
+        layout: pixels.layout,
+        data: target.into_vec(),
+    })
+}

@@ -1,0 +1,32 @@
+//! The upload's own bytes, less private metadata. Pixels are copied as they are coded.
+
+mod exif;
+mod gif;
+mod jpeg;
+mod png;
+mod tiff;
+mod webp;
+
+use crate::error::Error;
+use crate::format::Format;
+use crate::spec::MetadataPolicy;
+
+/// Strips a file of the given format.
+pub(crate) fn strip(
+    bytes: &[u8],
+    format: Format,
+    policy: MetadataPolicy,
+) -> Result<Vec<u8>, Error> {
+    if policy == MetadataPolicy::Keep {
+        return Ok(bytes.to_vec());
+    }
+    match format {
+        Format::Jpeg => jpeg::strip(bytes, policy),
+        Format::Png => png::strip(bytes, policy),
+        Format::Gif => gif::strip(bytes),
+        Format::WebP => webp::strip(bytes, policy),
+        Format::Tiff => tiff::strip(bytes, policy),
+        // A BMP has no place for metadata.
+        Format::Bmp => Ok(bytes.to_vec()),
+    }
+}

@@ -1,0 +1,240 @@
+//! The scrubber of TIFF directories, for TIFF files and EXIF alike.
+//!
+//! Nothing moves: offsets stay true. Directories are rewritten where they lie, shorter; what a kept tag
+//! points to is copied; every other byte becomes zero, whatever it was and whoever pointed to it.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use crate::container::tiff::{Directory, Entry, Tiff};
+use crate::error::Error;
+use crate::exif::{EXIF_IFD, ORIENTATION};
+use crate::spec::MetadataPolicy;
+
+/// What the directories belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An EXIF payload: one directory, no pixels; a second one would be a thumbnail.
+    Exif,
+    /// A file: a chain of pages with their pixels.
+    File,
+}
+
+/// A TIFF file, less what is private.
+pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Error> {
+    scrub(bytes, Kind::File, policy)
+        .ok_or_else(|| Error::corrupt("the TIFF's directories are broken"))
+}
+
+/// Scrubs; `None` when the directories break the format's rules.
+pub(super) fn scrub(bytes: &[u8], kind: Kind, policy: MetadataPolicy) -> Option<Vec<u8>> {
+    let mut scrubber = Scrubber {
+        tiff: Tiff::new(bytes)?,
+        kind,
+        policy,
+        kept: Vec::from([Range { start: 0, end: 8 }]),
+        edits: Vec::new(),
+    };
+    scrubber.walk_pages()?;
+    Some(scrubber.write(bytes))
+}
+
+struct Scrubber<'a> {
+    tiff: Tiff<'a>,
+    kind: Kind,
+    policy: MetadataPolicy,
+    /// Bytes that are copied.
+    kept: Vec<Range<usize>>,
+    /// Bytes that are written over them.
+    edits: Vec<(usize, Vec<u8>)>,
+}
+
+impl Scrubber<'_> {
+    fn walk_pages(&mut self) -> Option<()> {
+        let mut seen = HashSet::new();
+        let mut page = self.tiff.first()?;
+        loop {
+            if !seen.insert(page.at) {
+                return None;
+            }
+            // A thumbnail's directory, or a link to nowhere, is left out of the chain.
+            let next = match self.kind {
+                Kind::File if page.next != 0 => self.tiff.directory(page.next),
+                _ => None,
+            };
+            self.keep_page(&page, next.as_ref().map_or(0, |next| next.at))?;
+            match next {
+                Some(next) => page = next,
+                None => return Some(()),
+            }
+        }
+    }
+
+    fn keep_page(&mut self, page: &Directory, next: usize) -> Option<()> {
+        let mut entries = Vec::new();
+        for entry in &page.entries {
+            if entry.tag == EXIF_IFD && self.policy == MetadataPolicy::PrivateStripped {
+                if self.keep_exif(entry).is_some() {
+                    entries.push(*entry);
+                }
+            } else if self.keeps_in_page(entry.tag) && self.keep_value(entry) {
+                entries.push(*entry);
+            }
+        }
+        if self.kind == Kind::File {
+            self.keep_pixels(page, 273, 279);
+            self.keep_pixels(page, 324, 325);
+            self.keep_pixels(page, 513, 514);
+        }
+        self.rewrite(page, &entries, next)
+    }
+
+    fn keep_exif(&mut self, pointer: &Entry) -> Option<()> {
+        let at = *self.tiff.numbers(pointer)?.first()? as usize;
+        let exif = self.tiff.directory(at)?;
+        let entries: Vec<_> = exif
+            .entries
+            .iter()
+            .filter(|entry| keeps_in_exif(entry.tag) && self.keep_value(entry))
+            .copied()
+            .collect();
+        self.rewrite(&exif, &entries, 0)
+    }
+
+    fn keeps_in_page(&self, tag: u16) -> bool {
+        let pixels = self.kind == Kind::File && describes_pixels(tag);
+        let public = self.policy == MetadataPolicy::PrivateStripped && is_public(tag);
+        tag == ORIENTATION || pixels || public
+    }
+
+    fn keep_value(&mut self, entry: &Entry) -> bool {
+        let range = self.tiff.value_range(entry);
+        self.kept.extend(range.clone());
+        range.is_some()
+    }
+
+    /// The strips or tiles that two tags give the places and lengths of.
+    fn keep_pixels(&mut self, page: &Directory, offsets: u16, lengths: u16) {
+        let numbers = |tag| {
+            page.find(tag)
+                .and_then(|entry| self.tiff.numbers(entry))
+                .unwrap_or_default()
+        };
+        let ranges = numbers(offsets).into_iter().zip(numbers(lengths));
+        self.kept.extend(
+            ranges.map(|(at, length)| at as usize..(at as usize).saturating_add(length as usize)),
+        );
+    }
+
+    fn rewrite(&mut self, directory: &Directory, entries: &[Entry], next: usize) -> Option<()> {
+        let mut bytes = self.tiff.put16(entries.len() as u16).to_vec();
+        for entry in entries {
+            bytes.extend(self.tiff.put16(entry.tag));
+            bytes.extend(self.tiff.put16(entry.kind));
+            bytes.extend(self.tiff.put32(entry.count));
+            bytes.extend(self.value_field(entry)?);
+        }
+        bytes.extend(self.tiff.put32(u32::try_from(next).ok()?));
+        self.edits.push((directory.at, bytes));
+        Some(())
+    }
+
+    /// The value, or the pointer to it; unused bytes of a short value as zeros.
+    fn value_field(&self, entry: &Entry) -> Option<[u8; 4]> {
+        let value = self.tiff.value(entry)?;
+        let mut field = self.tiff.put32(self.tiff.u32(entry.at + 8)?);
+        if value.len() <= 4 {
+            field = [0; 4];
+            field[..value.len()].copy_from_slice(value);
+        }
+        Some(field)
+    }
+
+    fn write(self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; bytes.len()];
+        let kept_end = self.kept.iter().map(|range| range.end).max().unwrap_or(0);
+        for range in self.kept {
+            let range = range.start.min(bytes.len())..range.end.min(bytes.len());
+            out[range.clone()].copy_from_slice(&bytes[range]);
+        }
+        let mut end = kept_end.min(bytes.len());
+        for (at, edit) in self.edits {
+            // A directory at the very end may have had no room for its link.
+            end = end.max(at + edit.len());
+            out.resize(out.len().max(end), 0);
+            out[at..at + edit.len()].copy_from_slice(&edit);
+        }
+        if self.kind == Kind::Exif {
+            out.truncate(end);
+        }
+        out
+    }
+}
+
+/// Tags without which the pixels cannot be read, or their colours not be right.
+fn describes_pixels(tag: u16) -> bool {
+    matches!(
+        tag,
+        254..=259 | 262..=266 | 273 | 277..=284 | 290..=293 | 296 | 297 | 301 | 317..=325 | 332 | 334 | 336
+            | 338..=343 | 347 | 512..=521 | 529..=532 | 34675
+    )
+}
+
+/// Tags of the first directory that say nothing of a person or a place: camera, dates, resolution,
+/// copyright.
+fn is_public(tag: u16) -> bool {
+    matches!(tag, 271 | 272 | 282 | 283 | 296 | 306 | 531 | 33432)
+}
+
+/// The same of the Exif directory: exposure, lens model, dates, colour space, dimensions.
+fn keeps_in_exif(tag: u16) -> bool {
+    matches!(
+        tag,
+        33434 | 33437 | 34850 | 34855 | 34864..=34867 | 36864 | 36867 | 36868 | 36880..=36882 | 37377..=37386
+            | 37520..=37522 | 40961..=40963 | 41985..=41990 | 42034..=42036
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serial_numbers_owner_and_notes_are_on_no_list() {
+        for tag in [
+            270, 305, 315, 316, 700, 33723, 34377, 34853, 37500, 37510, 40091, 40092, 40093, 40094,
+            40095,
+        ] {
+            assert!(
+                !is_public(tag) && !describes_pixels(tag) && !keeps_in_exif(tag),
+                "{tag}"
+            );
+        }
+        for tag in [37500, 37510, 40964, 40965, 42016, 42032, 42033, 42037] {
+            assert!(!keeps_in_exif(tag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_loops_or_lies_is_refused() {
+        let looping = b"II*\0\x08\0\0\0\0\0\x08\0\0\0";
+        assert!(scrub(looping, Kind::Exif, MetadataPolicy::PrivateStripped).is_some());
+        assert!(scrub(looping, Kind::File, MetadataPolicy::PrivateStripped).is_none());
+        assert!(
+            scrub(
+                b"II*\0\x08\0\0\0\xFF\xFF",
+                Kind::Exif,
+                MetadataPolicy::PrivateStripped
+            )
+            .is_none()
+        );
+        assert!(
+            scrub(
+                b"II*\0\xFF\xFF\xFF\xFF",
+                Kind::Exif,
+                MetadataPolicy::PrivateStripped
+            )
+            .is_none()
+        );
+    }
+}

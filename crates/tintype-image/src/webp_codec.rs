@@ -1,0 +1,93 @@
+//! The one place that calls libwebp: one picture in, its chunks out.
+#![allow(unsafe_code)]
+
+use libwebp_sys as sys;
+
+use crate::error::Error;
+
+/// A picture that libwebp owns the memory of.
+struct Picture(Box<sys::WebPPicture>);
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `import`, freed once.
+        unsafe { sys::WebPPictureFree(&mut *self.0) };
+    }
+}
+
+/// What libwebp writes to.
+struct Writer(Box<sys::WebPMemoryWriter>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `Writer::new`, cleared once.
+        unsafe { sys::WebPMemoryWriterClear(&mut *self.0) };
+    }
+}
+
+impl Writer {
+    fn new() -> Self {
+        // SAFETY: a C struct of integers and a pointer, for which zero is a value.
+        let mut writer = Self(Box::new(unsafe { std::mem::zeroed() }));
+        unsafe { sys::WebPMemoryWriterInit(&mut *writer.0) };
+        writer
+    }
+
+    fn bytes(&self) -> &[u8] {
+        if self.0.mem.is_null() {
+            return &[];
+        }
+        // SAFETY: libwebp wrote `size` bytes at `mem`, and frees them with the writer.
+        unsafe { std::slice::from_raw_parts(self.0.mem, self.0.size) }
+    }
+}
+
+fn failed(what: &str) -> Error {
+    Error::internal(format!("WebP: {what}"))
+}
+
+/// Copies RGBA into a picture.
+fn import(rgba: &[u8], width: u32, height: u32, lossless: bool) -> Result<Picture, Error> {
+    if width > 16_383 || height > 16_383 || rgba.len() != width as usize * height as usize * 4 {
+        return Err(failed("a side is longer than a WebP can be"));
+    }
+    let mut picture = Picture(Box::new(
+        sys::WebPPicture::new().map_err(|()| failed("other version of the library"))?,
+    ));
+    picture.0.width = width.cast_signed();
+    picture.0.height = height.cast_signed();
+    picture.0.use_argb = lossless.into();
+    // SAFETY: the length of the rows was checked above; libwebp copies them.
+    let copied = unsafe {
+        sys::WebPPictureImportRGBA(&mut *picture.0, rgba.as_ptr(), width.cast_signed() * 4)
+    };
+    if copied == 0 {
+        Err(failed("out of memory"))
+    } else {
+        Ok(picture)
+    }
+}
+
+/// Encodes RGBA to a whole WebP file. Alpha is left out where nothing is transparent.
+pub(crate) fn encode(
+    rgba: &[u8],
+    width: u32,
+    height: u32,
+    lossless: bool,
+    quality: u8,
+) -> Result<Vec<u8>, Error> {
+    let mut config = sys::WebPConfig::new().map_err(|()| failed("other version of the library"))?;
+    config.lossless = lossless.into();
+    config.exact = lossless.into();
+    // For lossless, quality is effort.
+    config.quality = quality.clamp(1, 100).into();
+    let mut picture = import(rgba, width, height, lossless)?;
+    let mut writer = Writer::new();
+    picture.0.writer = Some(sys::WebPMemoryWrite);
+    picture.0.custom_ptr = std::ptr::from_mut(&mut *writer.0).cast();
+    // SAFETY: config and picture are initialised; the writer outlives the call.
+    if unsafe { sys::WebPEncode(&config, &mut *picture.0) } == 0 {
+        return Err(failed(&format!("{:?}", picture.0.error_code)));
+    }
+    Ok(writer.bytes().to_vec())
+}

@@ -1,0 +1,245 @@
+//! Bad input gives a coded error or a picture, quickly, and nothing else.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{fixture, fixtures, spec, specs};
+use tintype_image::{ErrorCode, Format, Limits, MetadataPolicy, probe, render};
+
+fn run(bytes: &[u8]) -> Result<tintype_image::Rendered, tintype_image::Error> {
+    render(
+        bytes,
+        &specs(),
+        MetadataPolicy::default(),
+        &Limits::default(),
+    )
+}
+
+fn code(bytes: &[u8]) -> Option<ErrorCode> {
+    run(bytes).err().map(|error| error.code)
+}
+
+#[test]
+fn a_file_cut_short_is_corrupt() {
+    for (name, bytes) in fixtures() {
+        let whole = run(&bytes).unwrap();
+        for length in (1..bytes.len()).step_by((bytes.len() / 97).max(1)) {
+            match run(&bytes[..length]) {
+                Err(error) => assert!(
+                    matches!(
+                        error.code,
+                        ErrorCode::Corrupt | ErrorCode::UnsupportedFormat
+                    ),
+                    "{name} at {length}: {error:?}"
+                ),
+                // What was cut off was no pixel: directories, padding.
+                Ok(rendered) => assert_eq!(
+                    rendered.variants[2].bytes,
+                    whole.variants[2].bytes,
+                    "{name} at {length} of {} gives another picture",
+                    bytes.len()
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_file_cut_short_is_corrupt() {
+    let name = "jpeg_progressive.jpg";
+    let bytes = fixture(name);
+    for length in 200..bytes.len() - 2 {
+        assert_eq!(
+            code(&bytes[..length]),
+            Some(ErrorCode::Corrupt),
+            "{name} at {length}"
+        );
+    }
+}
+
+/// Writes a size where the format keeps it.
+fn with_size(name: &str, width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = fixture(name);
+    let (w16, h16) = ((width as u16).to_be_bytes(), (height as u16).to_be_bytes());
+    match Format::sniff(&bytes).unwrap() {
+        Format::Jpeg => {
+            let at = bytes.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
+            bytes[at + 5..at + 7].copy_from_slice(&h16);
+            bytes[at + 7..at + 9].copy_from_slice(&w16);
+        }
+        Format::Png => {
+            bytes[16..20].copy_from_slice(&width.to_be_bytes());
+            bytes[20..24].copy_from_slice(&height.to_be_bytes());
+        }
+        Format::Gif => {
+            bytes[6..8].copy_from_slice(&(width as u16).to_le_bytes());
+            bytes[8..10].copy_from_slice(&(height as u16).to_le_bytes());
+        }
+        Format::Bmp => {
+            bytes[18..22].copy_from_slice(&width.to_le_bytes());
+            bytes[22..26].copy_from_slice(&height.to_le_bytes());
+        }
+        Format::Tiff => {
+            let number =
+                |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+            let first = number(4) + 2;
+            for (tag, value) in [(256u16, width), (257, height)] {
+                let entry = (first..)
+                    .step_by(12)
+                    .find(|&at| bytes[at..at + 2] == tag.to_le_bytes())
+                    .unwrap();
+                bytes[entry + 2..entry + 4].copy_from_slice(&4u16.to_le_bytes());
+                bytes[entry + 8..entry + 12].copy_from_slice(&value.to_le_bytes());
+            }
+        }
+        Format::WebP => {
+            let at = bytes.windows(4).position(|w| w == b"VP8L").unwrap() + 9;
+            let bits = (width - 1) | (height - 1) << 14;
+            bytes[at..at + 4].copy_from_slice(&bits.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+#[test]
+fn header_bombs_are_refused_at_once() {
+    let names = [
+        "jpeg_baseline.jpg",
+        "png_rgb.png",
+        "gif_still.gif",
+        "bmp_rgb.bmp",
+        "tiff_rgb_raw.tiff",
+    ];
+    for (name, side) in names
+        .map(|name| (name, 64_000))
+        .into_iter()
+        .chain([("webp_lossless.webp", 16_383)])
+    {
+        let start = Instant::now();
+        let bytes = with_size(name, side, side);
+        assert_eq!(code(&bytes), Some(ErrorCode::TooManyPixels), "{name}");
+        assert_eq!(
+            probe(&bytes, &Limits::default()).unwrap_err().code,
+            ErrorCode::TooManyPixels,
+            "{name}"
+        );
+        assert!(
+            start.elapsed() < Duration::from_millis(200),
+            "{name} took {:?}",
+            start.elapsed()
+        );
+    }
+}
+
+#[test]
+fn no_width_is_corrupt() {
+    for name in [
+        "jpeg_baseline.jpg",
+        "png_rgb.png",
+        "gif_still.gif",
+        "bmp_rgb.bmp",
+        "tiff_rgb_raw.tiff",
+    ] {
+        assert_eq!(
+            code(&with_size(name, 0, 24)),
+            Some(ErrorCode::Corrupt),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn five_thousand_frames_are_counted_not_decoded() {
+    let one = fixture("gif_still.gif");
+    let image = one
+        .windows(10)
+        .position(|w| w[0] == 0x2C && w[5..9] == [32, 0, 24, 0])
+        .unwrap();
+    let mut bytes = one[..image].to_vec();
+    for _ in 0..5000 {
+        bytes.extend_from_slice(&one[image..one.len() - 1]);
+    }
+    bytes.push(0x3B);
+    let start = Instant::now();
+    assert_eq!(code(&bytes), Some(ErrorCode::TooManyFrames));
+    assert!(
+        start.elapsed() < Duration::from_millis(200),
+        "took {:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn frames_together_are_bounded() {
+    let limits = Limits {
+        max_pixels: 32 * 24,
+        ..Limits::default()
+    };
+    let four = render(
+        &fixture("png_animated.png"),
+        &specs(),
+        MetadataPolicy::default(),
+        &limits,
+    );
+    assert!(four.is_ok(), "four frames are four times one");
+    let limits = Limits {
+        max_frames: 3,
+        ..Limits::default()
+    };
+    for name in ["png_animated.png", "gif_animated.gif", "webp_animated.webp"] {
+        assert_eq!(
+            probe(&fixture(name), &limits).unwrap_err().code,
+            ErrorCode::TooManyFrames,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_deadline_that_has_passed_is_a_timeout() {
+    let limits = Limits {
+        deadline: Some(Instant::now() - Duration::from_secs(1)),
+        ..Limits::default()
+    };
+    for name in ["jpeg_baseline.jpg", "png_rgb.png", "gif_animated.gif"] {
+        let error = render(
+            &fixture(name),
+            &[spec("t", Some(9), None)],
+            MetadataPolicy::default(),
+            &limits,
+        )
+        .unwrap_err();
+        assert_eq!(error.code, ErrorCode::Timeout, "{name}");
+    }
+}
+
+#[test]
+fn other_files_are_named() {
+    for (bytes, word) in [
+        (&b"\0\0\0\x20ftypavif\0\0\0\0"[..], "AVIF"),
+        (b"\0\0\0\x20ftypheic\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x20ftypisom\0\0\0\0", "video"),
+        (
+            b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
+            "SVG",
+        ),
+        (b"%PDF-1.7", "PDF"),
+        (b"\0\0\x01\0\x01\0", "ICO"),
+        (b"8BPS\0\x01", "Photoshop"),
+        (b"\xFF\x0A\0", "JPEG XL"),
+        (b"\0\0\0\x0CjP  \r\n\x87\n", "JPEG 2000"),
+        (b"hello, world", "no image"),
+        (b"x", "no image"),
+    ] {
+        let error = run(bytes).unwrap_err();
+        assert_eq!(error.code, ErrorCode::UnsupportedFormat, "{word}");
+        assert!(error.message.contains(word), "{word}: {}", error.message);
+    }
+    let empty = run(b"").unwrap_err();
+    assert_eq!(
+        (empty.code, empty.message.as_str()),
+        (ErrorCode::Corrupt, "the file is empty")
+    );
+}

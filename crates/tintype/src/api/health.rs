@@ -1,0 +1,69 @@
+//! Is it alive, is it ready, and where is everything.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use crate::app::App;
+use crate::manifest::ENGINE;
+
+/// What this is, and its addresses.
+pub async fn index(State(app): State<Arc<App>>) -> Json<Value> {
+    let base = app.api_url();
+    Json(json!({
+        "engine": ENGINE,
+        "uploads": format!("{base}/v1/uploads"),
+        "deliveries": format!("{base}/v1/deliveries"),
+        "health": format!("{base}/healthz"),
+        "ready": format!("{base}/readyz"),
+    }))
+}
+
+/// The process answers.
+pub async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// Ledger, queue and store answer.
+pub async fn ready(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
+    let (uploads, jobs, store) = (
+        app.ledger.count().await,
+        app.queue.depth().await,
+        app.store.check().await,
+    );
+    let good = uploads.is_ok() && jobs.is_ok() && store.is_ok();
+    let say = |error: Option<String>| {
+        error.map_or_else(
+            || "ok".to_owned(),
+            |error| {
+                tracing::warn!(error, "not ready");
+                "failing".to_owned()
+            },
+        )
+    };
+    let counts: serde_json::Map<_, _> = uploads
+        .iter()
+        .flatten()
+        .map(|(status, n)| (status.as_str().to_owned(), (*n).into()))
+        .collect();
+    let body = Json(json!({
+        "ledger": say(uploads.err().map(|e| e.to_string())),
+        "queue": say(jobs.as_ref().err().map(ToString::to_string)),
+        "store": say(store.err().map(|e| e.to_string())),
+        "uploads": counts,
+        "jobs": jobs.ok(),
+    }));
+    Ok((
+        if good {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        },
+        body,
+    ))
+}

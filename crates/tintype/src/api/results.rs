@@ -1,0 +1,114 @@
+//! `PUT /v1/uploads/{id}/result`: a remote processor's callback in.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::auth::Caller;
+use super::problem::Problem;
+use super::uploads::{View, find};
+use crate::app::App;
+use crate::callback;
+use crate::store::StoreError;
+use crate::upload::{Outcome, Upload};
+
+/// Takes a result from a server with an API key, or from a processor that signs with `callback.secret`.
+pub async fn put(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<View>, Problem> {
+    may_tell(&app, &caller, &headers, &body)?;
+    let upload = find(&app, &id).await?;
+    let value: Value = serde_json::from_slice(&body)
+        .map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
+    record(&app, &upload, &value).await?;
+    Ok(Json(find(&app, &id).await?.into()))
+}
+
+/// Holds a result against the store and records it.
+pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Problem> {
+    let outcome = callback::parse(value).map_err(Problem::invalid)?;
+    check(app, upload, &outcome).await?;
+    app.settle(upload, &outcome).await?;
+    Ok(())
+}
+
+/// An API key, or the signature of a processor that shares the callback secret.
+pub fn may_tell(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(), Problem> {
+    let secret = app
+        .config
+        .callback
+        .as_ref()
+        .and_then(|callback| callback.secret.as_ref());
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let signed = secret
+        .zip(std::str::from_utf8(body).ok())
+        .is_some_and(|(secret, text)| {
+            let (id, at, signatures) = (
+                header("webhook-id"),
+                header("webhook-timestamp"),
+                header("webhook-signature"),
+            );
+            secret.verify(id, at, signatures, text, OffsetDateTime::now_utc())
+        });
+    if signed {
+        Ok(())
+    } else {
+        caller.must_be_server()
+    }
+}
+
+/// A result is of this upload, and what it says was written is in the store: no other is `completed`.
+async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Problem> {
+    let keys: Vec<_> = match outcome {
+        Outcome::Failed(_) => return Ok(()),
+        Outcome::Processed(key) => vec![key],
+        Outcome::Completed(manifest) if manifest.original.key != upload.key => {
+            return Err(Problem::invalid("the manifest is of another original"));
+        }
+        Outcome::Completed(manifest) => manifest
+            .variants
+            .iter()
+            .map(|variant| &variant.key)
+            .collect(),
+    };
+    for key in keys {
+        if !app.layout.is_output(key) {
+            return Err(Problem::invalid(format!(
+                "{key} is not in the folder of variants, {}",
+                app.layout.folder()
+            )));
+        }
+        match app.store.head(key).await {
+            Ok(_) => {}
+            Err(StoreError::NotFound(_)) => {
+                let detail = format!("{key} is not in the store, so this upload is not completed");
+                return Err(Problem::new(
+                    StatusCode::CONFLICT,
+                    "variant_missing",
+                    detail,
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! `/v1/uploads`: make, list, process again, delete.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::auth::Caller;
+use super::paging::{Listing, next};
+use super::problem::Problem;
+use crate::app::App;
+use crate::error::Failure;
+use crate::event::StorageEvent;
+use crate::ledger::Idempotency;
+use crate::manifest::Manifest;
+use crate::preset::hex;
+use crate::queue::Job;
+use crate::store::StoreError;
+use crate::upload::create::{MAX_BATCH, NewUpload};
+use crate::upload::{self, Status, Upload, UploadId};
+
+/// What anyone who may see an upload sees.
+#[derive(Serialize)]
+pub struct View {
+    id: UploadId,
+    status: Status,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+    manifest: Option<Manifest>,
+    error: Option<Failure>,
+}
+
+impl From<Upload> for View {
+    fn from(upload: Upload) -> Self {
+        Self {
+            id: upload.id,
+            status: upload.status,
+            created_at: upload.created_at,
+            expires_at: upload.expires_at,
+            manifest: upload.manifest,
+            error: upload.error,
+        }
+    }
+}
+
+/// The upload of a path, or a problem.
+pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
+    let missing = || Problem::not_found("there is no such upload");
+    let id = UploadId::parse(id).ok_or_else(missing)?;
+    app.ledger.get(&id).await?.ok_or_else(missing)
+}
+
+/// One upload, or a list of up to 100.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    caller.must_be_server()?;
+    let body = json_body(&headers, &body)?;
+    let idempotency = idempotency(&headers, &body)?;
+    if let Value::Array(list) = body {
+        if !(1..=MAX_BATCH).contains(&list.len()) {
+            return Err(Problem::invalid(format!(
+                "a list has 1 to {MAX_BATCH} requests, this one has {}",
+                list.len()
+            )));
+        }
+        let asked = list.into_iter().enumerate().map(|(index, value)| {
+            parse(value).map_err(|problem| problem.at(&format!("request {index}")))
+        });
+        let asked: Vec<NewUpload> = asked.collect::<Result<_, _>>()?;
+        let tickets = upload::create::create(&app, &asked, idempotency).await?;
+        return Ok((StatusCode::CREATED, Json(tickets)).into_response());
+    }
+    let mut tickets = upload::create::create(&app, &[parse(body)?], idempotency).await?;
+    Ok((StatusCode::CREATED, Json(tickets.remove(0))).into_response())
+}
+
+/// A JSON body that says it is one: a page of another origin cannot send that unasked.
+pub fn json_body(headers: &HeaderMap, body: &[u8]) -> Result<Value, Problem> {
+    let content_type = headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !content_type
+        .to_ascii_lowercase()
+        .starts_with("application/json")
+    {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "invalid_request",
+            "send JSON with `Content-Type: application/json`",
+        ));
+    }
+    if body.is_empty() {
+        return Ok(json!({}));
+    }
+    serde_json::from_slice(body).map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))
+}
+
+fn parse(value: Value) -> Result<NewUpload, Problem> {
+    serde_json::from_value(value).map_err(|e| Problem::invalid(e.to_string()))
+}
+
+fn idempotency(headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=255).contains(&key.len()));
+    let key =
+        key.ok_or_else(|| Problem::invalid("Idempotency-Key must be 1 to 255 ASCII characters"))?;
+    Ok(Some(Idempotency {
+        key: key.to_owned(),
+        request: hex(&Sha256::digest(body.to_string())),
+    }))
+}
+
+/// Newest first; `?status=&cursor=&limit=`.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<Listing>,
+) -> Result<Json<Value>, Problem> {
+    caller.must_be_server()?;
+    let page = query.page(|word| Status::parse(word).is_some())?;
+    let rows = app.ledger.list(&page).await?;
+    let cursor = next(
+        page.limit,
+        rows.len(),
+        rows.last().map(|row| (row.created_at, row.id.as_str())),
+    );
+    let uploads: Vec<View> = rows.into_iter().map(View::from).collect();
+    Ok(Json(json!({"uploads": uploads, "cursor": cursor})))
+}
+
+/// Original, variants, manifest, row: all go.
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    caller.must_be_server()?;
+    let upload = find(&app, &id).await?;
+    app.erase(&upload).await?;
+    app.ledger.remove(&upload.id).await?;
+    app.signals.changed(&upload.id);
+    tracing::info!(upload = %upload.id, "deleted");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Develops the original again, whatever came of it before.
+pub async fn retry(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    caller.must_be_server()?;
+    let upload = find(&app, &id).await?;
+    let object = match app.store.head(&upload.key).await {
+        Ok(object) => object,
+        Err(StoreError::NotFound(_)) => {
+            let detail = "the original is not in the store (any more); ask for a new upload";
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "original_missing",
+                detail,
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let event = StorageEvent {
+        bucket: None,
+        key: upload.key.clone(),
+        size: Some(object.size),
+        etag: object.etag,
+    };
+    app.ledger.mark_processing(&upload.id).await?;
+    app.queue
+        .push(&Job {
+            upload_id: upload.id.clone(),
+            event,
+            force: true,
+        })
+        .await?;
+    app.signals.jobs.notify_one();
+    app.signals.changed(&upload.id);
+    let now = find(&app, &id).await?;
+    Ok((StatusCode::ACCEPTED, Json(View::from(now))).into_response())
+}

@@ -1,0 +1,132 @@
+//! Step 3 and after: how an upload stands, at once, by long poll, or as server-sent events.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures::Stream;
+use serde::Deserialize;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::Instant;
+
+use super::auth::Caller;
+use super::problem::Problem;
+use super::uploads::{View, find};
+use crate::app::App;
+use crate::upload::{Upload, UploadId};
+
+/// Longest long poll, in seconds.
+const LONGEST_WAIT: u64 = 60;
+/// How often the ledger is looked at, since another process may have changed it.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The query of a status.
+#[derive(Deserialize)]
+pub struct Wait {
+    wait: Option<u64>,
+}
+
+/// One upload; with `?wait=30`, answered when it ends or after that many seconds.
+pub async fn status(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<Wait>,
+) -> Result<Json<View>, Problem> {
+    let mut changes = app.signals.listen();
+    let mut upload = see(&app, &caller, &id).await?;
+    let end = Instant::now() + Duration::from_secs(query.wait.unwrap_or(0).min(LONGEST_WAIT));
+    while !upload.status.is_final() && Instant::now() < end {
+        change(&mut changes, &upload.id, end).await;
+        upload = find(&app, &id).await?;
+    }
+    Ok(Json(upload.into()))
+}
+
+/// Every change of one upload, to its end: events named `status`, data as [`status`] gives it.
+pub async fn events(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let changes = app.signals.listen();
+    let first = see(&app, &caller, &id).await?;
+    let start = Watch {
+        app,
+        changes,
+        id: first.id.clone(),
+        told: None,
+        next: Some(first),
+    };
+    let stream = futures::stream::unfold(start, |mut watch| async move {
+        let upload = watch.changed().await?;
+        let event = Event::default()
+            .event("status")
+            .json_data(View::from(upload))
+            .unwrap_or_default();
+        Some((Ok(event), watch))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+}
+
+/// Servers see every upload, browsers theirs; whoever may not see it cannot tell whether it is there.
+async fn see(app: &App, caller: &Caller, id: &str) -> Result<Upload, Problem> {
+    match UploadId::parse(id) {
+        Some(known) => caller.must_hold(app, &known)?,
+        None => caller.must_be_server()?,
+    }
+    find(app, id).await
+}
+
+/// Waits for a change of this upload, a look's time, or the end.
+async fn change(changes: &mut Receiver<UploadId>, id: &UploadId, end: Instant) {
+    let until = end.min(Instant::now() + LOOK);
+    let heard = async {
+        // Having missed some is a reason to look, too.
+        while changes.recv().await.is_ok_and(|changed| changed != *id) {}
+    };
+    let _ = tokio::time::timeout_at(until, heard).await;
+}
+
+struct Watch {
+    app: Arc<App>,
+    changes: Receiver<UploadId>,
+    id: UploadId,
+    /// What was told last.
+    told: Option<Upload>,
+    next: Option<Upload>,
+}
+
+impl Watch {
+    /// The upload as soon as it differs from what was told; none after its end.
+    async fn changed(&mut self) -> Option<Upload> {
+        if self
+            .told
+            .as_ref()
+            .is_some_and(|told| told.status.is_final())
+        {
+            return None;
+        }
+        loop {
+            let now = match self.next.take() {
+                Some(first) => first,
+                None => {
+                    change(&mut self.changes, &self.id, Instant::now() + LOOK).await;
+                    find(&self.app, self.id.as_str()).await.ok()?
+                }
+            };
+            if self
+                .told
+                .as_ref()
+                .is_none_or(|told| told.status != now.status)
+            {
+                self.told = Some(now.clone());
+                return Some(now);
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The command line: arguments in, exit code out.
+//!
+//! Exit codes: 0 all done, 1 some failed, 2 wrong usage or configuration.
+
+mod plan;
+mod process;
+mod report;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tintype::config::{Config, DEFAULTS, Sources};
+use tracing_subscriber::EnvFilter;
+
+/// Everything was done.
+const DONE: u8 = 0;
+/// Something failed.
+const FAILED: u8 = 1;
+/// The command or the configuration is wrong.
+const USAGE: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  tintype serve                                   API on 127.0.0.1:8000, S3 store on 127.0.0.1:9000
+  tintype process photo.jpg                       eight variants in ./image/
+  tintype process --out /srv/www --json photos/   a folder, one manifest a line
+  tintype config > tintype.toml                   every setting with its default, to edit";
+
+#[derive(Parser)]
+#[command(name = "tintype", version, about = "Image uploads off your servers: presign, store, thumbnails and blurs, signed callback.", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(ServeArgs),
+    Process(process::ProcessArgs),
+    Config(ConfigArgs),
+}
+
+/// Run the API, the store, the workers and the callbacks in one process.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tintype serve
+  CALLBACK_URL='http://127.0.0.1:3000/images/{id}' tintype serve
+  TINTYPE_STORE__URL=s3://my-bucket tintype serve --listen 127.0.0.1:8080
+
+Every setting is in `tintype config`. SIGTERM or Ctrl-C finishes running work and ends.")]
+struct ServeArgs {
+    /// Where the API listens [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where the embedded S3 store listens [default: 127.0.0.1:9000]
+    #[arg(long, value_name = "ADDRESS")]
+    store_listen: Option<String>,
+    /// Folder for everything that is kept [default: tintype-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Configuration file [default: tintype.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Print the annotated defaults, or check a configuration.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tintype config > tintype.toml
+  tintype config --check
+  tintype config --check --config staging.toml")]
+struct ConfigArgs {
+    /// Check the configuration in force and say what is wrong
+    #[arg(long)]
+    check: bool,
+    /// Configuration file [default: tintype.toml, if there is one]
+    #[arg(long, value_name = "FILE", requires = "check")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let code = match Cli::parse().command {
+        Command::Serve(args) => serve(args),
+        Command::Process(args) => process::run(&args),
+        Command::Config(args) => config(&args),
+    };
+    ExitCode::from(code)
+}
+
+fn serve(args: ServeArgs) -> u8 {
+    let flags = [
+        ("server.listen", args.listen),
+        ("store.listen", args.store_listen),
+        ("server.data", args.data),
+    ];
+    let flags = flags
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect();
+    let Some(config) = load(&Sources::of_process(args.config, flags)) else {
+        return USAGE;
+    };
+    start_log(&config.log_level, config.log_json);
+    let served = runtime().block_on(async { tintype::serve::serve(config, stop_signal()).await });
+    match served {
+        Ok(()) => DONE,
+        Err(error) => {
+            eprintln!("tintype: {error:#}");
+            FAILED
+        }
+    }
+}
+
+fn config(args: &ConfigArgs) -> u8 {
+    if !args.check {
+        report::out(DEFAULTS.trim_end());
+        return DONE;
+    }
+    match load(&Sources::of_process(args.config.clone(), Vec::new())) {
+        Some(_) => {
+            report::out("the configuration has no mistakes");
+            DONE
+        }
+        None => USAGE,
+    }
+}
+
+/// The configuration, or none with every mistake told.
+fn load(sources: &Sources) -> Option<Config> {
+    Config::load(sources)
+        .map_err(|mistakes| eprintln!("tintype: {mistakes}"))
+        .ok()
+}
+
+fn start_log(level: &str, json: bool) {
+    let quiet = "s3s=warn,sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
+    let filter = if level.contains('=') {
+        level.to_owned()
+    } else {
+        format!("{level},{quiet}")
+    };
+    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    if json {
+        log.json().init()
+    } else {
+        log.with_target(false).init()
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().expect("threads can be started")
+}
+
+/// Done at the first SIGTERM or SIGINT.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened to");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened to");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

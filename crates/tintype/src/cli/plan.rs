@@ -1,0 +1,209 @@
+//! What `tintype process` is to do: every input with its key, and no two that write the same file.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use tintype::error::Failure;
+use tintype::key::{Key, Layout, extension_for};
+use tintype_image::{Format, VariantSpec};
+
+/// One file to work on.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// The folder its key is relative to.
+    pub root: PathBuf,
+    /// As the user would name it.
+    pub name: String,
+    /// Its key, or why it has none.
+    pub key: Result<Key, Failure>,
+}
+
+/// Every file of some paths: of a folder all but hidden ones, in the order of names; what lies in `skip` is left out.
+pub fn inputs(paths: &[PathBuf], skip: &Path) -> Vec<Input> {
+    let skip = fs::canonicalize(skip).ok();
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            walk(path, path, skip.as_deref(), &mut found);
+        } else {
+            let root = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            found.push(input(root.unwrap_or(Path::new(".")), path));
+        }
+    }
+    found
+}
+
+fn walk(root: &Path, folder: &Path, skip: Option<&Path>, found: &mut Vec<Input>) {
+    if skip.is_some() && fs::canonicalize(folder).ok().as_deref() == skip {
+        return;
+    }
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let key = Err(Failure::new(
+                "not_found",
+                format!("cannot read the folder: {error}"),
+            ));
+            return found.push(Input {
+                root: root.to_owned(),
+                name: folder.display().to_string(),
+                key,
+            });
+        }
+    };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        // A link to a folder may lead round in circles.
+        let linked = path.is_symlink() && path.is_dir();
+        if hidden || linked {
+            continue;
+        }
+        if path.is_dir() {
+            walk(root, &path, skip, found)
+        } else {
+            found.push(input(root, &path))
+        }
+    }
+}
+
+fn input(root: &Path, path: &Path) -> Input {
+    let relative = path.strip_prefix(root).unwrap_or(path);
+    let key = relative
+        .to_str()
+        .ok_or_else(|| "its name is not UTF-8".to_owned());
+    let key = key.and_then(|text| Key::new(text).map_err(|e| e.to_string()));
+    Input {
+        root: root.to_owned(),
+        name: path.display().to_string(),
+        key: key.map_err(|why| Failure::new("invalid_request", why)),
+    }
+}
+
+/// Two inputs, and the key both would write.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Collision {
+    /// The first.
+    pub first: String,
+    /// The second.
+    pub second: String,
+    /// What both would write.
+    pub key: Key,
+}
+
+/// The inputs that would write over each other.
+pub fn collisions(inputs: &[Input], layout: &Layout, variants: &[VariantSpec]) -> Vec<Collision> {
+    let mut owners: HashMap<Key, &Input> = HashMap::new();
+    let mut found: Vec<Collision> = Vec::new();
+    for input in inputs {
+        for key in outputs(input, layout, variants) {
+            match owners.get(&key) {
+                Some(first) if found.last().is_none_or(|last| last.second != input.name) => {
+                    found.push(Collision {
+                        first: first.name.clone(),
+                        second: input.name.clone(),
+                        key,
+                    });
+                }
+                Some(_) => {}
+                None => drop(owners.insert(key, input)),
+            }
+        }
+    }
+    found
+}
+
+fn outputs(input: &Input, layout: &Layout, variants: &[VariantSpec]) -> Vec<Key> {
+    let Ok(key) = &input.key else {
+        return Vec::new();
+    };
+    let format = sniff(&input.root.join(key.as_str())).unwrap_or(Format::Jpeg);
+    let extension = extension_for(key, None, format);
+    let mut keys: Vec<Key> = variants
+        .iter()
+        .filter_map(|variant| layout.variant_key(key, &variant.name, &extension).ok())
+        .collect();
+    keys.extend(layout.manifest_key(key, &extension).ok());
+    keys
+}
+
+fn sniff(path: &Path) -> Option<Format> {
+    let mut head = Vec::new();
+    fs::File::open(path)
+        .ok()?
+        .take(32)
+        .read_to_end(&mut head)
+        .ok()?;
+    Format::sniff(&head)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn variants() -> Vec<VariantSpec> {
+        ["original", "50x50"]
+            .map(|name| VariantSpec {
+                name: name.into(),
+                fit: None,
+                blur: None,
+                quality: 75,
+            })
+            .to_vec()
+    }
+
+    fn plan(files: &[&str]) -> (Vec<String>, Vec<(String, String)>) {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"x").unwrap();
+        }
+        let inputs = inputs(&[dir.path().to_owned()], &dir.path().join("image"));
+        let layout = Layout::for_files("image/").unwrap();
+        let name = |text: &str| text.rsplit('/').next().unwrap().to_owned();
+        let pairs = collisions(&inputs, &layout, &variants())
+            .iter()
+            .map(|c| (name(&c.first), name(&c.second)))
+            .collect();
+        (
+            inputs
+                .iter()
+                .map(|i| i.key.clone().unwrap().to_string())
+                .collect(),
+            pairs,
+        )
+    }
+
+    #[test]
+    fn a_folder_gives_all_files_but_hidden_ones_and_its_own_output() {
+        let (keys, collisions) = plan(&[
+            "b.jpg",
+            "a/c.png",
+            ".hidden",
+            "image/old_50x50.jpg",
+            "temp/d.gif",
+        ]);
+        assert_eq!(keys, ["a/c.png", "b.jpg", "temp/d.gif"]);
+        assert!(collisions.is_empty());
+    }
+
+    #[test]
+    fn inputs_that_would_write_over_each_other_are_named() {
+        let pair = |a: &str, b: &str| vec![(a.to_owned(), b.to_owned())];
+        assert_eq!(plan(&["a.JPG", "a.jpg"]).1, pair("a.JPG", "a.jpg"));
+        assert_eq!(
+            plan(&["a.jpg", "a_50x50.jpg"]).1,
+            pair("a.jpg", "a_50x50.jpg")
+        );
+        assert!(plan(&["a.jpg", "a.png"]).1.is_empty());
+    }
+}

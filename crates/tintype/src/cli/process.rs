@@ -1,0 +1,142 @@
+//! `tintype process`: the pipeline of the service, on files and folders.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use futures::{StreamExt, stream};
+use tintype::config::{Config, Sources};
+use tintype::error::Failure;
+use tintype::key::Layout;
+use tintype::manifest::Manifest;
+use tintype::preset::Preset;
+use tintype::process::{ProcessError, Processor, Task};
+use tintype::store::file::FileStore;
+use tintype_image::Limits;
+
+use super::plan::{Input, collisions, inputs};
+use super::report::Report;
+use super::{DONE, FAILED, USAGE, load, runtime, start_log};
+
+/// Most bytes of a file; larger ones are not read into memory.
+const MAX_BYTES: u64 = 2 << 30;
+
+/// Make every variant of images in files and folders.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tintype process photo.jpg                    ./image/photo.jpg, ./image/photo_50x50.jpg, ...
+  tintype process --out /srv/www photos/       keys keep the paths below photos/
+  tintype process --json photos/ > done.jsonl  one manifest a line; failures too, with their code
+  BLUR=false tintype process photo.jpg         settings as in `tintype config`
+
+Exit code: 0 all done, 1 some failed (the others are done all the same), 2 wrong usage.")]
+pub struct ProcessArgs {
+    /// Files and folders
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Folder to write in; variants go to its image/ folder
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// Which variants to make
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    preset: String,
+    /// Write one manifest a line on stdout
+    #[arg(long)]
+    json: bool,
+    /// Configuration file [default: tintype.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs it; gives the exit code.
+pub fn run(args: &ProcessArgs) -> u8 {
+    let Some(config) = load(&Sources::of_process(args.config.clone(), Vec::new())) else {
+        return USAGE;
+    };
+    start_log("warn", false);
+    let preset = Preset::from_default(&config.preset);
+    if args.preset != preset.name {
+        eprintln!(
+            "tintype: there is no preset {:?}; there is {:?}",
+            args.preset, preset.name
+        );
+        return USAGE;
+    }
+    let layout = Layout::for_files(config.layout.folder())
+        .expect("a folder that a configuration was made of");
+    let inputs = inputs(&args.paths, &args.out.join(layout.folder()));
+    let clashes = collisions(&inputs, &layout, &preset.variants);
+    for clash in &clashes {
+        eprintln!(
+            "tintype: {} and {} would both write {}",
+            clash.first, clash.second, clash.key
+        );
+    }
+    if !clashes.is_empty() {
+        eprintln!(
+            "Nothing was done. Rename one of each pair, or process them with different --out folders."
+        );
+        return USAGE;
+    }
+    let processor = processor(&config, preset, layout, args);
+    let report = Report::new(args.json, inputs.len());
+    let workers = config.workers;
+    if runtime().block_on(all(&processor, &inputs, workers, report)) {
+        DONE
+    } else {
+        FAILED
+    }
+}
+
+fn processor(config: &Config, preset: Preset, layout: Layout, args: &ProcessArgs) -> Processor {
+    let target = Arc::new(FileStore::new(&args.out));
+    Processor {
+        source: target.clone(),
+        target,
+        layout,
+        preset,
+        limits: Limits {
+            max_pixels: config.max_pixels,
+            max_frames: config.max_frames,
+            deadline: None,
+        },
+        deadline: config.deadline,
+        max_bytes: MAX_BYTES,
+        strict_type: false,
+        cache_control: String::new(),
+        public_url: None,
+    }
+}
+
+/// Develops every input, as many at once as there are workers, and tells them in order.
+async fn all(processor: &Processor, inputs: &[Input], workers: usize, mut report: Report) -> bool {
+    let work = inputs
+        .iter()
+        .map(|input| async move { (input, develop(processor, input).await) });
+    let mut results = stream::iter(work).buffered(workers);
+    while let Some((input, result)) = results.next().await {
+        match result {
+            Ok(manifest) => report.done(&input.name, &manifest),
+            Err(failure) => report.failed(&input.name, &failure),
+        }
+    }
+    drop(results);
+    report.finish()
+}
+
+async fn develop(processor: &Processor, input: &Input) -> Result<Manifest, Failure> {
+    let processor = Processor {
+        source: Arc::new(FileStore::new(&input.root)),
+        ..processor.clone()
+    };
+    let task = Task {
+        key: input.key.clone()?,
+        extension: None,
+        force: false,
+    };
+    processor.develop(&task).await.map_err(|error| match error {
+        ProcessError::Final(failure) => failure,
+        ProcessError::Passing(why) => Failure::new("store_unavailable", why),
+    })
+}

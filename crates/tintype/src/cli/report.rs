@@ -1,0 +1,88 @@
+//! What `tintype process` tells: manifests or sentences on stdout, progress on stderr.
+
+use std::io::Write;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tintype::error::Failure;
+use tintype::manifest::Manifest;
+
+/// Writes a line to stdout. A reader that has gone away (`| head`) is no error.
+pub fn out(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Tells results as they come.
+pub struct Report {
+    json: bool,
+    bar: ProgressBar,
+    done: usize,
+    failed: usize,
+}
+
+impl Report {
+    /// A report on so many inputs. The bar shows on a terminal alone.
+    pub fn new(json: bool, inputs: usize) -> Self {
+        let bar = ProgressBar::new(inputs as u64);
+        let style =
+            ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {elapsed} (left {eta})");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self {
+            json,
+            bar,
+            done: 0,
+            failed: 0,
+        }
+    }
+
+    /// One original is done.
+    pub fn done(&mut self, name: &str, manifest: &Manifest) {
+        self.done += 1;
+        let line = if self.json {
+            serde_json::to_string(manifest).unwrap_or_default()
+        } else {
+            let (original, image) = (&manifest.original, &manifest.image);
+            let written: u64 = manifest.variants.iter().map(|variant| variant.bytes).sum();
+            format!(
+                "{name}: {} {}x{}, {} variants, {written} bytes",
+                image.format,
+                original.width,
+                original.height,
+                manifest.variants.len()
+            )
+        };
+        self.line(&line);
+    }
+
+    /// One original came to nothing.
+    pub fn failed(&mut self, name: &str, failure: &Failure) {
+        self.failed += 1;
+        if self.json {
+            self.line(&json!({"original": {"key": name}, "error": failure}).to_string());
+        } else {
+            self.bar.suspend(|| eprintln!("{name}: {failure}"));
+            self.step();
+        }
+    }
+
+    fn line(&self, line: &str) {
+        self.bar.suspend(|| out(line));
+        self.step();
+    }
+
+    fn step(&self) {
+        self.bar.set_position((self.done + self.failed) as u64);
+        if self.failed > 0 {
+            self.bar.set_message(format!("{} failed", self.failed));
+        }
+    }
+
+    /// The last line; true when nothing failed.
+    pub fn finish(self) -> bool {
+        self.bar.finish_and_clear();
+        eprintln!("{} done, {} failed", self.done, self.failed);
+        self.failed == 0
+    }
+}

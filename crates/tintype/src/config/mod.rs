@@ -1,0 +1,374 @@
+//! What the operator decides: defaults < file < environment < flags, all mistakes reported at once.
+
+mod reader;
+mod sources;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tintype_image::MetadataPolicy;
+use url::Url;
+
+use crate::callback::{CallbackConfig, Secret};
+use crate::key::{Layout, LayoutError};
+use crate::preset::DefaultPreset;
+use crate::upload::Method;
+
+use reader::Reader;
+pub use sources::Sources;
+
+/// The annotated defaults, as `tintype config` prints them.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
+
+/// One mistake in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Which key, and where it was set: `upload.expires (TINTYPE_UPLOAD__EXPIRES)`.
+    pub place: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+/// Every mistake there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+impl std::fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "the configuration has {} mistake(s):", self.0.len())?;
+        for mistake in &self.0 {
+            writeln!(f, "  {}: {}", mistake.place, mistake.problem)?;
+        }
+        write!(f, "`tintype config` prints every key with its default.")
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// Where objects are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// In this process.
+    Embedded,
+    /// In a bucket of an S3.
+    S3 {
+        /// Its name.
+        bucket: String,
+    },
+}
+
+/// A configuration without mistakes.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Address clients reach the API by.
+    pub public_url: Option<Url>,
+    /// Folder for everything that is kept.
+    pub data: PathBuf,
+    /// Originals developed at once.
+    pub workers: usize,
+    /// How long running work may take to finish.
+    pub drain: Duration,
+    /// Where objects are.
+    pub store: StoreUrl,
+    /// Where the embedded store listens.
+    pub store_listen: SocketAddr,
+    /// Address clients reach the store by.
+    pub store_endpoint: Option<Url>,
+    /// Region in signatures.
+    pub region: String,
+    /// Address that variants are fetched from.
+    pub variants_url: Option<Url>,
+    /// The ledger's file.
+    pub ledger: PathBuf,
+    /// How often a job is tried.
+    pub attempts: u32,
+    /// Prefix of uploads and folder of variants.
+    pub layout: Layout,
+    /// What a new upload may deliver.
+    pub upload: UploadDefaults,
+    /// How long originals are kept.
+    pub keep_originals: Option<Duration>,
+    /// Refuse mislabelled originals.
+    pub strict_type: bool,
+    /// The default preset.
+    pub preset: DefaultPreset,
+    /// `Cache-Control` of variants.
+    pub cache_control: String,
+    /// How callbacks are made.
+    pub callback: Option<CallbackConfig>,
+    /// Most pixels of an image.
+    pub max_pixels: u64,
+    /// Most frames of an animation.
+    pub max_frames: u32,
+    /// Longest time for one original's pixels.
+    pub deadline: Duration,
+    /// SHA-256 of each API key.
+    pub keys: Vec<[u8; 32]>,
+    /// Log filter.
+    pub log_level: String,
+    /// Log as JSON lines.
+    pub log_json: bool,
+}
+
+/// What a new upload may deliver, where the caller says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadDefaults {
+    /// Lifetime of a credential.
+    pub expires: Duration,
+    /// Most bytes.
+    pub max_bytes: u64,
+    /// Content type of a form.
+    pub content_type: String,
+    /// Form or signed URL.
+    pub method: Method,
+    /// The form's field `acl`.
+    pub acl: String,
+}
+
+/// Longest lifetime that AWS takes in a presigned URL.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Config {
+    /// Reads and checks all sources.
+    ///
+    /// # Errors
+    /// All mistakes, each with its key and a remedy.
+    pub fn load(sources: &Sources) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(sources);
+        let config = Self::read(&mut reader);
+        match config {
+            Some(config) if reader.mistakes.is_empty() => Ok(config),
+            _ => Err(Mistakes(reader.mistakes)),
+        }
+    }
+
+    /// Reads every key before it gives up, so that every mistake is seen.
+    fn read(r: &mut Reader) -> Option<Self> {
+        let listen = r.address("server.listen");
+        let keys = r.key_hashes("auth.keys");
+        let store_listen = r.address("store.listen");
+        let data = r.path("server.data");
+        let loopback = listen.is_some_and(|at| at.ip().is_loopback());
+        if listen.is_some() && !loopback && keys.as_ref().is_some_and(Vec::is_empty) {
+            r.mistake::<()>(
+                "server.listen",
+                "an address that others can reach needs auth.keys; or listen on 127.0.0.1",
+            );
+        }
+        let public_url = r.optional_url("server.public_url");
+        let workers = r.number("server.workers", 0, 1024);
+        let drain = r.duration("server.drain", Duration::ZERO, Duration::from_secs(3600));
+        let store = read_store(r);
+        let store_endpoint = r.optional_url("store.endpoint");
+        let region = r.text("store.region");
+        let variants_url = r.optional_url("store.public_url");
+        let ledger = read_ledger(r, data.as_deref());
+        r.one_of("queue.url", &["ledger"]);
+        let attempts = r.number("queue.attempts", 1, 1000);
+        let layout = read_layout(r);
+        let upload = read_upload(r);
+        let keep_originals = r.duration(
+            "upload.keep_originals",
+            Duration::ZERO,
+            Duration::from_secs(3650 * 24 * 3600),
+        );
+        let strict_type = r.boolean("upload.strict_type");
+        let preset = read_preset(r);
+        let cache_control = r.text("variants.cache_control");
+        let callback = read_callback(r, loopback);
+        let max_pixels = r.bytes("limits.max_pixels", 1, u64::from(u32::MAX));
+        let max_frames = r.number("limits.max_frames", 1, 1_000_000);
+        let deadline = r.duration(
+            "limits.deadline",
+            Duration::from_millis(1),
+            Duration::from_secs(3600),
+        );
+        let log_level = r.text("log.level");
+        let log_format = r.one_of("log.format", &["human", "json"]);
+        Some(Self {
+            listen: listen?,
+            public_url: public_url?,
+            data: data?,
+            workers: match workers? {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                workers => workers as usize,
+            },
+            drain: drain?,
+            store: store?,
+            store_listen: store_listen?,
+            store_endpoint: store_endpoint?,
+            region: region?,
+            variants_url: variants_url?,
+            ledger: ledger?,
+            attempts: attempts?,
+            layout: layout?,
+            upload: upload?,
+            keep_originals: keep_originals.map(|kept| Some(kept).filter(|kept| !kept.is_zero()))?,
+            strict_type: strict_type?,
+            preset: preset?,
+            cache_control: cache_control?,
+            callback: callback?,
+            max_pixels: max_pixels?,
+            max_frames: max_frames?,
+            deadline: deadline?,
+            keys: keys?,
+            log_level: log_level?,
+            log_json: log_format? == "json",
+        })
+    }
+}
+
+fn read_store(r: &mut Reader) -> Option<StoreUrl> {
+    let text = r.text("store.url")?;
+    if text == "embedded" {
+        return Some(StoreUrl::Embedded);
+    }
+    match text.strip_prefix("s3://") {
+        Some(bucket) if is_bucket(bucket.trim_end_matches('/')) => Some(StoreUrl::S3 {
+            bucket: bucket.trim_end_matches('/').to_owned(),
+        }),
+        Some(_) => r.mistake(
+            "store.url",
+            "s3:// must be followed by the name of a bucket alone, e.g. \"s3://my-bucket\"",
+        ),
+        None => r.mistake(
+            "store.url",
+            "this build knows \"embedded\" and \"s3://bucket\"",
+        ),
+    }
+}
+
+fn is_bucket(name: &str) -> bool {
+    (3..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+}
+
+fn read_ledger(r: &mut Reader, data: Option<&std::path::Path>) -> Option<PathBuf> {
+    match r.text("ledger.url")?.strip_prefix("sqlite:") {
+        Some("") => Some(data?.join("tintype.db")),
+        Some(path) => Some(PathBuf::from(path.trim_start_matches("//"))),
+        None => r.mistake(
+            "ledger.url",
+            "this build knows \"sqlite:\" and \"sqlite:PATH\"",
+        ),
+    }
+}
+
+fn read_layout(r: &mut Reader) -> Option<Layout> {
+    let (prefix, folder) = (r.text("upload.prefix")?, r.text("variants.folder")?);
+    match Layout::new(&prefix, &folder) {
+        Ok(layout) => Some(layout),
+        Err(error @ LayoutError::Overlap { .. }) => r.mistake(
+            "variants.folder",
+            &format!("{error}; name two folders that lie apart"),
+        ),
+        Err(error @ LayoutError::NotAFolder(..)) => {
+            let key = if Layout::for_files(&prefix).is_err() {
+                "upload.prefix"
+            } else {
+                "variants.folder"
+            };
+            r.mistake(key, &format!("{error}; write a folder such as \"temp/\""))
+        }
+    }
+}
+
+fn read_upload(r: &mut Reader) -> Option<UploadDefaults> {
+    let expires = r.duration("upload.expires", Duration::from_secs(1), WEEK);
+    let max_bytes = r.bytes("upload.max_bytes", 1, 5 << 30);
+    let content_type = r.text("upload.content_type");
+    let method = r.one_of("upload.method", &["POST", "PUT"]);
+    let acl = r.text("upload.acl");
+    Some(UploadDefaults {
+        expires: expires?,
+        max_bytes: max_bytes?,
+        content_type: content_type?,
+        method: if method? == "PUT" {
+            Method::Put
+        } else {
+            Method::Post
+        },
+        acl: acl?,
+    })
+}
+
+fn read_preset(r: &mut Reader) -> Option<DefaultPreset> {
+    let boxes =
+        ["small", "medium", "large"].map(|size| r.number(&format!("variants.{size}"), 1, 10_000));
+    let blur = r.boolean("variants.blur");
+    let blur_radius = r.fraction("variants.blur_radius", 0.0, 200.0);
+    let quality = r.number("variants.quality", 1, 100);
+    let metadata = r.one_of("variants.metadata", &["private-stripped", "keep", "none"]);
+    let [small, medium, large] = boxes;
+    let boxes = [small?, medium?, large?];
+    if boxes[0] == boxes[1] || boxes[1] == boxes[2] || boxes[0] == boxes[2] {
+        return r.mistake(
+            "variants.small",
+            "small, medium and large must differ: equal sizes would be one variant",
+        );
+    }
+    Some(DefaultPreset {
+        boxes,
+        blur: blur?,
+        blur_radius: blur_radius?,
+        quality: u8::try_from(quality?).unwrap_or(u8::MAX),
+        metadata: match metadata?.as_str() {
+            "keep" => MetadataPolicy::Keep,
+            "none" => MetadataPolicy::None,
+            _ => MetadataPolicy::PrivateStripped,
+        },
+    })
+}
+
+fn read_callback(r: &mut Reader, loopback: bool) -> Option<Option<CallbackConfig>> {
+    let url = r.text("callback.url");
+    let method = r.one_of("callback.method", &["PUT", "POST"]);
+    let secret = r.text("callback.secret");
+    let secret = secret
+        .filter(|text| !text.is_empty())
+        .map(|text| Secret::parse(&text));
+    if let Some(Err(problem)) = &secret {
+        r.mistake::<()>("callback.secret", problem);
+    }
+    let allow_private = r.boolean_or("callback.allow_private", "auto", loopback);
+    let timeout = r.duration(
+        "callback.timeout",
+        Duration::from_millis(10),
+        Duration::from_secs(300),
+    );
+    let schedule = r.durations("callback.schedule");
+    let url = url?;
+    if url.is_empty() {
+        return Some(None);
+    }
+    match url
+        .replace("{id}", "id")
+        .replace("{key}", "key")
+        .parse::<Url>()
+    {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => {}
+        _ => {
+            return r.mistake(
+                "callback.url",
+                "it must be an http:// or https:// address; {id} and {key} are filled in",
+            );
+        }
+    }
+    Some(Some(CallbackConfig {
+        url,
+        method: method?,
+        secret: secret.transpose().ok()?,
+        allow_private: allow_private?,
+        timeout: timeout?,
+        schedule: schedule?,
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! Reads settings by type; what is wrong is noted and reading goes on.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::Value;
+use url::Url;
+
+use super::Mistake;
+use super::sources::{Setting, Sources, place};
+use super::value::{parse_bytes, parse_duration};
+
+/// Settings, and the mistakes seen so far.
+pub struct Reader {
+    settings: BTreeMap<String, Setting>,
+    /// What was wrong.
+    pub mistakes: Vec<Mistake>,
+}
+
+impl Reader {
+    /// A reader of all sources.
+    pub fn new(sources: &Sources) -> Self {
+        let (settings, mistakes) = sources.settings();
+        Self { settings, mistakes }
+    }
+
+    /// Notes a mistake; gives none of whatever was to be read.
+    pub fn mistake<T>(&mut self, key: &str, problem: &str) -> Option<T> {
+        let from = self
+            .settings
+            .get(key)
+            .and_then(|setting| setting.from.as_deref());
+        self.mistakes.push(Mistake {
+            place: place(key, from),
+            problem: problem.to_owned(),
+        });
+        None
+    }
+
+    fn value(&self, key: &str) -> Value {
+        self.settings
+            .get(key)
+            .map(|setting| setting.value.clone())
+            .expect("every key that is read has a default")
+    }
+
+    /// Any text.
+    pub fn text(&mut self, key: &str) -> Option<String> {
+        match self.value(key) {
+            Value::String(text) => Some(text),
+            _ => self.mistake(key, "it must be a text in quotes"),
+        }
+    }
+
+    /// A folder or file.
+    pub fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.text(key).map(PathBuf::from)
+    }
+
+    /// One of some words, whatever their case.
+    pub fn one_of(&mut self, key: &str, words: &[&str]) -> Option<String> {
+        let text = self.text(key)?;
+        match words.iter().find(|word| word.eq_ignore_ascii_case(&text)) {
+            Some(word) => Some((*word).to_owned()),
+            None => self.mistake(key, &format!("{text:?} is none of: {}", words.join(", "))),
+        }
+    }
+
+    /// A whole number in a range.
+    pub fn number(&mut self, key: &str, least: u32, most: u32) -> Option<u32> {
+        let number = match self.value(key) {
+            Value::Integer(number) => Some(number),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number
+            .and_then(|n| u32::try_from(n).ok())
+            .filter(|n| (least..=most).contains(n))
+        {
+            Some(number) => Some(number),
+            None => self.mistake(
+                key,
+                &format!("it must be a whole number from {least} to {most}"),
+            ),
+        }
+    }
+
+    /// A number above one bound and up to another.
+    pub fn fraction(&mut self, key: &str, above: f64, most: f64) -> Option<f32> {
+        let number = match self.value(key) {
+            Value::Integer(number) => Some(number as f64),
+            Value::Float(number) => Some(number),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number.filter(|n| *n > above && *n <= most) {
+            Some(number) => Some(number as f32),
+            None => self.mistake(
+                key,
+                &format!("it must be a number above {above}, at most {most}"),
+            ),
+        }
+    }
+
+    /// A count of bytes or pixels in a range: `1048576` or `"1MiB"`.
+    pub fn bytes(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
+        let number = match self.value(key) {
+            Value::Integer(number) => u64::try_from(number).ok(),
+            Value::String(text) => parse_bytes(&text),
+            _ => None,
+        };
+        match number.filter(|n| (least..=most).contains(n)) {
+            Some(number) => Some(number),
+            None => self.mistake(
+                key,
+                &format!(
+                    "it must be a whole number from {least} to {most}, or a text such as \"10MiB\""
+                ),
+            ),
+        }
+    }
+
+    /// Yes or no; the seed also wrote `1` and `t`.
+    pub fn boolean(&mut self, key: &str) -> Option<bool> {
+        let known = match self.value(key) {
+            Value::Boolean(value) => Some(value),
+            Value::Integer(1) => Some(true),
+            Value::Integer(0) => Some(false),
+            Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "1" | "t" | "yes" | "on" => Some(true),
+                "false" | "0" | "f" | "no" | "off" | "" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        };
+        known.or_else(|| self.mistake(key, "it must be true or false"))
+    }
+
+    /// Yes, no, or a word that stands for a value known elsewhere.
+    pub fn boolean_or(&mut self, key: &str, word: &str, meaning: bool) -> Option<bool> {
+        if self.value(key).as_str() == Some(word) {
+            Some(meaning)
+        } else {
+            self.boolean(key)
+        }
+    }
+
+    /// A duration in a range.
+    pub fn duration(&mut self, key: &str, least: Duration, most: Duration) -> Option<Duration> {
+        let value = self.value(key);
+        match read_duration(&value).filter(|duration| (least..=most).contains(duration)) {
+            Some(duration) => Some(duration),
+            None => self.mistake(
+                key,
+                &format!(
+                    "{value} is no duration from {} s to {} s; write \"30s\", \"5m\", \"2h\" or \"1d\"",
+                    least.as_secs_f32(),
+                    most.as_secs()
+                ),
+            ),
+        }
+    }
+
+    /// A list of durations; in a variable, with commas.
+    pub fn durations(&mut self, key: &str) -> Option<Vec<Duration>> {
+        let list: Option<Vec<_>> = items(&self.value(key)).iter().map(read_duration).collect();
+        list.or_else(|| {
+            self.mistake(
+                key,
+                "it must be a list of durations, e.g. [\"5s\", \"5m\", \"1h\"]",
+            )
+        })
+    }
+
+    /// An address to listen on.
+    pub fn address(&mut self, key: &str) -> Option<SocketAddr> {
+        let text = self.text(key)?.replace("localhost", "127.0.0.1");
+        let parsed = text.parse().ok();
+        parsed.or_else(|| {
+            self.mistake(
+                key,
+                &format!("{text:?} is no address; write one such as \"127.0.0.1:8000\""),
+            )
+        })
+    }
+
+    /// A web address, or empty for none.
+    pub fn optional_url(&mut self, key: &str) -> Option<Option<Url>> {
+        let text = self.text(key)?;
+        if text.is_empty() {
+            return Some(None);
+        }
+        match text.parse::<Url>() {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                Some(Some(url))
+            }
+            _ => self.mistake(key, &format!("{text:?} is no http:// or https:// address")),
+        }
+    }
+
+    /// Hashes of API keys; in a variable, with commas.
+    pub fn key_hashes(&mut self, key: &str) -> Option<Vec<[u8; 32]>> {
+        let list: Option<Vec<_>> = items(&self.value(key))
+            .iter()
+            .map(|item| key_hash(item.as_str()?))
+            .collect();
+        list.or_else(|| {
+            self.mistake(
+                key,
+                "each must be \"sha256:\" and 64 hex digits: printf %s \"$KEY\" | sha256sum",
+            )
+        })
+    }
+}
+
+fn read_duration(value: &Value) -> Option<Duration> {
+    match value {
+        Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
+        Value::String(text) => parse_duration(text),
+        _ => None,
+    }
+}
+
+fn items(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items.clone(),
+        Value::String(text) => {
+            let parts = text
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty());
+            parts.map(|part| Value::String(part.to_owned())).collect()
+        }
+        other => vec![other.clone()],
+    }
+}
+
+fn key_hash(text: &str) -> Option<[u8; 32]> {
+    let digits = text
+        .strip_prefix("sha256:")
+        .filter(|d| d.len() == 64 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}

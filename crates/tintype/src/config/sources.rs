@@ -1,0 +1,182 @@
+//! Where settings come from, and which setting came from where.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{DEFAULTS, Mistake};
+
+/// The seed's variables and the keys they set.
+const SEED: [(&str, &str); 8] = [
+    ("IMAGE_FOLDER", "variants.folder"),
+    ("CALLBACK_URL", "callback.url"),
+    ("TEMPORARY_IMAGE_PATH", "upload.prefix"),
+    ("THUMB_DIMENSION_SMALL", "variants.small"),
+    ("THUMB_DIMENSION_MEDIUM", "variants.medium"),
+    ("THUMB_DIMENSION_LARGE", "variants.large"),
+    ("BLUR", "variants.blur"),
+    ("BLUR_RADIUS", "variants.blur_radius"),
+];
+/// The file that is read when it is there and no other is named.
+const USUAL_FILE: &str = "tintype.toml";
+
+/// All places a setting can come from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The file named with `--config`.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+    /// Key and value of each flag that was given.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+/// One value, and where it was set.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The value.
+    pub value: Value,
+    /// A file, a variable, a flag; none for a default.
+    pub from: Option<String>,
+}
+
+impl Sources {
+    /// This process's environment.
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<(&'static str, String)>) -> Self {
+        // A variable that is not UTF-8 is none of ours.
+        let environment = std::env::vars_os()
+            .filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
+        Self {
+            file,
+            environment: environment.collect(),
+            flags,
+        }
+    }
+
+    /// Every key with its setting in force; unknown keys and unreadable files are mistakes.
+    pub(super) fn settings(&self) -> (BTreeMap<String, Setting>, Vec<Mistake>) {
+        let mut mistakes = Vec::new();
+        let mut settings = BTreeMap::new();
+        let defaults: Table = DEFAULTS.parse().expect("the embedded defaults are TOML");
+        for (key, value) in flatten(&defaults) {
+            settings.insert(key, Setting { value, from: None });
+        }
+        for (key, setting) in self.overrides(&mut mistakes) {
+            if settings.contains_key(&key) {
+                settings.insert(key, setting);
+            } else {
+                let nearest = settings
+                    .keys()
+                    .min_by_key(|known| distance(known, &key))
+                    .cloned()
+                    .unwrap_or_default();
+                mistakes.push(Mistake {
+                    place: place(&key, setting.from.as_deref()),
+                    problem: format!("there is no such key; did you mean {nearest}?"),
+                });
+            }
+        }
+        (settings, mistakes)
+    }
+
+    /// What is set, in the order of precedence.
+    fn overrides(&self, mistakes: &mut Vec<Mistake>) -> Vec<(String, Setting)> {
+        let mut found = self.from_file(mistakes);
+        for (variable, key) in SEED {
+            let value = self.environment.get(variable);
+            found.extend(value.map(|value| (key.to_owned(), text(value, variable))));
+        }
+        for (variable, value) in &self.environment {
+            if let Some(key) = variable
+                .strip_prefix("TINTYPE_")
+                .filter(|rest| rest.contains("__"))
+            {
+                found.push((key.to_lowercase().replace("__", "."), text(value, variable)));
+            }
+        }
+        found.extend(
+            self.flags
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), text(value, "a flag"))),
+        );
+        found
+    }
+
+    fn from_file(&self, mistakes: &mut Vec<Mistake>) -> Vec<(String, Setting)> {
+        let usual = Path::new(USUAL_FILE);
+        let Some(path) = self
+            .file
+            .as_deref()
+            .or(Some(usual).filter(|usual| usual.exists()))
+        else {
+            return Vec::new();
+        };
+        let table = std::fs::read_to_string(path)
+            .map_err(|e| e.to_string())
+            .and_then(|text| text.parse::<Table>().map_err(|e| e.to_string()));
+        match table {
+            Ok(table) => flatten(&table)
+                .into_iter()
+                .map(|(key, value)| {
+                    (
+                        key,
+                        Setting {
+                            value,
+                            from: Some(path.display().to_string()),
+                        },
+                    )
+                })
+                .collect(),
+            Err(problem) => {
+                mistakes.push(Mistake {
+                    place: path.display().to_string(),
+                    problem,
+                });
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// `upload.expires (TINTYPE_UPLOAD__EXPIRES)`.
+pub(super) fn place(key: &str, from: Option<&str>) -> String {
+    from.map_or_else(|| key.to_owned(), |from| format!("{key} ({from})"))
+}
+
+fn text(value: &str, from: &str) -> Setting {
+    Setting {
+        value: Value::String(value.to_owned()),
+        from: Some(from.to_owned()),
+    }
+}
+
+/// `[a] b = 1` as `a.b = 1`.
+fn flatten(table: &Table) -> Vec<(String, Value)> {
+    let mut flat = Vec::new();
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => flat.extend(
+                flatten(inner)
+                    .into_iter()
+                    .map(|(k, v)| (format!("{key}.{k}"), v)),
+            ),
+            value => flat.push((key.clone(), value.clone())),
+        }
+    }
+    flat
+}
+
+/// Edit distance (Levenshtein), for "did you mean".
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

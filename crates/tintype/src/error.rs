@@ -1,0 +1,31 @@
+//! Failures with a stable code: what callbacks, manifests and problem documents say.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// Why an original came to nothing. Final: the same original would fail the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Failure {
+    /// Stable; what a program decides by.
+    pub code: Cow<'static, str>,
+    /// One sentence for a person.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of a given code.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code: Cow::Borrowed(code),
+            message: message.into(),
+        }
+    }
+}
+
+impl From<tintype_image::Error> for Failure {
+    fn from(error: tintype_image::Error) -> Self {
+        Self::new(error.code.as_str(), error.message)
+    }
+}

@@ -1,0 +1,93 @@
+//! From a storage event to a job.
+
+use time::OffsetDateTime;
+
+use super::StorageEvent;
+use crate::app::App;
+use crate::key::Key;
+use crate::ledger::LedgerError;
+use crate::queue::{Job, QueueError};
+use crate::upload::{Method, Policy, Status, Upload, UploadId};
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// There is a job for it.
+    Queued(UploadId),
+    /// It is none of ours, for this reason.
+    Ignored(&'static str),
+}
+
+/// Why an event could not be taken just now. The sender is to try again.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The rows.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The jobs.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// Turns an event into a job. Once this returns, the job outlives a crash.
+///
+/// # Errors
+/// When ledger or queue fail; nothing is lost if the sender tries again.
+pub async fn accept(app: &App, event: &StorageEvent) -> Result<Accepted, AcceptError> {
+    if event
+        .bucket
+        .as_ref()
+        .is_some_and(|bucket| *bucket != app.bucket)
+    {
+        return Ok(Accepted::Ignored("it is of another bucket"));
+    }
+    // Variants are objects too: without this they would be processed for ever.
+    if app.layout.is_output(&event.key) {
+        return Ok(Accepted::Ignored("it is in the folder of variants"));
+    }
+    let upload = app
+        .ledger
+        .adopt(&unannounced(app, &event.key).await?)
+        .await?;
+    // In this order: a job that is done before the mark is set would be marked for ever.
+    app.ledger.mark_processing(&upload.id).await?;
+    app.queue
+        .push(&Job {
+            upload_id: upload.id.clone(),
+            event: event.clone(),
+            force: false,
+        })
+        .await?;
+    tracing::info!(upload = %upload.id, key = %event.key, "original arrived");
+    app.signals.jobs.notify_one();
+    app.signals.changed(&upload.id);
+    Ok(Accepted::Queued(upload.id))
+}
+
+/// A row for an original whose credential another server gave out.
+async fn unannounced(app: &App, key: &Key) -> Result<Upload, LedgerError> {
+    let now = OffsetDateTime::now_utc();
+    let id = match app.layout.upload_id(key) {
+        Some(id) if app.ledger.get(&id).await?.is_none_or(|row| row.key == *key) => id,
+        _ => UploadId::random(),
+    };
+    Ok(Upload {
+        id,
+        key: key.clone(),
+        status: Status::Pending,
+        policy: Policy {
+            method: Method::Post,
+            content_type: app.config.upload.content_type.clone(),
+            max_bytes: app.config.upload.max_bytes,
+            size: None,
+            metadata: Default::default(),
+        },
+        extension: None,
+        preset: app.processor.preset.name.clone(),
+        created_at: now,
+        expires_at: now,
+        processed_key: None,
+        manifest: None,
+        error: None,
+    })
+}

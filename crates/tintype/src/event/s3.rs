@@ -1,0 +1,165 @@
+//! S3 event notifications, as AWS, Ceph RGW and MinIO send them.
+//!
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{EventError, StorageEvent};
+use crate::key::Key;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    #[serde(default)]
+    event_source: String,
+    event_name: String,
+    s3: Entity,
+}
+
+#[derive(Deserialize)]
+struct Entity {
+    bucket: Bucket,
+    object: Object,
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Object {
+    key: String,
+    size: Option<u64>,
+    #[serde(alias = "etag")]
+    e_tag: Option<String>,
+}
+
+/// Every created object of a list of records.
+pub fn records(list: &Value) -> Result<Vec<StorageEvent>, EventError> {
+    let mut events = Vec::new();
+    for (index, value) in list.as_array().into_iter().flatten().enumerate() {
+        let bad = |reason: String| EventError::Record { index, reason };
+        let record = Record::deserialize(value).map_err(|e| bad(e.to_string()))?;
+        if !record.event_name.contains("ObjectCreated:") {
+            continue;
+        }
+        let object = record.s3.object;
+        let key =
+            Key::new(decode(&record.event_source, &object.key)).map_err(|e| bad(e.to_string()))?;
+        events.push(StorageEvent {
+            bucket: Some(record.s3.bucket.name),
+            key,
+            size: object.size,
+            etag: object
+                .e_tag
+                .map(|tag| tag.trim_matches('"').to_owned())
+                .filter(|tag| !tag.is_empty()),
+        });
+    }
+    Ok(events)
+}
+
+/// AWS encodes keys as forms do (a space is `+`); Ceph sends them as they are, and others give
+/// themselves away by a byte that no encoding leaves.
+fn decode(source: &str, key: &str) -> String {
+    let encoded = |b: u8| b.is_ascii_alphanumeric() || b"-_.*+%/~!'()".contains(&b);
+    if source.starts_with("ceph:") || !key.bytes().all(encoded) {
+        return key.to_owned();
+    }
+    let spaced: Cow<'_, str> = if key.contains('+') {
+        key.replace('+', " ").into()
+    } else {
+        key.into()
+    };
+    percent_decode_str(&spaced)
+        .decode_utf8()
+        .map_or_else(|_| key.to_owned(), Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::super::parse;
+    use super::*;
+
+    fn keys(body: &Value) -> Vec<String> {
+        parse(body.to_string().as_bytes())
+            .unwrap()
+            .into_iter()
+            .map(|e| e.key.into())
+            .collect()
+    }
+
+    fn record(source: &str, name: &str, key: &str) -> Value {
+        json!({"eventSource": source, "eventName": name,
+               "s3": {"bucket": {"name": "b"}, "object": {"key": key, "size": 3, "eTag": "\"abc\""}}})
+    }
+
+    #[test]
+    fn every_record_counts_and_only_creations() {
+        let body = json!({"Records": [
+            record("aws:s3", "ObjectCreated:Post", "temp/a"),
+            record("aws:s3", "ObjectRemoved:Delete", "temp/b"),
+            record("minio:s3", "s3:ObjectCreated:Put", "temp%2Fc"),
+        ]});
+        assert_eq!(keys(&body), ["temp/a", "temp/c"]);
+    }
+
+    #[test]
+    fn keys_are_decoded_as_their_store_encodes_them() {
+        for (source, key, expected) in [
+            ("aws:s3", "temp/my+photo%281%29.jpg", "temp/my photo(1).jpg"),
+            ("aws:s3", "temp/a%2Bb+%C3%BC.jpg", "temp/a+b ü.jpg"),
+            ("ceph:s3", "temp/a+b%20.jpg", "temp/a+b%20.jpg"),
+            ("other:s3", "temp/a b+ü.jpg", "temp/a b+ü.jpg"),
+        ] {
+            assert_eq!(
+                keys(&json!({"Records": [record(source, "ObjectCreated:Put", key)]})),
+                [expected]
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_tells_size_and_bare_etag() {
+        let body =
+            json!({"Records": [record("aws:s3", "ObjectCreated:Put", "temp/a")]}).to_string();
+        let event = parse(body.as_bytes()).unwrap().remove(0);
+        assert_eq!(
+            (event.size, event.etag.as_deref(), event.bucket.as_deref()),
+            (Some(3), Some("abc"), Some("b"))
+        );
+    }
+
+    #[test]
+    fn test_events_are_no_work_and_nonsense_is_refused() {
+        assert_eq!(
+            parse(br#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#),
+            Ok(vec![])
+        );
+        for bad in ["", "[]", "{}", "{\"Records\": 1}", "\"x\""] {
+            assert!(
+                matches!(parse(bad.as_bytes()), Err(EventError::Unknown(_))),
+                "{bad}"
+            );
+        }
+        for key in ["../etc", "a//b", ""] {
+            let body = json!({"Records": [record("aws:s3", "ObjectCreated:Put", key)]}).to_string();
+            assert!(
+                matches!(
+                    parse(body.as_bytes()),
+                    Err(EventError::Record { index: 0, .. })
+                ),
+                "{key}"
+            );
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Object keys. Nothing else in the program formats or parses one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use tintype_image::Format;
+
+use crate::upload::UploadId;
+
+/// Longest key S3 allows, in bytes of UTF-8.
+const MAX_BYTES: usize = 1024;
+/// Longest thing after a dot that is taken for an extension.
+const MAX_EXTENSION: usize = 10;
+
+/// The path of one object in a bucket. Never empty, never rooted, never with `.` or `..` as a segment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Key(String);
+
+/// Why a text is not a key.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeyError {
+    /// No text at all.
+    #[error("a key cannot be empty")]
+    Empty,
+    /// Past 1024 bytes.
+    #[error("a key of {0} bytes is too long; S3 allows 1024")]
+    TooLong(usize),
+    /// `/a`, `a//b`, `a/../b`, or a control character.
+    #[error("the key {0:?} has an empty, `.` or `..` segment, or a control character")]
+    Segment(String),
+}
+
+impl Key {
+    /// Checks and wraps a key.
+    pub fn new(text: impl Into<String>) -> Result<Self, KeyError> {
+        let text = text.into();
+        if text.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if text.len() > MAX_BYTES {
+            return Err(KeyError::TooLong(text.len()));
+        }
+        let bad_segment = text.split('/').any(|s| matches!(s, "" | "." | ".."));
+        if bad_segment || text.chars().any(char::is_control) {
+            return Err(KeyError::Segment(text));
+        }
+        Ok(Self(text))
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The extension, in lower case and less its dot: of `a/b.JPG`, `jpg`. A leading dot starts none.
+    pub fn extension(&self) -> Option<String> {
+        split_extension(&self.0).1.map(str::to_ascii_lowercase)
+    }
+}
+
+/// Splits `a/b.jpg` in `a/b` and `jpg`.
+fn split_extension(path: &str) -> (&str, Option<&str>) {
+    let name_at = path.rfind('/').map_or(0, |slash| slash + 1);
+    match path[name_at..].rfind('.') {
+        Some(dot) if dot > 0 => {
+            let extension = &path[name_at + dot + 1..];
+            if is_extension(extension) {
+                (&path[..name_at + dot], Some(extension))
+            } else {
+                (path, None)
+            }
+        }
+        _ => (path, None),
+    }
+}
+
+fn is_extension(text: &str) -> bool {
+    (1..=MAX_EXTENSION).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// The extension of a client's file name, fit for a key, with the case the client gave it.
+pub fn extension_of_filename(filename: &str) -> Option<&str> {
+    let name = filename.rsplit(['/', '\\']).next().unwrap_or(filename);
+    split_extension(name).1
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = KeyError;
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        Self::new(text)
+    }
+}
+
+impl From<Key> for String {
+    fn from(key: Key) -> Self {
+        key.0
+    }
+}
+
+/// The two folders of a bucket: where originals arrive, and where variants go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    prefix: String,
+    folder: String,
+}
+
+/// Why two folders cannot be a layout.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LayoutError {
+    /// One holds the other, so a variant would start the processor again.
+    #[error(
+        "the folder of variants `{folder}` and the prefix of uploads `{prefix}` overlap: every variant would be processed as an upload, for ever"
+    )]
+    Overlap {
+        /// Where originals arrive.
+        prefix: String,
+        /// Where variants go.
+        folder: String,
+    },
+    /// Not a possible part of a key.
+    #[error("`{0}` is not a folder: {1}")]
+    NotAFolder(String, KeyError),
+}
+
+impl Layout {
+    /// A layout of a prefix for uploads and a folder for variants. A missing last slash is added.
+    ///
+    /// # Errors
+    /// When one holds the other, or one is no key.
+    pub fn new(prefix: &str, folder: &str) -> Result<Self, LayoutError> {
+        let (prefix, folder) = (as_folder(prefix)?, as_folder(folder)?);
+        if prefix.starts_with(&folder) || folder.starts_with(&prefix) {
+            return Err(LayoutError::Overlap { prefix, folder });
+        }
+        Ok(Self { prefix, folder })
+    }
+
+    /// The layout of `tintype process`: inputs come from elsewhere, so no prefix can overlap.
+    pub fn for_files(folder: &str) -> Result<Self, LayoutError> {
+        Ok(Self {
+            prefix: String::new(),
+            folder: as_folder(folder)?,
+        })
+    }
+
+    /// Where originals arrive; ends in a slash.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Where variants go; ends in a slash.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// `temp/<id>.<extension>`, where a new upload is to be put.
+    pub fn upload_key(&self, id: &UploadId, extension: Option<&str>) -> Key {
+        let dot = if extension.is_some() { "." } else { "" };
+        Key(format!(
+            "{}{id}{dot}{}",
+            self.prefix,
+            extension.unwrap_or_default()
+        ))
+    }
+
+    /// The id in a key that [`Self::upload_key`] made.
+    pub fn upload_id(&self, key: &Key) -> Option<UploadId> {
+        UploadId::parse(split_extension(self.relative(key)).0)
+    }
+
+    /// The key less the prefix of uploads; a key outside the prefix stays whole.
+    pub fn relative<'a>(&self, original: &'a Key) -> &'a str {
+        match original.0.strip_prefix(&self.prefix) {
+            Some(rest) if !rest.is_empty() => rest,
+            _ => &original.0,
+        }
+    }
+
+    /// Whether a key lies where variants go, and so is never an original.
+    pub fn is_output(&self, key: &Key) -> bool {
+        key.0.starts_with(&self.folder)
+    }
+
+    /// The key of a variant. `extension` stands in where the original's key has none.
+    ///
+    /// # Errors
+    /// When the key grows past what S3 allows.
+    pub fn variant_key(
+        &self,
+        original: &Key,
+        variant: &str,
+        extension: &str,
+    ) -> Result<Key, KeyError> {
+        let (stem, own) = split_extension(self.relative(original));
+        let extension = own.map_or_else(|| extension.to_owned(), str::to_ascii_lowercase);
+        let suffix = match variant {
+            "original" => String::new(),
+            _ => format!("_{}", variant.strip_prefix("original_").unwrap_or(variant)),
+        };
+        Key::new(format!("{}{stem}{suffix}.{extension}", self.folder))
+    }
+
+    /// The key of the manifest that seals an original's variants.
+    pub fn manifest_key(&self, original: &Key, extension: &str) -> Result<Key, KeyError> {
+        Key::new(format!(
+            "{}.manifest.json",
+            self.variant_key(original, "original", extension)?
+        ))
+    }
+}
+
+fn as_folder(text: &str) -> Result<String, LayoutError> {
+    let trimmed = text.strip_suffix('/').unwrap_or(text);
+    match Key::new(trimmed) {
+        Ok(key) => Ok(format!("{key}/")),
+        Err(why) => Err(LayoutError::NotAFolder(text.to_owned(), why)),
+    }
+}
+
+/// The extension variants get: the one that was promised, or the key's own, or the format's.
+pub fn extension_for(original: &Key, promised: Option<&str>, format: Format) -> String {
+    original
+        .extension()
+        .or_else(|| promised.map(str::to_owned))
+        .unwrap_or_else(|| format.extension().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn layout() -> Layout {
+        Layout::new("temp/", "image").unwrap()
+    }
+
+    fn variant(original: &str, name: &str) -> String {
+        layout()
+            .variant_key(&Key::new(original).unwrap(), name, "jpeg")
+            .unwrap()
+            .into()
+    }
+
+    #[test]
+    fn variants_are_named_as_the_contract_says() {
+        assert_eq!(variant("temp/abc.JPG", "original"), "image/abc.jpg");
+        assert_eq!(
+            variant("temp/abc.JPG", "original_blurred"),
+            "image/abc_blurred.jpg"
+        );
+        assert_eq!(variant("temp/abc.JPG", "50x50"), "image/abc_50x50.jpg");
+        assert_eq!(
+            variant("temp/abc.JPG", "50x50_blurred"),
+            "image/abc_50x50_blurred.jpg"
+        );
+        assert_eq!(
+            variant("temp/2026/abc.jpg", "50x50"),
+            "image/2026/abc_50x50.jpg"
+        );
+        assert_eq!(variant("test/key", "50x50"), "image/test/key_50x50.jpeg");
+        assert_eq!(variant("temp/.jpg", "original"), "image/.jpg.jpeg");
+        assert_eq!(
+            variant("temp/v1.2 final", "original"),
+            "image/v1.2 final.jpeg"
+        );
+        let manifest = layout()
+            .manifest_key(&Key::new("temp/abc.JPG").unwrap(), "jpeg")
+            .unwrap();
+        assert_eq!(manifest.as_str(), "image/abc.jpg.manifest.json");
+    }
+
+    #[test]
+    fn callback_key_is_less_the_prefix() {
+        assert_eq!(layout().relative(&Key::new("temp/abc").unwrap()), "abc");
+        assert_eq!(
+            layout().relative(&Key::new("test/key").unwrap()),
+            "test/key"
+        );
+    }
+
+    #[test]
+    fn ids_come_back_from_keys() {
+        let id = UploadId::random();
+        for extension in [None, Some("JPG")] {
+            assert_eq!(
+                layout().upload_id(&layout().upload_key(&id, extension)),
+                Some(id.clone())
+            );
+        }
+        assert_eq!(layout().upload_id(&Key::new("temp/abc.jpg").unwrap()), None);
+    }
+
+    #[test]
+    fn overlapping_folders_are_refused() {
+        for (prefix, folder) in [
+            ("a/", "a/"),
+            ("a/", "a/b/"),
+            ("a/b", "a"),
+            ("temp", "temp/"),
+        ] {
+            assert!(
+                matches!(
+                    Layout::new(prefix, folder),
+                    Err(LayoutError::Overlap { .. })
+                ),
+                "{prefix} {folder}"
+            );
+        }
+        assert!(Layout::new("temp", "temporary").is_ok());
+        assert!(matches!(
+            Layout::new("", "image"),
+            Err(LayoutError::NotAFolder(..))
+        ));
+    }
+
+    #[test]
+    fn traversal_is_no_key() {
+        for bad in [
+            "", "/a", "a//b", "a/../b", "..", "a/./b", "a/", "a\nb", "a\0",
+        ] {
+            assert!(Key::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(Key::new("x".repeat(1025)).is_err());
+        assert!(Key::new("temp/ü b+c%20.jpg").is_ok());
+    }
+
+    #[test]
+    fn extensions_of_file_names() {
+        assert_eq!(extension_of_filename("C:\\photos\\Me.JPG"), Some("JPG"));
+        assert_eq!(extension_of_filename("../../etc/passwd"), None);
+        assert_eq!(extension_of_filename("a.b/c"), None);
+        assert_eq!(extension_of_filename("x.j/pg"), None);
+        assert_eq!(extension_of_filename("x.<b>"), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! What came of one original: one shape for the command line, callbacks, status and the stored object.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::Key;
+
+/// Name and version of the program, as manifests record it.
+pub const ENGINE: &str = concat!("tintype ", env!("CARGO_PKG_VERSION"));
+
+/// The record of one finished original. Written last, so its presence means that all variants are there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The object that was read.
+    pub original: Original,
+    /// What was written, in the preset's order.
+    pub variants: Vec<Variant>,
+    /// Facts of the image.
+    pub image: Image,
+    /// The client's own metadata (`x-amz-meta-*`).
+    pub metadata: BTreeMap<String, String>,
+    /// Which preset made it.
+    pub preset: PresetRef,
+    /// Which program made it.
+    pub engine: String,
+}
+
+/// The object the client sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Original {
+    /// Its key.
+    pub key: Key,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What its bytes are, whatever was declared.
+    pub content_type: String,
+    /// Pixels across, upright.
+    pub width: u32,
+    /// Pixels down, upright.
+    pub height: u32,
+    /// The store's entity tag, unquoted.
+    pub etag: Option<String>,
+    /// SHA-256 in hex.
+    pub sha256: String,
+}
+
+/// One image made from the original.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// Its name in the preset.
+    pub name: String,
+    /// Its key.
+    pub key: Key,
+    /// Where it can be fetched, if the store is public.
+    pub url: Option<String>,
+    /// What its bytes are.
+    pub content_type: String,
+    /// Pixels across, upright.
+    pub width: u32,
+    /// Pixels down, upright.
+    pub height: u32,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// SHA-256 in hex.
+    pub sha256: String,
+}
+
+/// Facts of the image, for a page to use before it has any variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Image {
+    /// `jpeg`, `png`, `gif`, `webp`, `tiff` or `bmp`.
+    pub format: String,
+    /// EXIF orientation, 1 to 8.
+    pub orientation: u8,
+    /// Frames of an animation; 1 for a still.
+    pub frames: u32,
+    /// Whether the format carries transparency for this image.
+    pub has_alpha: bool,
+    /// ThumbHash in base64.
+    pub thumbhash: String,
+    /// `#rrggbb`.
+    pub dominant_color: String,
+    /// When the photo was taken (EXIF), ISO 8601.
+    pub taken_at: Option<String>,
+}
+
+/// A preset by name and version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresetRef {
+    /// Its name.
+    pub name: String,
+    /// The hash of its content.
+    pub version: String,
+}
+
+impl Manifest {
+    /// The key of the variant called `original`, which the seed's API calls the processed key.
+    pub fn processed_key(&self) -> Option<&Key> {
+        self.variants
+            .iter()
+            .find(|v| v.name == "original")
+            .map(|v| &v.key)
+    }
+}

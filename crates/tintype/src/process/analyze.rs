@@ -1,0 +1,32 @@
+//! Second step: hold what the header says against the limits and the client's word, before any pixel.
+
+use tintype_image::{Format, probe};
+
+use super::load::Original;
+use super::{ProcessError, Processor};
+use crate::error::Failure;
+
+/// Refuses an original that is too costly, or not what it was declared to be where that matters.
+pub fn check(processor: &Processor, original: &Original) -> Result<(), ProcessError> {
+    probe(&original.object.bytes, &processor.limits)?;
+    if processor.strict_type {
+        let declared = original
+            .object
+            .meta
+            .content_type
+            .as_deref()
+            .and_then(Format::from_content_type);
+        if let Some(declared) = declared.filter(|declared| *declared != original.format) {
+            return Err(Failure::new(
+                "type_mismatch",
+                format!(
+                    "declared as {}, but the bytes are {}",
+                    declared.content_type(),
+                    original.format.content_type()
+                ),
+            )
+            .into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! First step: read the original, and see whether its work is done already.
+
+use sha2::{Digest, Sha256};
+use tintype_image::{Format, Limits};
+
+use super::{ProcessError, Processor, Task};
+use crate::error::Failure;
+use crate::key::{Key, extension_for};
+use crate::manifest::Manifest;
+use crate::preset::hex;
+use crate::store::{Object, StoreError};
+
+/// Most bytes of a manifest that is read back.
+const MAX_MANIFEST: u64 = 1 << 20;
+
+/// An original in memory.
+pub struct Original {
+    /// Bytes, and what the store says of them.
+    pub object: Object,
+    /// What the bytes are.
+    pub format: Format,
+    /// SHA-256 of the bytes, in hex.
+    pub sha256: String,
+    /// The extension of its variants.
+    pub extension: String,
+    /// Where its manifest goes.
+    pub manifest_key: Key,
+}
+
+/// Reads an original within the limit of bytes.
+pub async fn original(processor: &Processor, task: &Task) -> Result<Original, ProcessError> {
+    let object = processor.source.get(&task.key, processor.max_bytes).await?;
+    let format = sniff(&object)?;
+    let sha256 = hex(&Sha256::digest(&object.bytes));
+    let extension = extension_for(&task.key, task.extension.as_deref(), format);
+    let manifest_key = processor
+        .layout
+        .manifest_key(&task.key, &extension)
+        .map_err(|e| Failure::new("invalid_request", e.to_string()))?;
+    Ok(Original {
+        object,
+        format,
+        sha256,
+        extension,
+        manifest_key,
+    })
+}
+
+/// Bytes decide the type; a name or header never does. The image crate words the refusal.
+fn sniff(object: &Object) -> Result<Format, ProcessError> {
+    if let Some(format) = Format::sniff(&object.bytes) {
+        return Ok(format);
+    }
+    tintype_image::probe(&object.bytes, &Limits::default())?;
+    Err(Failure::new(
+        "unsupported_format",
+        "the bytes are of no known image format",
+    )
+    .into())
+}
+
+/// The manifest of the same original under the same preset, if it is there: then all variants are, too.
+pub async fn finished(
+    processor: &Processor,
+    original: &Original,
+) -> Result<Option<Manifest>, ProcessError> {
+    let stored = match processor
+        .target
+        .get(&original.manifest_key, MAX_MANIFEST)
+        .await
+    {
+        Ok(stored) => stored,
+        Err(StoreError::NotFound(_) | StoreError::TooLarge { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&stored.bytes) else {
+        return Ok(None);
+    };
+    let meta = &original.object.meta;
+    let same = manifest.original.sha256 == original.sha256
+        && manifest.original.key == meta.key
+        && manifest.original.etag == meta.etag
+        && manifest.metadata == meta.metadata
+        && manifest.preset.version == processor.preset.version;
+    Ok(Some(manifest).filter(|_| same))
+}

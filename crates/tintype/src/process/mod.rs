@@ -1,0 +1,103 @@
+//! Step 5, second half: from one original to its variants and manifest. The order is this list:
+//! [`load`] → [`analyze`] → [`render`] → [`save`].
+
+mod analyze;
+mod load;
+mod render;
+mod save;
+pub mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tintype_image::Limits;
+
+use crate::error::Failure;
+use crate::key::{Key, Layout};
+use crate::manifest::Manifest;
+use crate::preset::Preset;
+use crate::store::{PublicUrl, Store, StoreError};
+
+/// Everything the steps need to know; the same for every original.
+#[derive(Clone)]
+pub struct Processor {
+    /// Where originals are.
+    pub source: Arc<dyn Store>,
+    /// Where variants go; mostly the same.
+    pub target: Arc<dyn Store>,
+    /// How keys are made.
+    pub layout: Layout,
+    /// What to make.
+    pub preset: Preset,
+    /// What one image may cost.
+    pub limits: Limits,
+    /// Longest time for one original's pixels.
+    pub deadline: Duration,
+    /// Most bytes of an original.
+    pub max_bytes: u64,
+    /// Refuse an original whose bytes are of another format than was declared.
+    pub strict_type: bool,
+    /// `Cache-Control` of variants; empty for none.
+    pub cache_control: String,
+    /// Where the public fetches variants.
+    pub public_url: Option<PublicUrl>,
+}
+
+/// One original to work on.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Where it is.
+    pub key: Key,
+    /// The extension its variants were promised, when the key has none.
+    pub extension: Option<String>,
+    /// Do the pixel work again, even when a manifest says it is done.
+    pub force: bool,
+}
+
+/// Why an original came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It would come to nothing again.
+    #[error(transparent)]
+    Final(#[from] Failure),
+    /// The fault lies elsewhere and may pass: try again.
+    #[error("{0}")]
+    Passing(String),
+}
+
+impl From<tintype_image::Error> for ProcessError {
+    fn from(error: tintype_image::Error) -> Self {
+        Self::Final(error.into())
+    }
+}
+
+impl From<StoreError> for ProcessError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(_) => Self::Final(Failure::new("not_found", error.to_string())),
+            StoreError::TooLarge { .. } => {
+                Self::Final(Failure::new("too_large", error.to_string()))
+            }
+            StoreError::Denied(_) | StoreError::Unavailable(_) => Self::Passing(error.to_string()),
+        }
+    }
+}
+
+impl Processor {
+    /// Develops one original: every variant is in the store before the manifest is, and the manifest
+    /// before this returns.
+    ///
+    /// # Errors
+    /// [`ProcessError::Final`] to report, [`ProcessError::Passing`] to try again.
+    pub async fn develop(&self, task: &Task) -> Result<Manifest, ProcessError> {
+        let original = load::original(self, task).await?;
+        if !task.force
+            && let Some(manifest) = load::finished(self, &original).await?
+        {
+            return Ok(manifest);
+        }
+        analyze::check(self, &original)?;
+        let rendered = render::variants(self, &original).await?;
+        save::all(self, original, rendered).await
+    }
+}

@@ -1,0 +1,123 @@
+//! Fourth step: write the variants, then the manifest that says they are there.
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
+use tintype_image::Rendered;
+
+use super::load::Original;
+use super::{ProcessError, Processor};
+use crate::error::Failure;
+use crate::key::Key;
+use crate::manifest::{self, ENGINE, Image, Manifest, PresetRef, Variant};
+use crate::preset::hex;
+use crate::store::PutOptions;
+
+/// Writes under way at once, for one original.
+const CONCURRENCY: usize = 4;
+
+/// Writes everything and gives the manifest.
+pub async fn all(
+    processor: &Processor,
+    original: Original,
+    rendered: Rendered,
+) -> Result<Manifest, ProcessError> {
+    let image = facts(&rendered);
+    let (width, height) = (rendered.facts.width, rendered.facts.height);
+    let writes = rendered
+        .variants
+        .into_iter()
+        .map(|variant| save_variant(processor, &original, variant));
+    let variants: Vec<Variant> = stream::iter(writes)
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let meta = &original.object.meta;
+    let manifest = Manifest {
+        original: manifest::Original {
+            key: meta.key.clone(),
+            bytes: meta.size,
+            content_type: original.format.content_type().to_owned(),
+            width,
+            height,
+            etag: meta.etag.clone(),
+            sha256: original.sha256.clone(),
+        },
+        variants,
+        image,
+        metadata: meta.metadata.clone(),
+        preset: PresetRef {
+            name: processor.preset.name.clone(),
+            version: processor.preset.version.clone(),
+        },
+        engine: ENGINE.to_owned(),
+    };
+    save_manifest(processor, &original.manifest_key, &manifest).await?;
+    Ok(manifest)
+}
+
+async fn save_variant(
+    processor: &Processor,
+    original: &Original,
+    made: tintype_image::Variant,
+) -> Result<Variant, ProcessError> {
+    let key = variant_key(processor, original, &made.name)?;
+    let variant = Variant {
+        url: processor.public_url.as_ref().map(|base| base.of(&key)),
+        content_type: made.format.content_type().to_owned(),
+        width: made.width,
+        height: made.height,
+        bytes: made.bytes.len() as u64,
+        sha256: hex(&Sha256::digest(&made.bytes)),
+        name: made.name,
+        key,
+    };
+    let options = PutOptions {
+        content_type: variant.content_type.clone(),
+        cache_control: processor.cache_control.clone(),
+        metadata: original.object.meta.metadata.clone(),
+    };
+    processor
+        .target
+        .put(&variant.key, made.bytes.into(), &options)
+        .await?;
+    Ok(variant)
+}
+
+fn variant_key(processor: &Processor, original: &Original, name: &str) -> Result<Key, Failure> {
+    processor
+        .layout
+        .variant_key(&original.object.meta.key, name, &original.extension)
+        .map_err(|e| Failure::new("invalid_request", e.to_string()))
+}
+
+async fn save_manifest(
+    processor: &Processor,
+    key: &Key,
+    manifest: &Manifest,
+) -> Result<(), ProcessError> {
+    let json =
+        serde_json::to_vec_pretty(manifest).map_err(|e| Failure::new("internal", e.to_string()))?;
+    let options = PutOptions {
+        content_type: "application/json".into(),
+        ..Default::default()
+    };
+    processor
+        .target
+        .put(key, Bytes::from(json), &options)
+        .await?;
+    Ok(())
+}
+
+fn facts(rendered: &Rendered) -> Image {
+    let facts = &rendered.facts;
+    Image {
+        format: facts.format.name().to_owned(),
+        orientation: facts.orientation,
+        frames: facts.frames,
+        has_alpha: facts.has_alpha,
+        thumbhash: facts.thumbhash.clone(),
+        dominant_color: facts.dominant_color.clone(),
+        taken_at: facts.taken_at.clone(),
+    }
+}

@@ -1,0 +1,100 @@
+//! Takes jobs, develops their originals, records how they ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ProcessError, Task};
+use crate::app::App;
+use crate::error::Failure;
+use crate::queue::{Leased, QueueError};
+use crate::upload::{Outcome, Upload};
+
+/// How long to sleep when there is no job and nobody calls.
+const IDLE: Duration = Duration::from_secs(1);
+/// What a lease allows beyond the deadline of the pixels: reading and writing.
+const STORE_TIME: Duration = Duration::from_secs(120);
+/// Longest pause between tries while the store fails.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Works until told to stop; a job in hand is finished first.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    let lease = app.processor.deadline + STORE_TIME;
+    while !stop.is_cancelled() {
+        match app.queue.claim(lease).await {
+            Ok(Some(leased)) => {
+                // There may be more than one worker was woken for.
+                app.signals.jobs.notify_one();
+                if let Err(error) = handle(&app, &leased).await {
+                    tracing::error!(%error, upload = %leased.job.upload_id, "a job could not be settled; it will be done again");
+                }
+            }
+            Ok(None) => rest(&app, &stop).await,
+            Err(error) => {
+                tracing::error!(%error, "jobs cannot be read");
+                rest(&app, &stop).await;
+            }
+        }
+    }
+}
+
+async fn rest(app: &App, stop: &CancellationToken) {
+    tokio::select! {
+        () = app.signals.jobs.notified() => {}
+        () = tokio::time::sleep(IDLE) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn handle(app: &App, leased: &Leased) -> Result<(), QueueError> {
+    let job = &leased.job;
+    let upload = app
+        .ledger
+        .get(&job.upload_id)
+        .await
+        .map_err(|e| QueueError(e.to_string()))?;
+    let Some(upload) = upload else {
+        // Deleted since.
+        return app.queue.ack(leased).await;
+    };
+    let task = Task {
+        key: job.event.key.clone(),
+        extension: upload.extension.clone(),
+        force: job.force,
+    };
+    let outcome = match app.processor.develop(&task).await {
+        Ok(manifest) => Outcome::Completed(Box::new(manifest)),
+        Err(ProcessError::Final(failure)) => Outcome::Failed(failure),
+        Err(ProcessError::Passing(why)) if leased.attempt < app.config.attempts => {
+            let pause = pause(leased.attempt);
+            tracing::warn!(upload = %upload.id, attempt = leased.attempt, why, ?pause, "will try again");
+            return app.queue.retry(leased, pause).await;
+        }
+        Err(ProcessError::Passing(why)) => Outcome::Failed(Failure::new(
+            "store_unavailable",
+            format!("given up after {} attempts: {why}", leased.attempt),
+        )),
+    };
+    record(app, &upload, &outcome).await.map_err(QueueError)?;
+    app.queue.ack(leased).await
+}
+
+/// One transaction for the outcome and its callback; then whoever waits is told.
+async fn record(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), String> {
+    match outcome {
+        Outcome::Completed(manifest) => {
+            tracing::info!(upload = %upload.id, variants = manifest.variants.len(), "completed");
+        }
+        Outcome::Processed(_) => {}
+        Outcome::Failed(failure) => {
+            tracing::info!(upload = %upload.id, code = %failure.code, message = failure.message, "failed");
+        }
+    }
+    app.settle(upload, outcome).await.map_err(|e| e.to_string())
+}
+
+/// 1 s, 2 s, 4 s … up to five minutes.
+fn pause(attempt: u32) -> Duration {
+    Duration::from_secs(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+}

@@ -1,0 +1,178 @@
+//! `tintype serve`: everything in one process, from the first line of the log to the last job drained.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, EmbeddedParts, InProcess, lock, longest_lifetime};
+use crate::callback::deliver::Deliverer;
+use crate::config::{Config, StoreUrl};
+use crate::store::embedded::{self, Endpoint};
+use crate::{api, process, sweep};
+
+/// Serves until `stop` is done, then drains.
+///
+/// # Errors
+/// When an address is taken, data cannot be opened, or a part fails.
+pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let _lock = lock(&config.data)?;
+    let api_listener = bind(config.listen, "--listen").await?;
+    let mut config = config;
+    config.listen = api_listener.local_addr()?;
+    let store_listener = match config.store {
+        StoreUrl::Embedded => {
+            let listener = bind(config.store_listen, "--store-listen").await?;
+            config.store_listen = listener.local_addr()?;
+            Some(listener)
+        }
+        StoreUrl::S3 { .. } => None,
+    };
+    let drain = config.drain;
+    let (app, parts) = App::open(config).await?;
+    let app = Arc::new(app);
+    // This process is the only one on this ledger: whatever was in hand when the last one ended is free.
+    app.queue
+        .recover()
+        .await
+        .context("cannot take up the jobs of the last run")?;
+
+    let (closing, working) = (CancellationToken::new(), CancellationToken::new());
+    let mut servers = JoinSet::new();
+    servers.spawn(answer(
+        api_listener,
+        api::router(app.clone()),
+        closing.clone(),
+    ));
+    if let (Some(listener), Some(parts)) = (store_listener, parts) {
+        servers.spawn(answer(
+            listener,
+            embedded::router(endpoint(&app, parts)),
+            closing.clone(),
+        ));
+    }
+    let workers = start_workers(&app, &working)?;
+    announce(&app);
+
+    tokio::select! {
+        () = stop => {}
+        Some(ended) = servers.join_next() => ended??,
+    }
+    tracing::info!("stopping: no new requests; work in hand is finished");
+    finish(servers, workers, &closing, &working, drain).await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is another program there? Choose another with {flag}")
+    })
+}
+
+async fn answer(
+    listener: TcpListener,
+    router: Router,
+    closing: CancellationToken,
+) -> anyhow::Result<()> {
+    axum::serve(listener, router)
+        .with_graceful_shutdown(closing.cancelled_owned())
+        .await?;
+    Ok(())
+}
+
+fn endpoint(app: &Arc<App>, parts: EmbeddedParts) -> Endpoint {
+    Endpoint {
+        disk: parts.disk,
+        account: parts.account,
+        public_folder: app.layout.folder().to_owned(),
+        longest_lifetime: longest_lifetime(&app.config),
+        max_bytes: app.config.upload.max_bytes,
+        arrivals: Arc::new(InProcess(app.clone())),
+    }
+}
+
+fn start_workers(app: &Arc<App>, working: &CancellationToken) -> anyhow::Result<JoinSet<()>> {
+    let mut workers = JoinSet::new();
+    for _ in 0..app.config.workers {
+        workers.spawn(process::worker::run(app.clone(), working.clone()));
+    }
+    workers.spawn(sweep::run(app.clone(), working.clone()));
+    if let Some(callback) = &app.config.callback {
+        let deliverer = Deliverer::new(
+            app.ledger.clone(),
+            callback.clone(),
+            app.signals.callbacks.clone(),
+        )
+        .map_err(anyhow::Error::msg)
+        .context("cannot set up callbacks")?;
+        workers.spawn(Arc::new(deliverer).run(working.clone()));
+    }
+    Ok(workers)
+}
+
+/// Requests end, then workers; what is not done when the time is up is done by the next start.
+async fn finish(
+    mut servers: JoinSet<anyhow::Result<()>>,
+    mut workers: JoinSet<()>,
+    closing: &CancellationToken,
+    working: &CancellationToken,
+    drain: Duration,
+) {
+    closing.cancel();
+    working.cancel();
+    let all = async {
+        while workers.join_next().await.is_some() {}
+        // A browser may hold a stream of events open for as long as it likes.
+        let _ = tokio::time::timeout(Duration::from_secs(2), async {
+            while servers.join_next().await.is_some() {}
+        })
+        .await;
+    };
+    if tokio::time::timeout(drain, all).await.is_err() {
+        tracing::warn!(
+            ?drain,
+            "not all work was finished in time; the next start takes it up"
+        );
+    }
+}
+
+/// Where to go, for a person at a terminal.
+fn announce(app: &App) {
+    let config = &app.config;
+    let line = |name: &str, value: &str| eprintln!("  {name:<10} {value}");
+    eprintln!("{} is ready", crate::manifest::ENGINE);
+    line("API", &app.api_url());
+    match &config.store {
+        StoreUrl::Embedded => {
+            let account = config.data.join("store-credentials");
+            line(
+                "store",
+                &format!(
+                    "http://{}/{} (S3; account in {})",
+                    config.store_listen,
+                    app.bucket,
+                    account.display()
+                ),
+            );
+        }
+        StoreUrl::S3 { bucket } => line("store", &format!("s3://{bucket}")),
+    }
+    match &config.callback {
+        Some(callback) => line("callback", &format!("{} {}", callback.method, callback.url)),
+        None => line("callback", "none: set CALLBACK_URL to be told of outcomes"),
+    }
+    line("data", &config.data.display().to_string());
+    if config.keys.is_empty() {
+        line(
+            "keys",
+            "none: only this machine can call. Set auth.keys before you listen elsewhere",
+        );
+    }
+    line("workers", &config.workers.to_string());
+}

@@ -1,0 +1,313 @@
+//! POST Object: a browser's multipart form, checked against its policy and streamed to disk.
+//!
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use multer::{Constraints, Field, Multipart, SizeLimit};
+use time::OffsetDateTime;
+use url::Url;
+
+use super::disk::{DiskError, Incoming};
+use super::{BUCKET, Endpoint};
+use crate::key::Key;
+use crate::presign::policy::{Form, Grant, Refusal, verify};
+use crate::store::{ObjectMeta, PutOptions};
+
+/// Most bytes of all text fields together; S3 allows 20 KB.
+const MAX_FIELDS: usize = 20 * 1024;
+/// Most bytes read and thrown away after a refusal, so that the client gets to read why.
+const MAX_DRAIN: u64 = 64 * 1024 * 1024;
+
+/// Answers one POST upload.
+pub async fn post_object(endpoint: &Endpoint, request: Request) -> Response {
+    let bucket = request.uri().path().trim_matches('/').to_owned();
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let mut multipart = match open(endpoint, request) {
+        Ok(multipart) => multipart,
+        Err(refusal) => return refuse(&refusal),
+    };
+    match receive(endpoint, &bucket, &mut multipart).await {
+        Ok((form, object)) => accept(&form, &object, &host),
+        Err(refusal) => {
+            drain(&mut multipart).await;
+            refuse(&refusal)
+        }
+    }
+}
+
+fn open(endpoint: &Endpoint, request: Request) -> Result<Multipart<'static>, Refusal> {
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let boundary = multer::parse_boundary(content_type.unwrap_or_default()).map_err(|_| {
+        Refusal::new(
+            400,
+            "MalformedPOSTRequest",
+            "The multipart form has no boundary.",
+        )
+    })?;
+    let limit = SizeLimit::new().whole_stream(endpoint.max_bytes.max(MAX_DRAIN) * 2);
+    let stream = request.into_body().into_data_stream();
+    Ok(Multipart::with_constraints(
+        stream,
+        boundary,
+        Constraints::new().size_limit(limit),
+    ))
+}
+
+async fn receive(
+    endpoint: &Endpoint,
+    bucket: &str,
+    multipart: &mut Multipart<'static>,
+) -> Result<(Form, ObjectMeta), Refusal> {
+    let (form, file) = read_fields(multipart).await?;
+    if bucket != BUCKET {
+        return Err(Refusal::new(
+            404,
+            "NoSuchBucket",
+            "The specified bucket does not exist",
+        ));
+    }
+    let grant = verify(&form, bucket, &endpoint.account, OffsetDateTime::now_utc())?;
+    let key = object_key(&form, file.file_name())?;
+    let incoming = read_file(endpoint, file, &grant).await?;
+    let object = commit(endpoint, incoming, &key, &form).await?;
+    endpoint
+        .arrivals
+        .arrived(&object)
+        .await
+        .map_err(|why| Refusal::new(503, "SlowDown", why))?;
+    Ok((form, object))
+}
+
+/// Reads text fields up to the file, as S3 does: whatever comes after the file is ignored.
+async fn read_fields(
+    multipart: &mut Multipart<'static>,
+) -> Result<(Form, Field<'static>), Refusal> {
+    let mut form = Form::default();
+    let mut total = 0;
+    while let Some(mut field) = multipart.next_field().await.map_err(malformed)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        if name.eq_ignore_ascii_case("file") {
+            return Ok((form, field));
+        }
+        let mut value = Vec::new();
+        while let Some(chunk) = field.chunk().await.map_err(malformed)? {
+            total += chunk.len() + name.len();
+            if total > MAX_FIELDS {
+                return Err(Refusal::new(
+                    400,
+                    "MaxPostPreDataLengthExceeded",
+                    "The fields before the file are too large.",
+                ));
+            }
+            value.extend_from_slice(&chunk);
+        }
+        let value = String::from_utf8(value).map_err(|_| {
+            Refusal::new(
+                400,
+                "MalformedPOSTRequest",
+                format!("The field {name} is not UTF-8."),
+            )
+        })?;
+        form.fields.push((name, value));
+    }
+    Err(Refusal::new(
+        400,
+        "InvalidArgument",
+        "POST requires exactly one file upload per request.",
+    ))
+}
+
+fn object_key(form: &Form, filename: Option<&str>) -> Result<Key, Refusal> {
+    let text = form.get("key").ok_or_else(|| {
+        Refusal::new(
+            400,
+            "InvalidArgument",
+            "Bucket POST must contain a field named 'key'.",
+        )
+    })?;
+    let filename = filename
+        .and_then(|name| name.rsplit(['/', '\\']).next())
+        .unwrap_or_default();
+    Key::new(text.replace("${filename}", filename))
+        .map_err(|e| Refusal::new(400, "InvalidArgument", e.to_string()))
+}
+
+async fn read_file(
+    endpoint: &Endpoint,
+    mut file: Field<'static>,
+    grant: &Grant,
+) -> Result<Incoming, Refusal> {
+    let most = grant.max_bytes.min(endpoint.max_bytes);
+    let mut incoming = endpoint.disk.begin().map_err(|e| failed(e.into()))?;
+    while let Some(chunk) = file.chunk().await.map_err(malformed)? {
+        if incoming.size() + chunk.len() as u64 > most {
+            let message =
+                format!("Your proposed upload exceeds the maximum allowed size of {most} bytes");
+            return Err(Refusal::new(400, "EntityTooLarge", message));
+        }
+        incoming = tokio::task::spawn_blocking(move || incoming.write(&chunk).map(|()| incoming))
+            .await
+            .map_err(|e| failed(DiskError::Io(e.into())))?
+            .map_err(|e| failed(e.into()))?;
+    }
+    if incoming.size() < grant.min_bytes {
+        let message = format!(
+            "Your proposed upload is smaller than the minimum allowed size of {} bytes",
+            grant.min_bytes
+        );
+        return Err(Refusal::new(400, "EntityTooSmall", message));
+    }
+    Ok(incoming)
+}
+
+async fn commit(
+    endpoint: &Endpoint,
+    incoming: Incoming,
+    key: &Key,
+    form: &Form,
+) -> Result<ObjectMeta, Refusal> {
+    let options = PutOptions {
+        content_type: form
+            .get("Content-Type")
+            .unwrap_or("binary/octet-stream")
+            .to_owned(),
+        cache_control: form.get("Cache-Control").unwrap_or_default().to_owned(),
+        metadata: metadata(form),
+    };
+    let (disk, key) = (endpoint.disk.clone(), key.clone());
+    tokio::task::spawn_blocking(move || disk.commit(incoming, &key, &options))
+        .await
+        .map_err(|e| failed(DiskError::Io(e.into())))?
+        .map_err(failed)
+}
+
+fn metadata(form: &Form) -> std::collections::BTreeMap<String, String> {
+    let named = form.fields.iter().filter_map(|(name, value)| {
+        let name = name.to_ascii_lowercase();
+        name.strip_prefix("x-amz-meta-")
+            .map(|name| (name.to_owned(), value.clone()))
+    });
+    named.collect()
+}
+
+fn malformed(error: multer::Error) -> Refusal {
+    match error {
+        multer::Error::StreamSizeExceeded { .. } => {
+            Refusal::new(400, "EntityTooLarge", "The form is too large.")
+        }
+        error => Refusal::new(
+            400,
+            "MalformedPOSTRequest",
+            format!("The form could not be read: {error}"),
+        ),
+    }
+}
+
+fn failed(error: DiskError) -> Refusal {
+    if matches!(error, DiskError::NameTooLong) {
+        return Refusal::new(400, "KeyTooLongError", error.to_string());
+    }
+    tracing::error!(%error, "the store could not write an upload");
+    Refusal::new(
+        503,
+        "ServiceUnavailable",
+        "The store cannot write just now. Please try again.",
+    )
+}
+
+/// Lets the client finish sending, within bounds: most clients read no answer before.
+async fn drain(multipart: &mut Multipart<'static>) {
+    let mut left = MAX_DRAIN;
+    while let Ok(Some(mut field)) = multipart.next_field().await {
+        while let Ok(Some(chunk)) = field.chunk().await {
+            match left.checked_sub(chunk.len() as u64) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    }
+}
+
+fn accept(form: &Form, object: &ObjectMeta, host: &str) -> Response {
+    let etag = format!("\"{}\"", object.etag.as_deref().unwrap_or_default());
+    let location = format!("http://{host}/{BUCKET}/{}", object.key);
+    let mut response = match (
+        form.get("success_action_redirect"),
+        form.get("success_action_status"),
+    ) {
+        (Some(target), _) if Url::parse(target).is_ok() => redirect(target, object, &etag),
+        (_, Some("200")) => StatusCode::OK.into_response(),
+        (_, Some("201")) => created(object, &location, &etag),
+        _ => StatusCode::NO_CONTENT.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.extend(HeaderValue::from_str(&etag).map(|value| (header::ETAG, value)));
+    if !headers.contains_key(header::LOCATION) {
+        headers.extend(HeaderValue::from_str(&location).map(|value| (header::LOCATION, value)));
+    }
+    response
+}
+
+fn redirect(target: &str, object: &ObjectMeta, etag: &str) -> Response {
+    let Ok(mut url) = Url::parse(target) else {
+        return StatusCode::NO_CONTENT.into_response();
+    };
+    url.query_pairs_mut()
+        .append_pair("bucket", BUCKET)
+        .append_pair("key", object.key.as_str())
+        .append_pair("etag", etag);
+    (StatusCode::SEE_OTHER, [(header::LOCATION, url.to_string())]).into_response()
+}
+
+fn created(object: &ObjectMeta, location: &str, etag: &str) -> Response {
+    let body = format!(
+        "<PostResponse><Location>{}</Location><Bucket>{BUCKET}</Bucket><Key>{}</Key><ETag>{}</ETag></PostResponse>",
+        escape(location),
+        escape(object.key.as_str()),
+        escape(etag)
+    );
+    xml(StatusCode::CREATED, body)
+}
+
+fn refuse(refusal: &Refusal) -> Response {
+    tracing::debug!(
+        code = refusal.code,
+        message = refusal.message,
+        "refused an upload"
+    );
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let body = format!(
+        "<Error><Code>{}</Code><Message>{}</Message></Error>",
+        refusal.code,
+        escape(&refusal.message)
+    );
+    xml(status, body)
+}
+
+fn xml(status: StatusCode, body: String) -> Response {
+    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}");
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/xml")],
+        Body::from(body),
+    )
+        .into_response()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

@@ -1,0 +1,178 @@
+//! Plain files in a folder, as `tintype process` writes them. Content types and metadata are not kept.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use time::OffsetDateTime;
+
+use super::{Object, ObjectMeta, PutOptions, Store, StoreError};
+use crate::key::Key;
+use crate::preset::hex;
+
+/// A folder whose files are the objects.
+#[derive(Debug, Clone)]
+pub struct FileStore {
+    root: PathBuf,
+}
+
+impl FileStore {
+    /// A store in a folder, which is made when first written to.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+
+    /// Runs file work off the async threads.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(store))
+            .await
+            .map_err(|e| StoreError::Unavailable(e.to_string()))?
+    }
+}
+
+#[async_trait]
+impl Store for FileStore {
+    async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError> {
+        let key = key.clone();
+        self.blocking(move |store| {
+            let data = std::fs::metadata(store.path(&key)).map_err(|e| failure(&key, &e))?;
+            if data.is_file() {
+                Ok(meta(key, &data))
+            } else {
+                Err(StoreError::NotFound(key))
+            }
+        })
+        .await
+    }
+
+    async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError> {
+        let key = key.clone();
+        self.blocking(move |store| read(&store.path(&key), key, limit))
+            .await
+    }
+
+    async fn put(&self, key: &Key, bytes: Bytes, _options: &PutOptions) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.blocking(move |store| write(&store.path(&key), &bytes).map_err(|e| failure(&key, &e)))
+            .await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.blocking(move |store| match std::fs::remove_file(store.path(&key)) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(failure(&key, &e)),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.blocking(move |store| {
+            let mut found = Vec::new();
+            walk(&store.root, "", &prefix, &mut found)
+                .map_err(|e| StoreError::Unavailable(e.to_string()))?;
+            found.sort_by(|a, b| a.key.cmp(&b.key));
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn read(path: &Path, key: Key, limit: u64) -> Result<Object, StoreError> {
+    let data = std::fs::metadata(path).map_err(|e| failure(&key, &e))?;
+    if !data.is_file() {
+        return Err(StoreError::NotFound(key));
+    }
+    if data.len() > limit {
+        return Err(StoreError::TooLarge {
+            key,
+            size: data.len(),
+            limit,
+        });
+    }
+    let bytes = std::fs::read(path).map_err(|e| failure(&key, &e))?;
+    let mut meta = meta(key, &data);
+    meta.size = bytes.len() as u64;
+    meta.etag = Some(hex(&Md5::digest(&bytes)));
+    Ok(Object {
+        meta,
+        bytes: bytes.into(),
+    })
+}
+
+fn meta(key: Key, data: &std::fs::Metadata) -> ObjectMeta {
+    let modified = data
+        .modified()
+        .map_or(OffsetDateTime::UNIX_EPOCH, OffsetDateTime::from);
+    ObjectMeta {
+        key,
+        size: data.len(),
+        etag: None,
+        content_type: None,
+        metadata: Default::default(),
+        modified,
+    }
+}
+
+/// Writes beside the file and renames, so that a reader never sees a part.
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut part = tempfile::Builder::new()
+        .prefix(".tintype-")
+        .make_in(folder, |path| {
+            std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(path)
+        })?;
+    part.write_all(bytes)?;
+    part.persist(path)?;
+    Ok(())
+}
+
+fn walk(folder: &Path, at: &str, prefix: &str, found: &mut Vec<ObjectMeta>) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Some(name) = entry.file_name().to_str().map(|name| format!("{at}{name}")) else {
+            continue;
+        };
+        let data = entry.metadata()?;
+        if data.is_dir() {
+            let inside = format!("{name}/");
+            if inside.starts_with(prefix) || prefix.starts_with(&inside) {
+                walk(&entry.path(), &inside, prefix, found)?;
+            }
+        } else if name.starts_with(prefix) {
+            found.extend(Key::new(name).ok().map(|key| meta(key, &data)));
+        }
+    }
+    Ok(())
+}
+
+fn failure(key: &Key, error: &std::io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => StoreError::NotFound(key.clone()),
+        ErrorKind::PermissionDenied => StoreError::Denied(format!("{key}: {error}")),
+        _ => StoreError::Unavailable(format!("{key}: {error}")),
+    }
+}

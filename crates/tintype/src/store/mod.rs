@@ -1,0 +1,122 @@
+//! Step 4: the port to object storage. One file a provider.
+
+pub mod embedded;
+pub mod file;
+pub mod s3;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use time::OffsetDateTime;
+use url::Url;
+
+use crate::key::Key;
+
+/// What a store says of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectMeta {
+    /// Its key.
+    pub key: Key,
+    /// Bytes.
+    pub size: u64,
+    /// Entity tag, unquoted.
+    pub etag: Option<String>,
+    /// Declared media type.
+    pub content_type: Option<String>,
+    /// The client's own metadata, names less `x-amz-meta-`.
+    pub metadata: BTreeMap<String, String>,
+    /// When it was written.
+    pub modified: OffsetDateTime,
+}
+
+/// An object, whole.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// What the store says of it.
+    pub meta: ObjectMeta,
+    /// Its content.
+    pub bytes: Bytes,
+}
+
+/// What goes with an object's bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// Media type.
+    pub content_type: String,
+    /// Cache-Control; empty for none.
+    pub cache_control: String,
+    /// The client's own metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such object. Final.
+    #[error("there is no object `{0}`")]
+    NotFound(Key),
+    /// The object passes the caller's limit. Final.
+    #[error("the object `{key}` has {size} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Which one.
+        key: Key,
+        /// Its bytes.
+        size: u64,
+        /// The caller's limit.
+        limit: u64,
+    },
+    /// The store refuses these credentials. Try again once they are mended.
+    #[error("the store denied access: {0}")]
+    Denied(String),
+    /// Anything that may pass: try again later.
+    #[error("the store failed: {0}")]
+    Unavailable(String),
+}
+
+/// A bucket.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// What is known of an object.
+    async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError>;
+
+    /// Reads an object whole, if it has at most `limit` bytes.
+    async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError>;
+
+    /// Writes an object whole: readers see the old one or the new one, never a part.
+    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError>;
+
+    /// Removes an object; one that is not there is no error.
+    async fn delete(&self, key: &Key) -> Result<(), StoreError>;
+
+    /// Every object whose key starts with a prefix, in the order of keys. Content type and metadata may be absent.
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError>;
+
+    /// Whether the store answers at all.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Where the public fetches objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    /// A base address; a last slash is added.
+    pub fn new(base: &Url) -> Self {
+        let mut base = base.clone();
+        base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
+        Self(base)
+    }
+
+    /// The address of one object.
+    pub fn of(&self, key: &Key) -> String {
+        const SAFE: &AsciiSet = &NON_ALPHANUMERIC
+            .remove(b'-')
+            .remove(b'_')
+            .remove(b'.')
+            .remove(b'~')
+            .remove(b'/');
+        format!("{}{}", self.0, utf8_percent_encode(key.as_str(), SAFE))
+    }
+}

@@ -1,0 +1,236 @@
+//! Any S3, by the `object_store` crate: AWS, Ceph, SeaweedFS, MinIO, R2 …
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path;
+use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt};
+use time::OffsetDateTime;
+use url::Url;
+
+use super::{Object, ObjectMeta, PutOptions, Store, StoreError};
+use crate::key::Key;
+use crate::presign::s3::CredentialSource;
+use crate::presign::{Credential, PresignError};
+
+/// One bucket of an S3.
+pub struct S3Store {
+    inner: Arc<AmazonS3>,
+}
+
+/// Which bucket, and where.
+#[derive(Debug, Clone)]
+pub struct S3Config {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Address of a store other than AWS; path style is used with it.
+    pub endpoint: Option<Url>,
+    /// Region of the bucket.
+    pub region: String,
+}
+
+impl S3Config {
+    /// The address of the bucket as clients reach it.
+    pub fn bucket_url(&self) -> Url {
+        let text = match &self.endpoint {
+            Some(endpoint) => format!(
+                "{}/{}",
+                endpoint.as_str().trim_end_matches('/'),
+                self.bucket
+            ),
+            None => format!("https://{}.s3.{}.amazonaws.com", self.bucket, self.region),
+        };
+        text.parse()
+            .expect("a checked endpoint and a bucket name make an address")
+    }
+}
+
+impl S3Store {
+    /// A store with credentials as AWS programs find them: environment, web identity, container, instance.
+    ///
+    /// # Errors
+    /// When the parts do not make a configuration; the text says which.
+    pub fn new(config: &S3Config) -> Result<Self, String> {
+        let mut builder = AmazonS3Builder::from_env()
+            .with_bucket_name(&config.bucket)
+            .with_region(&config.region)
+            .with_virtual_hosted_style_request(config.endpoint.is_none());
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder
+                .with_endpoint(endpoint.as_str().trim_end_matches('/'))
+                .with_allow_http(endpoint.scheme() == "http");
+        }
+        let inner = builder.build().map_err(|e| e.to_string())?;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The store's credentials, for signing.
+    pub fn credentials(&self) -> Arc<dyn CredentialSource> {
+        Arc::new(Borrowed(self.inner.clone()))
+    }
+}
+
+struct Borrowed(Arc<AmazonS3>);
+
+#[async_trait]
+impl CredentialSource for Borrowed {
+    async fn credential(&self) -> Result<Credential, PresignError> {
+        let found = self
+            .0
+            .credentials()
+            .get_credential()
+            .await
+            .map_err(|e| PresignError(e.to_string()))?;
+        Ok(Credential {
+            key_id: found.key_id.clone(),
+            secret: found.secret_key.clone(),
+            token: found.token.clone(),
+        })
+    }
+}
+
+#[async_trait]
+impl Store for S3Store {
+    async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError> {
+        let found = self
+            .inner
+            .head(&path(key)?)
+            .await
+            .map_err(|e| failure(key, e))?;
+        Ok(meta(key.clone(), &found))
+    }
+
+    async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError> {
+        let found = self
+            .inner
+            .get(&path(key)?)
+            .await
+            .map_err(|e| failure(key, e))?;
+        if found.meta.size > limit {
+            return Err(StoreError::TooLarge {
+                key: key.clone(),
+                size: found.meta.size,
+                limit,
+            });
+        }
+        let mut meta = meta(key.clone(), &found.meta);
+        meta.content_type = found
+            .attributes
+            .get(&Attribute::ContentType)
+            .map(|v| v.to_string());
+        meta.metadata = metadata(&found.attributes);
+        let bytes = found.bytes().await.map_err(|e| failure(key, e))?;
+        Ok(Object { meta, bytes })
+    }
+
+    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {
+        let mut attributes = Attributes::new();
+        attributes.insert(Attribute::ContentType, options.content_type.clone().into());
+        if !options.cache_control.is_empty() {
+            attributes.insert(
+                Attribute::CacheControl,
+                options.cache_control.clone().into(),
+            );
+        }
+        for (name, value) in &options.metadata {
+            attributes.insert(
+                Attribute::Metadata(name.clone().into()),
+                value.clone().into(),
+            );
+        }
+        let options = object_store::PutOptions {
+            attributes,
+            ..Default::default()
+        };
+        self.inner
+            .put_opts(&path(key)?, bytes.into(), options)
+            .await
+            .map_err(|e| failure(key, e))?;
+        Ok(())
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        match self.inner.delete(&path(key)?).await {
+            Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
+            Err(e) => Err(failure(key, e)),
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
+        // object_store lists by whole segments; the rest of the prefix is filtered here.
+        let folder = prefix
+            .rsplit_once('/')
+            .map(|(folder, _)| folder)
+            .filter(|f| !f.is_empty());
+        let folder = folder
+            .map(Path::parse)
+            .transpose()
+            .map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        let found: Vec<_> = self
+            .inner
+            .list(folder.as_ref())
+            .try_collect()
+            .await
+            .map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        let keys = found
+            .iter()
+            .filter_map(|o| Key::new(o.location.as_ref()).ok().map(|key| meta(key, o)));
+        let mut objects: Vec<_> = keys
+            .filter(|o| o.key.as_str().starts_with(prefix))
+            .collect();
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(objects)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let probe = Path::from("tintype-readiness-probe");
+        match self.inner.head(&probe).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(StoreError::Unavailable(e.to_string())),
+        }
+    }
+}
+
+fn path(key: &Key) -> Result<Path, StoreError> {
+    Path::parse(key.as_str()).map_err(|e| StoreError::Unavailable(e.to_string()))
+}
+
+fn meta(key: Key, found: &object_store::ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        key,
+        size: found.size,
+        etag: found
+            .e_tag
+            .as_deref()
+            .map(|tag| tag.trim_matches('"').to_owned()),
+        content_type: None,
+        metadata: BTreeMap::new(),
+        modified: OffsetDateTime::from_unix_timestamp(found.last_modified.timestamp())
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH),
+    }
+}
+
+fn metadata(attributes: &Attributes) -> BTreeMap<String, String> {
+    let pairs = attributes.iter().filter_map(|(name, value)| match name {
+        Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
+        _ => None,
+    });
+    pairs.collect()
+}
+
+fn failure(key: &Key, error: object_store::Error) -> StoreError {
+    use object_store::Error as E;
+    match error {
+        E::NotFound { .. } => StoreError::NotFound(key.clone()),
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
+            StoreError::Denied(error.to_string())
+        }
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}

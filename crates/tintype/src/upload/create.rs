@@ -1,0 +1,268 @@
+//! Step 1: what a client asks for becomes an upload with a credential.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use tintype_image::Format;
+
+use super::{Method, Policy, Status, Upload, UploadId};
+use crate::api::problem::Problem;
+use crate::app::App;
+use crate::key::{Key, extension_of_filename};
+use crate::ledger::{Created, Idempotency};
+use crate::presign::Presign;
+
+/// Most bytes of all metadata, names and values: S3's limit.
+const MAX_METADATA: usize = 2048;
+/// Most uploads of one call.
+pub const MAX_BATCH: usize = 100;
+
+/// What a client asks for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewUpload {
+    /// Carried to every variant and the callback; texts, numbers and booleans.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+    /// The client's file name; only its extension is used.
+    pub filename: Option<String>,
+    /// `image/png`, or `image/*` to leave it to the client.
+    pub content_type: Option<String>,
+    /// Bytes, if known; then no other size is taken.
+    pub size: Option<u64>,
+    /// Name of a preset.
+    pub preset: Option<String>,
+    /// `POST` or `PUT`.
+    pub method: Option<Method>,
+}
+
+/// What a client gets: the credential, and what will come of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ticket {
+    /// The upload's id.
+    pub id: UploadId,
+    /// Where it stands.
+    pub status: Status,
+    /// Lets a browser see this upload.
+    pub token: String,
+    /// How to send the original.
+    pub presign: Presign,
+    /// What is promised.
+    pub variants: Vec<Promised>,
+    /// Where its status is.
+    pub status_url: String,
+    /// Where its changes are told.
+    pub events_url: String,
+}
+
+/// A variant before it exists.
+#[derive(Debug, Clone, Serialize)]
+pub struct Promised {
+    /// Its name.
+    pub name: String,
+    /// Its key, once the extension is known.
+    pub key: Option<Key>,
+    /// Its address, likewise.
+    pub url: Option<String>,
+}
+
+/// Makes uploads, all or none, and a ticket for each.
+///
+/// # Errors
+/// A problem that says which request is wrong and how.
+pub async fn create(
+    app: &App,
+    asked: &[NewUpload],
+    idempotency: Option<Idempotency>,
+) -> Result<Vec<Ticket>, Problem> {
+    let now = OffsetDateTime::now_utc();
+    // Whole seconds, so that the row can be signed again to the same credential.
+    let now = now.replace_nanosecond(0).unwrap_or(now);
+    let mut uploads = Vec::with_capacity(asked.len());
+    for (index, new) in asked.iter().enumerate() {
+        let upload = draft(app, new, now);
+        uploads.push(upload.map_err(|p| {
+            if asked.len() > 1 {
+                p.at(&format!("request {index}"))
+            } else {
+                p
+            }
+        })?);
+    }
+    let uploads = match app.ledger.create(&uploads, idempotency.as_ref()).await? {
+        Created::New => uploads,
+        Created::Replayed(before) => before,
+        Created::Conflict => {
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_conflict",
+                "this Idempotency-Key was used for another request; use a new one",
+            ));
+        }
+    };
+    let mut tickets = Vec::with_capacity(uploads.len());
+    for upload in &uploads {
+        tickets.push(ticket(app, upload).await?);
+    }
+    Ok(tickets)
+}
+
+fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Problem> {
+    let defaults = &app.config.upload;
+    check_preset(app, new.preset.as_deref())?;
+    let content_type = check_content_type(
+        new.content_type
+            .as_deref()
+            .unwrap_or(&defaults.content_type),
+    )?;
+    if let Some(size) = new
+        .size
+        .filter(|size| *size > defaults.max_bytes || *size == 0)
+    {
+        let detail = format!(
+            "size is {size} bytes; it must be from 1 to {}",
+            defaults.max_bytes
+        );
+        return Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            detail,
+        ));
+    }
+    let id = UploadId::random();
+    let extension = new.filename.as_deref().and_then(extension_of_filename);
+    let promised =
+        Format::from_content_type(&content_type).map(|format| format.extension().to_owned());
+    Ok(Upload {
+        key: app.layout.upload_key(&id, extension),
+        id,
+        status: Status::Pending,
+        policy: Policy {
+            method: new.method.unwrap_or(defaults.method),
+            content_type,
+            max_bytes: defaults.max_bytes,
+            size: new.size,
+            metadata: check_metadata(&new.metadata)?,
+        },
+        extension: promised.filter(|_| extension.is_none()),
+        preset: app.processor.preset.name.clone(),
+        created_at: now,
+        expires_at: now + defaults.expires,
+        processed_key: None,
+        manifest: None,
+        error: None,
+    })
+}
+
+fn check_preset(app: &App, name: Option<&str>) -> Result<(), Problem> {
+    let known = &app.processor.preset.name;
+    match name {
+        Some(name) if name != known => Err(Problem::invalid(format!(
+            "there is no preset {name:?}; this server has {known:?}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_content_type(text: &str) -> Result<String, Problem> {
+    let subtype = text.strip_prefix("image/").unwrap_or_default();
+    let good = !subtype.is_empty()
+        && subtype
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"*+-.".contains(&b));
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(Problem::invalid(format!(
+            "content_type {text:?} is no image type; use image/png, say, or image/*"
+        )))
+    }
+}
+
+/// Metadata travels as HTTP headers, so it must be what headers can carry, and within S3's bound.
+fn check_metadata(given: &Map<String, Value>) -> Result<BTreeMap<String, String>, Problem> {
+    let mut metadata = BTreeMap::new();
+    for (name, value) in given {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            _ => {
+                return Err(Problem::invalid(format!(
+                    "metadata {name:?} must be a text, a number or a boolean"
+                )));
+            }
+        };
+        let good_name = !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if !good_name {
+            return Err(Problem::invalid(format!(
+                "metadata name {name:?} may hold letters, digits, - and _ only"
+            )));
+        }
+        if value.trim() != value || !value.bytes().all(|b| (0x20..0x7F).contains(&b)) {
+            let detail = format!(
+                "metadata {name:?} must be printable ASCII without spaces at its ends; percent-encode it, say"
+            );
+            return Err(Problem::invalid(detail));
+        }
+        metadata.insert(name.to_ascii_lowercase(), value);
+    }
+    let bytes: usize = metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if bytes > MAX_METADATA {
+        return Err(Problem::invalid(format!(
+            "metadata has {bytes} bytes; S3 takes at most {MAX_METADATA}"
+        )));
+    }
+    Ok(metadata)
+}
+
+/// The ticket of an upload: the same one whenever it is asked for again.
+pub async fn ticket(app: &App, upload: &Upload) -> Result<Ticket, Problem> {
+    let presign = app
+        .presigner
+        .presign(
+            &upload.key,
+            &upload.policy,
+            upload.created_at,
+            upload.expires_at,
+        )
+        .await?;
+    let base = app.api_url();
+    Ok(Ticket {
+        id: upload.id.clone(),
+        status: upload.status,
+        token: app.tokens.of(&upload.id),
+        presign,
+        variants: promised(app, upload),
+        status_url: format!("{base}/v1/uploads/{}", upload.id),
+        events_url: format!("{base}/v1/uploads/{}/events", upload.id),
+    })
+}
+
+fn promised(app: &App, upload: &Upload) -> Vec<Promised> {
+    let extension = upload.key.extension().or_else(|| upload.extension.clone());
+    let variants = app.processor.preset.variants.iter().map(|spec| {
+        let key = extension
+            .as_ref()
+            .and_then(|ext| app.layout.variant_key(&upload.key, &spec.name, ext).ok());
+        let url = key
+            .as_ref()
+            .zip(app.processor.public_url.as_ref())
+            .map(|(key, base)| base.of(key));
+        Promised {
+            name: spec.name.clone(),
+            key,
+            url,
+        }
+    });
+    variants.collect()
+}

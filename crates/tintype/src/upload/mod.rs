@@ -1,0 +1,154 @@
+//! An upload: one intent to deliver one original.
+
+pub mod create;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::error::Failure;
+use crate::key::Key;
+use crate::manifest::Manifest;
+
+/// UUIDv4 in 32 lower-case hex digits, as the seed's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UploadId(String);
+
+impl UploadId {
+    /// A new one.
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    /// An id as a client writes it: 32 hex digits, or a UUID with hyphens.
+    pub fn parse(text: &str) -> Option<Self> {
+        matches!(text.len(), 32 | 36)
+            .then(|| uuid::Uuid::try_parse(text).ok())
+            .flatten()
+            .map(|id| Self(id.simple().to_string()))
+    }
+
+    /// The 32 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where an upload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// A credential is out; no original has been seen.
+    Pending,
+    /// The original has arrived.
+    Processing,
+    /// Every variant is in the store.
+    Completed,
+    /// Nothing came of it, and the reason is known.
+    Failed,
+    /// The credential ran out before an original came.
+    Expired,
+}
+
+impl Status {
+    /// The word the contract uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The status a word stands for.
+    pub fn parse(word: &str) -> Option<Self> {
+        [
+            Self::Pending,
+            Self::Processing,
+            Self::Completed,
+            Self::Failed,
+            Self::Expired,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == word)
+    }
+
+    /// Whether it is an end state.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Expired)
+    }
+}
+
+/// How one original ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Every variant is in the store.
+    Completed(Box<Manifest>),
+    /// A remote processor without manifests, such as the seed's Lambda, says that it wrote this key.
+    Processed(Key),
+    /// The reason why not.
+    Failed(Failure),
+}
+
+/// How a client is to send the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// A form with a signed policy, which bounds size and type.
+    Post,
+    /// A signed URL, for stores and clients without forms.
+    Put,
+}
+
+/// What a client may deliver; fixed when the upload is made, so that its credential can be signed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Form or URL.
+    pub method: Method,
+    /// The `Content-Type` field; `image/*` leaves it to the client.
+    pub content_type: String,
+    /// Most bytes.
+    pub max_bytes: u64,
+    /// Exact bytes, when the client told them beforehand.
+    pub size: Option<u64>,
+    /// The client's own metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A row of the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upload {
+    /// Its id.
+    pub id: UploadId,
+    /// Where the original is to be put, or was found.
+    pub key: Key,
+    /// Where it stands.
+    pub status: Status,
+    /// What the client may deliver.
+    pub policy: Policy,
+    /// The extension that was promised for variants, when the key has none.
+    pub extension: Option<String>,
+    /// Name of the preset.
+    pub preset: String,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When its credential runs out.
+    pub expires_at: OffsetDateTime,
+    /// The key of the variant `original`, once it is there.
+    pub processed_key: Option<Key>,
+    /// How it ended, once it has.
+    pub manifest: Option<Manifest>,
+    /// Why it failed, if it did.
+    pub error: Option<Failure>,
+}

@@ -1,0 +1,89 @@
+"""Fixtures: every server is real, on loopback, at a free port, in a directory of its own."""
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support import tintype  # noqa: E402
+from support.ceph import Ceph  # noqa: E402
+from support.process import REPO  # noqa: E402
+from support.receiver import Receiver  # noqa: E402
+from support.seaweed import SeaweedFS  # noqa: E402
+
+DATA = REPO.parent / "shared" / "data"  # photos kept beside the repository, where there are any
+
+
+def pytest_configure(config):
+    config._printed = []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config._printed:
+        terminalreporter.section("measured")
+        for line in config._printed:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def say(request):
+    """Prints a figure at the end of the run, whatever pytest captures."""
+    return lambda line: request.config._printed.append(f"{request.node.name}: {line}")
+
+
+@pytest.fixture(scope="session")
+def receiver():
+    backend = Receiver()
+    yield backend
+    backend.stop()
+
+
+@pytest.fixture
+def serve(tmp_path, receiver, say):
+    """`serve(env=..., ...)` starts a Tintype for one test."""
+    servers = []
+
+    def start(name: str = "tintype", backend=receiver, **options) -> tintype.Server:
+        servers.append(tintype.Server(tmp_path / name, backend, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory, receiver):
+    """A Tintype as it comes, with its own store; shared by tests that leave it as they found it."""
+    server = tintype.Server(tmp_path_factory.mktemp("embedded"), receiver)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory):
+    server = SeaweedFS(tmp_path_factory.mktemp("seaweedfs"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory):
+    server = Ceph(tmp_path_factory.mktemp("ceph"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=["embedded", "seaweedfs", "ceph"])
+def deployment(request, tmp_path_factory, receiver):
+    """A Tintype for each store, as `server.at`: `at.notifies` says whether the store tells of uploads by itself."""
+    if request.param == "embedded":
+        yield request.getfixturevalue("embedded")
+        return
+    peer = request.getfixturevalue(request.param)
+    server = tintype.Server(tmp_path_factory.mktemp(f"tintype-{request.param}"), receiver, start=False)
+    server.at = peer.bucket("photos", *([f"{server.url}/v1/events"] if request.param == "ceph" else []))
+    server.env |= server.at.env
+    yield server.start()
+    server.stop()
