@@ -7,7 +7,7 @@ from support.receiver import HANG, Receiver
 from support.upload import boto3_style
 
 GOOD = corpus.good()["420.jpg"]
-FAST = {"TINTYPE_CALLBACK__RETRY_BASE": "200ms", "TINTYPE_CALLBACK__TIMEOUT": "1s"}
+FAST = {"TINTYPE_CALLBACK__SCHEDULE": "200ms,400ms,800ms,1s,1s,1s,1s,1s,1s", "TINTYPE_CALLBACK__TIMEOUT": "1s"}
 
 
 def put(server, data: bytes, filename: str = "a.jpg") -> str:

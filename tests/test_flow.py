@@ -121,6 +121,10 @@ def test_seed_alias_serves_the_seeds_clients(deployment, receiver):
 def test_seeds_lambda_calls_back_into_the_alias(embedded, result, status):
     path = "/async_image_upload/presignedurl/"
     seed = embedded.call("POST", path, json={"metadata": {}}).json()
+    if "processed_key" in result:
+        refused = embedded.call("PUT", f"{path}{seed['uuid']}/", json=result)
+        assert (refused.status_code, refused.json()["code"]) == (409, "variant_missing")
+        embedded.at.s3.put_object(Bucket="tintype", Key=result["processed_key"], Body=PHOTO, ContentType="image/jpeg")
     answer = embedded.call("PUT", f"{path}{seed['uuid']}/", json=result)
     assert answer.status_code == 200, answer.text
     after = embedded.call("GET", f"{path}{seed['uuid']}/").json()

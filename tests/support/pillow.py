@@ -26,9 +26,10 @@ def rgba(image: Image.Image) -> Image.Image:
     return image.convert("RGBA")
 
 
-def thumbnail(image: Image.Image, box: int) -> Image.Image:
+def thumbnail(image: Image.Image, box: int, gap: float | None = None) -> Image.Image:
+    """Pillow's thumbnail. By default (gap 2.0) it averages blocks first, which is fast and some levels off its own Lanczos."""
     small = image.copy()
-    small.thumbnail((box, box), Image.Resampling.LANCZOS)
+    small.thumbnail((box, box), Image.Resampling.LANCZOS, reducing_gap=gap)
     return small
 
 

@@ -12,8 +12,8 @@ from .process import REPO, Daemon, free_port, wait_for
 from .receiver import SECRET, Receiver
 
 BINARY = Path(os.environ.get("TINTYPE_BIN", REPO / "target/release/tintype")).resolve()
-# How the embedded store is told which S3 client to believe; without it, it makes up a key of its own.
-EMBEDDED_KEY = {"AWS_ACCESS_KEY_ID": s3.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": s3.SECRET_KEY}
+# The account the embedded store believes; without the file, it makes up one of its own.
+ACCOUNT = f"[default]\naws_access_key_id = {s3.ACCESS_KEY}\naws_secret_access_key = {s3.SECRET_KEY}\n"
 FINAL = ("completed", "failed", "expired")
 
 
@@ -34,11 +34,12 @@ class Server:
     def __init__(self, home: Path, receiver: Receiver | None = None, env: dict | None = None, args: tuple = (),
                  ready: str = "/readyz", start: bool = True):
         self.home, self.ready, self.args = Path(home), ready, args
-        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "data").mkdir(parents=True, exist_ok=True)
+        (self.home / "data/store-credentials").write_text(ACCOUNT)
         self.port, self.store_port = free_port(), free_port()
         self.url, self.store = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.store_port}"
         self.at = s3.Store("embedded", self.store, "tintype", notifies=True)
-        self.env = EMBEDDED_KEY | (env or {})
+        self.env = dict(env or {})
         if receiver:
             self.env = {"TINTYPE_CALLBACK__URL": receiver.url + "/callback/{id}",
                         "TINTYPE_CALLBACK__SECRET": SECRET} | self.env

@@ -7,16 +7,8 @@ use std::time::Instant;
 use tintype_image::{BoxSize, Limits, MetadataPolicy, VariantSpec, render};
 
 fn spec(name: &str, side: Option<u32>, blur: Option<f32>) -> VariantSpec {
-    let fit = side.map(|side| BoxSize {
-        width: side,
-        height: side,
-    });
-    VariantSpec {
-        name: name.to_owned(),
-        fit,
-        blur,
-        quality: 75,
-    }
+    let fit = side.map(|side| BoxSize { width: side, height: side });
+    VariantSpec { name: name.to_owned(), fit, blur, quality: 75 }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,42 +16,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(file), Some(folder)) = (arguments.next(), arguments.next()) else {
         return Err("usage: render FILE FOLDER".into());
     };
-    let mut specs = vec![
-        spec("original", None, None),
-        spec("original_blurred", None, Some(20.0)),
-    ];
+    let mut specs = vec![spec("original", None, None), spec("original_blurred", None, Some(20.0))];
     for side in [50, 100, 400] {
         specs.push(spec(&format!("{side}x{side}"), Some(side), None));
-        specs.push(spec(
-            &format!("{side}x{side}_blurred"),
-            Some(side),
-            Some(side as f32 / 100.0),
-        ));
+        specs.push(spec(&format!("{side}x{side}_blurred"), Some(side), Some(side as f32 / 100.0)));
     }
     let bytes = std::fs::read(&file)?;
     let start = Instant::now();
-    let rendered = render(
-        &bytes,
-        &specs,
-        MetadataPolicy::PrivateStripped,
-        &Limits::default(),
-    )?;
-    println!(
-        "{:.1} ms  {:?}",
-        start.elapsed().as_secs_f64() * 1000.0,
-        rendered.facts
-    );
+    let rendered = render(&bytes, &specs, MetadataPolicy::PrivateStripped, &Limits::default())?;
+    println!("{:.1} ms  {:?}", start.elapsed().as_secs_f64() * 1000.0, rendered.facts);
     std::fs::create_dir_all(&folder)?;
     for variant in rendered.variants {
-        let path =
-            Path::new(&folder).join(format!("{}.{}", variant.name, variant.format.extension()));
-        println!(
-            "{:>5} x {:<5} {:>9} bytes  {}",
-            variant.width,
-            variant.height,
-            variant.bytes.len(),
-            path.display()
-        );
+        let path = Path::new(&folder).join(format!("{}.{}", variant.name, variant.format.extension()));
+        println!("{:>5} x {:<5} {:>9} bytes  {}", variant.width, variant.height, variant.bytes.len(), path.display());
         std::fs::write(path, variant.bytes)?;
     }
     Ok(())

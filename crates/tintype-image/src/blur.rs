@@ -38,11 +38,8 @@ fn exact(pixels: &Pixels, sigma: f64) -> Pixels {
     let alpha = pixels.layout.has_alpha();
     let channels = pixels.layout.channels();
     let size = (pixels.width as usize, pixels.height as usize, channels);
-    let read = |y: usize, row: &mut [f32]| {
-        load(&pixels.data[y * stride..][..stride], row, channels, alpha)
-    };
-    let write =
-        |y: usize, row: &[f32]| store(row, &mut out.data[y * stride..][..stride], channels, alpha);
+    let read = |y: usize, row: &mut [f32]| load(&pixels.data[y * stride..][..stride], row, channels, alpha);
+    let write = |y: usize, row: &[f32]| store(row, &mut out.data[y * stride..][..stride], channels, alpha);
     convolve(size, &half_kernel(sigma), read, write);
     out
 }
@@ -55,10 +52,7 @@ fn load(row: &[u8], out: &mut [f32], channels: usize, alpha: bool) {
         }
         return;
     }
-    for (to, from) in out
-        .chunks_exact_mut(channels)
-        .zip(row.chunks_exact(channels))
-    {
+    for (to, from) in out.chunks_exact_mut(channels).zip(row.chunks_exact(channels)) {
         let opacity = f32::from(from[channels - 1]);
         for (to, &from) in to.iter_mut().zip(&from[..channels - 1]) {
             *to = f32::from(from) * opacity / 255.0;
@@ -75,10 +69,7 @@ fn store(row: &[f32], out: &mut [u8], channels: usize, alpha: bool) {
         }
         return;
     }
-    for (to, from) in out
-        .chunks_exact_mut(channels)
-        .zip(row.chunks_exact(channels))
-    {
+    for (to, from) in out.chunks_exact_mut(channels).zip(row.chunks_exact(channels)) {
         let opacity = from[channels - 1];
         let scale = if opacity < 0.5 { 0.0 } else { 255.0 / opacity };
         for (to, &from) in to.iter_mut().zip(&from[..channels - 1]) {

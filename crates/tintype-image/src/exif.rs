@@ -25,14 +25,8 @@ pub(crate) fn read(payload: &[u8]) -> Exif {
     let Some((tiff, first)) = open(payload) else {
         return Exif::default();
     };
-    let orientation = tiff
-        .number(&first, ORIENTATION)
-        .and_then(|n| u16::try_from(n).ok())
-        .unwrap_or(0);
-    Exif {
-        orientation,
-        taken_at: taken_at(&tiff, &first),
-    }
+    let orientation = tiff.number(&first, ORIENTATION).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
+    Exif { orientation, taken_at: taken_at(&tiff, &first) }
 }
 
 fn open(payload: &[u8]) -> Option<(Tiff<'_>, Directory)> {
@@ -66,30 +60,18 @@ fn iso_8601(text: &str) -> Option<String> {
         return None;
     }
     let part = |range: std::ops::Range<usize>| text[range].parse::<u32>().unwrap_or(u32::MAX);
-    let known =
-        (1..=12).contains(&part(5..7)) && (1..=31).contains(&part(8..10)) && part(11..13) < 24;
-    known.then(|| {
-        format!(
-            "{}-{}-{}T{}",
-            &text[..4],
-            &text[5..7],
-            &text[8..10],
-            &text[11..]
-        )
-    })
+    let known = (1..=12).contains(&part(5..7)) && (1..=31).contains(&part(8..10)) && part(11..13) < 24;
+    known.then(|| format!("{}-{}-{}T{}", &text[..4], &text[5..7], &text[8..10], &text[11..]))
 }
 
 /// `d` stands for a digit, `+` for a sign, the rest for itself.
 fn matches_shape(text: &str, shape: &str) -> bool {
     text.len() == shape.len()
-        && text
-            .bytes()
-            .zip(shape.bytes())
-            .all(|(byte, expected)| match expected {
-                b'd' => byte.is_ascii_digit(),
-                b'+' => byte == b'+' || byte == b'-',
-                _ => byte == expected,
-            })
+        && text.bytes().zip(shape.bytes()).all(|(byte, expected)| match expected {
+            b'd' => byte.is_ascii_digit(),
+            b'+' => byte == b'+' || byte == b'-',
+            _ => byte == expected,
+        })
 }
 
 /// The smallest EXIF that still says which way is up.
@@ -107,17 +89,9 @@ mod tests {
 
     #[test]
     fn dates_become_iso_8601_or_nothing() {
-        assert_eq!(
-            iso_8601("2012:09:22 16:18:51").as_deref(),
-            Some("2012-09-22T16:18:51")
-        );
-        for unknown in [
-            "0000:00:00 00:00:00",
-            "    :  :     :  :  ",
-            "",
-            "2012:13:01 00:00:00",
-            "2012-09-22 16:18:51",
-        ] {
+        assert_eq!(iso_8601("2012:09:22 16:18:51").as_deref(), Some("2012-09-22T16:18:51"));
+        for unknown in ["0000:00:00 00:00:00", "    :  :     :  :  ", "", "2012:13:01 00:00:00", "2012-09-22 16:18:51"]
+        {
             assert_eq!(iso_8601(unknown), None, "{unknown}");
         }
     }
@@ -125,10 +99,7 @@ mod tests {
     #[test]
     fn the_smallest_exif_reads_back() {
         for orientation in 1..=8 {
-            assert_eq!(
-                read(&orientation_only(orientation)).orientation,
-                u16::from(orientation)
-            );
+            assert_eq!(read(&orientation_only(orientation)).orientation, u16::from(orientation));
         }
     }
 

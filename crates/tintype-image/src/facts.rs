@@ -32,10 +32,7 @@ pub struct Facts {
 }
 
 /// A box that ThumbHash needs no more detail than.
-const SAMPLE: BoxSize = BoxSize {
-    width: 100,
-    height: 100,
-};
+const SAMPLE: BoxSize = BoxSize { width: 100, height: 100 };
 
 /// Gathers the facts from the header and the first frame, which is in sRGB and not yet upright.
 pub(crate) fn gather(header: &Header<'_>, first: &Pixels) -> Result<Facts, Error> {
@@ -61,9 +58,7 @@ pub(crate) fn gather(header: &Header<'_>, first: &Pixels) -> Result<Facts, Error
 fn dominant_color(rgba: &[u8]) -> String {
     let mut cells = vec![[0u64; 4]; 512];
     for pixel in rgba.chunks_exact(4) {
-        let index = pixel[..3]
-            .iter()
-            .fold(0, |index, &v| index << 3 | usize::from(v >> 5));
+        let index = pixel[..3].iter().fold(0, |index, &v| index << 3 | usize::from(v >> 5));
         let weight = u64::from(pixel[3]);
         for (sum, &value) in cells[index].iter_mut().zip(&pixel[..3]) {
             *sum += u64::from(value) * weight;
@@ -71,19 +66,9 @@ fn dominant_color(rgba: &[u8]) -> String {
         cells[index][3] += weight;
     }
     // The first of equals, so that the answer does not depend on the order of a search.
-    let fullest = cells
-        .iter()
-        .rev()
-        .max_by_key(|cell| cell[3])
-        .copied()
-        .unwrap_or_default();
+    let fullest = cells.iter().rev().max_by_key(|cell| cell[3]).copied().unwrap_or_default();
     let mean = |sum: u64| (sum + fullest[3] / 2).checked_div(fullest[3]).unwrap_or(0);
-    format!(
-        "#{:02x}{:02x}{:02x}",
-        mean(fullest[0]),
-        mean(fullest[1]),
-        mean(fullest[2])
-    )
+    format!("#{:02x}{:02x}{:02x}", mean(fullest[0]), mean(fullest[1]), mean(fullest[2]))
 }
 
 /// RFC 4648, section 4: too small to be worth a dependency.
@@ -91,11 +76,7 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for group in bytes.chunks(3) {
-        let bits = group
-            .iter()
-            .chain(&[0; 2])
-            .take(3)
-            .fold(0u32, |bits, &b| bits << 8 | u32::from(b));
+        let bits = group.iter().chain(&[0; 2]).take(3).fold(0u32, |bits, &b| bits << 8 | u32::from(b));
         for i in 0..4 {
             let digit = ALPHABET[(bits >> (18 - 6 * i)) as usize & 63];
             out.push(if i <= group.len() { digit.into() } else { '=' });
@@ -110,14 +91,8 @@ mod tests {
 
     #[test]
     fn base64_of_the_rfcs_vectors() {
-        let vectors = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-        ];
+        let vectors =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")];
         for (plain, coded) in vectors {
             assert_eq!(base64(plain.as_bytes()), coded);
         }

@@ -30,12 +30,7 @@ struct Watch {
 
 impl Watch {
     fn new(deadline: Option<Instant>) -> Box<Self> {
-        Box::new(Self {
-            deadline,
-            damage: None,
-            out: Vec::new(),
-            buffer: Vec::new(),
-        })
+        Box::new(Self { deadline, damage: None, out: Vec::new(), buffer: Vec::new() })
     }
 }
 
@@ -58,21 +53,15 @@ fn fail(error: Error) -> ! {
 unsafe extern "C-unwind" fn error_exit(cinfo: &mut sys::jpeg_common_struct) {
     // SAFETY: `err` was set before any call and lives as long as the struct.
     let code = unsafe { (*cinfo.err).msg_code };
-    let unsupported = |what: &str| {
-        Error::new(
-            ErrorCode::UnsupportedFormat,
-            format!("the JPEG is {what}, which is not read"),
-        )
-    };
+    let unsupported =
+        |what: &str| Error::new(ErrorCode::UnsupportedFormat, format!("the JPEG is {what}, which is not read"));
     fail(match code {
         c if c == sys::JERR_ARITH_NOTIMPL => unsupported("arithmetic coded"),
         c if c == sys::JERR_BAD_PRECISION => unsupported("of more than 8 bits a sample"),
         c if c == sys::JERR_SOF_UNSUPPORTED => unsupported("lossless or hierarchical"),
         c if c == sys::JERR_IMAGE_TOO_BIG => unsupported("of more than 65500 pixels a side"),
         c if c == sys::JERR_OUT_OF_MEMORY => Error::internal("libjpeg ran out of memory"),
-        c => Error::corrupt(format!(
-            "the JPEG breaks the format's rules (libjpeg says {c})"
-        )),
+        c => Error::corrupt(format!("the JPEG breaks the format's rules (libjpeg says {c})")),
     })
 }
 
@@ -81,18 +70,11 @@ unsafe extern "C-unwind" fn emit_message(cinfo: &mut sys::jpeg_common_struct, le
         return;
     }
     // SAFETY: both pointers were set before any call; see `Decoder::new`.
-    let (code, watch) = unsafe {
-        (
-            (*cinfo.err).msg_code,
-            &mut *cinfo.client_data.cast::<Watch>(),
-        )
-    };
+    let (code, watch) = unsafe { ((*cinfo.err).msg_code, &mut *cinfo.client_data.cast::<Watch>()) };
     // libjpeg would go on and paint what is missing grey.
     watch.damage = watch.damage.or(match code {
         c if c == sys::JWRN_JPEG_EOF || c == sys::JWRN_HIT_MARKER => Some("the JPEG ends early"),
-        c if c == sys::JWRN_HUFF_BAD_CODE || c == sys::JWRN_MUST_RESYNC => {
-            Some("the JPEG's image data is damaged")
-        }
+        c if c == sys::JWRN_HUFF_BAD_CODE || c == sys::JWRN_MUST_RESYNC => Some("the JPEG's image data is damaged"),
         _ => None,
     });
 }
@@ -101,27 +83,16 @@ unsafe extern "C-unwind" fn watch_progress(cinfo: &mut sys::jpeg_common_struct) 
     // SAFETY: set on decompressors alone, whose struct begins with the common one; `client_data` is theirs.
     let (scan, watch) = unsafe {
         let decoder: *const sys::jpeg_decompress_struct = std::ptr::from_mut(cinfo).cast();
-        (
-            (*decoder).input_scan_number,
-            &*cinfo.client_data.cast::<Watch>(),
-        )
+        ((*decoder).input_scan_number, &*cinfo.client_data.cast::<Watch>())
     };
     if scan > MAX_SCANS {
-        fail(Error::corrupt(format!(
-            "the JPEG has more than {MAX_SCANS} scans"
-        )));
+        fail(Error::corrupt(format!("the JPEG has more than {MAX_SCANS} scans")));
     }
     if let Some(damage) = watch.damage {
         fail(Error::corrupt(damage));
     }
-    if watch
-        .deadline
-        .is_some_and(|deadline| Instant::now() > deadline)
-    {
-        fail(Error::new(
-            ErrorCode::Timeout,
-            "the image took longer than the deadline of a job",
-        ));
+    if watch.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+        fail(Error::new(ErrorCode::Timeout, "the image took longer than the deadline of a job"));
     }
 }
 
@@ -181,10 +152,7 @@ impl<'a> Decoder<'a> {
             sys::JCS_CMYK | sys::JCS_YCCK => (sys::JCS_CMYK, Layout::Cmyk),
             sys::JCS_RGB | sys::JCS_YCbCr => (sys::JCS_RGB, Layout::Rgb),
             _ => {
-                return Err(Error::new(
-                    ErrorCode::UnsupportedFormat,
-                    "the JPEG is of an unknown colour space",
-                ));
+                return Err(Error::new(ErrorCode::UnsupportedFormat, "the JPEG is of an unknown colour space"));
             }
         };
         self.info.out_color_space = space;
@@ -196,14 +164,9 @@ impl<'a> Decoder<'a> {
         unsafe { sys::jpeg_start_decompress(&mut self.info) };
         let mut pixels = Pixels::zeroed(self.info.output_width, self.info.output_height, layout);
         if self.info.output_components as usize != layout.channels() {
-            return Err(Error::internal(
-                "libjpeg gives another number of channels than was asked for",
-            ));
+            return Err(Error::internal("libjpeg gives another number of channels than was asked for"));
         }
-        for row in pixels
-            .data
-            .chunks_exact_mut(self.info.output_width as usize * layout.channels())
-        {
+        for row in pixels.data.chunks_exact_mut(self.info.output_width as usize * layout.channels()) {
             let mut rows = [row.as_mut_ptr()];
             // SAFETY: one row of exactly the samples libjpeg writes.
             unsafe { sys::jpeg_read_scanlines(&mut self.info, rows.as_mut_ptr(), 1) };
@@ -243,9 +206,7 @@ unsafe extern "C-unwind" fn init_destination(info: &mut sys::jpeg_compress_struc
     drain(info, BUFFER);
 }
 
-unsafe extern "C-unwind" fn empty_output_buffer(
-    info: &mut sys::jpeg_compress_struct,
-) -> sys::boolean {
+unsafe extern "C-unwind" fn empty_output_buffer(info: &mut sys::jpeg_compress_struct) -> sys::boolean {
     // The whole buffer is full when this is called, whatever `free_in_buffer` says.
     drain(info, 0);
     1

@@ -1,6 +1,6 @@
 //! Thumbnails, blurs and facts of one image: bytes in, bytes out.
 //!
-//! No I/O, no async, no configuration: [`probe`] reads a header, [`render()`] makes every variant of a
+//! No I/O, no async, no configuration: [`probe()`] reads a header, [`render()`] makes every variant of a
 //! preset in one pass. Each step of the pipeline is a file of this crate, in this order:
 //! `format` → `probe` → `limits` → `decode` → `color` → `resize` → `blur` → `orient` → `encode`,
 //! with `strip` for the variant that keeps the upload's own pixels and `facts` for what is said of them.

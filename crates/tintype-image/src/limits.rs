@@ -17,11 +17,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_pixels: 100_000_000,
-            max_frames: 1000,
-            deadline: None,
-        }
+        Self { max_pixels: 100_000_000, max_frames: 1000, deadline: None }
     }
 }
 
@@ -35,10 +31,7 @@ impl Limits {
         if pixels > self.max_pixels {
             return Err(Error::new(
                 ErrorCode::TooManyPixels,
-                format!(
-                    "{width}x{height} is {pixels} pixels, the limit is {}",
-                    self.max_pixels
-                ),
+                format!("{width}x{height} is {pixels} pixels, the limit is {}", self.max_pixels),
             ));
         }
         if frames > self.max_frames {
@@ -63,10 +56,9 @@ impl Limits {
     /// Fails once the deadline has passed.
     pub(crate) fn check_time(&self) -> Result<(), Error> {
         match self.deadline {
-            Some(deadline) if Instant::now() > deadline => Err(Error::new(
-                ErrorCode::Timeout,
-                "the image took longer than the deadline of a job",
-            )),
+            Some(deadline) if Instant::now() > deadline => {
+                Err(Error::new(ErrorCode::Timeout, "the image took longer than the deadline of a job"))
+            }
             _ => Ok(()),
         }
     }

@@ -4,11 +4,7 @@ use crate::pixels::Pixels;
 
 /// The size of the upright image: orientations 5 to 8 lie on their side.
 pub(crate) fn upright_size(width: u32, height: u32, orientation: u8) -> (u32, u32) {
-    if orientation >= 5 {
-        (height, width)
-    } else {
-        (width, height)
-    }
+    if orientation >= 5 { (height, width) } else { (width, height) }
 }
 
 /// The upright image of stored pixels.
@@ -31,11 +27,7 @@ pub(crate) fn upright(pixels: Pixels, orientation: u8) -> Pixels {
         _ => (last_x - y, x),
     };
     let stride = pixels.stride();
-    for (y, row) in out
-        .data
-        .chunks_exact_mut(width as usize * channels)
-        .enumerate()
-    {
+    for (y, row) in out.data.chunks_exact_mut(width as usize * channels).enumerate() {
         for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
             let (from_x, from_y) = stored(x as u32, y as u32);
             let at = from_y as usize * stride + from_x as usize * channels;
@@ -65,19 +57,9 @@ mod tests {
             (2, 3, [4, 1, 5, 2, 6, 3]),
         ];
         for (i, (width, height, data)) in stored.into_iter().enumerate() {
-            let pixels = Pixels {
-                width,
-                height,
-                layout: Layout::Gray,
-                data: data.to_vec(),
-            };
+            let pixels = Pixels { width, height, layout: Layout::Gray, data: data.to_vec() };
             let out = upright(pixels, i as u8 + 1);
-            assert_eq!(
-                (out.width, out.height, &out.data),
-                (3, 2, &upright_image),
-                "orientation {}",
-                i + 1
-            );
+            assert_eq!((out.width, out.height, &out.data), (3, 2, &upright_image), "orientation {}", i + 1);
         }
     }
 }

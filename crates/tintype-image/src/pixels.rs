@@ -39,12 +39,7 @@ impl Pixels {
     /// A black, transparent raster.
     pub(crate) fn zeroed(width: u32, height: u32, layout: Layout) -> Self {
         let len = width as usize * height as usize * layout.channels();
-        Self {
-            width,
-            height,
-            layout,
-            data: vec![0; len],
-        }
+        Self { width, height, layout, data: vec![0; len] }
     }
 
     /// Samples of one row.

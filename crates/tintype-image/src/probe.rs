@@ -54,10 +54,7 @@ pub(crate) struct Header<'a> {
 
 impl Header<'_> {
     pub(crate) fn orientation(&self) -> u8 {
-        exif::upright_unless_known(
-            self.exif
-                .map_or(0, |payload| exif::read(payload).orientation),
-        )
+        exif::upright_unless_known(self.exif.map_or(0, |payload| exif::read(payload).orientation))
     }
 
     pub(crate) fn upright_size(&self) -> (u32, u32) {
@@ -92,14 +89,7 @@ fn read_jpeg(bytes: &[u8]) -> Result<Header<'_>, Error> {
             let (Some(height), Some(width)) = (side(1), side(3)) else {
                 break;
             };
-            return Ok(Header {
-                format: Format::Jpeg,
-                width,
-                height,
-                frames: 1,
-                has_alpha: false,
-                exif,
-            });
+            return Ok(Header { format: Format::Jpeg, width, height, frames: 1, has_alpha: false, exif });
         }
         if segment.marker == jpeg::SOS {
             break;
@@ -146,17 +136,13 @@ fn read_gif<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> {
             gif::Block::Image(image) => {
                 // A frame may be larger than the screen; it is decoded before it is clipped.
                 limits.check(image.width.max(1).into(), image.height.max(1).into(), 1)?;
-                let covers = image.left == 0
-                    && image.top == 0
-                    && image.width >= file.width
-                    && image.height >= file.height;
+                let covers =
+                    image.left == 0 && image.top == 0 && image.width >= file.width && image.height >= file.height;
                 has_alpha |= frames == 0 && !covers;
                 frames += 1;
             }
             // Later frames are transparent where they change nothing: only the first one tells.
-            gif::Block::Extension {
-                label: 0xF9, data, ..
-            } if frames == 0 => {
+            gif::Block::Extension { label: 0xF9, data, .. } if frames == 0 => {
                 has_alpha |= data.get(1).is_some_and(|flags| flags & 1 == 1);
             }
             gif::Block::Extension { .. } => {}
@@ -165,14 +151,7 @@ fn read_gif<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> {
     if frames == 0 {
         return Err(Error::corrupt("the GIF has no frame"));
     }
-    Ok(Header {
-        format: Format::Gif,
-        width,
-        height,
-        frames,
-        has_alpha,
-        exif: None,
-    })
+    Ok(Header { format: Format::Gif, width, height, frames, has_alpha, exif: None })
 }
 
 fn read_webp<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> {
@@ -188,9 +167,7 @@ fn read_webp<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> 
     if width > WEBP_SIDE || height > WEBP_SIDE {
         return Err(Error::new(
             ErrorCode::UnsupportedFormat,
-            format!(
-                "the WebP is {width}x{height}; a side of more than {WEBP_SIDE} cannot be written again"
-            ),
+            format!("the WebP is {width}x{height}; a side of more than {WEBP_SIDE} cannot be written again"),
         ));
     }
     // The bitstream's own size is what a decoder allocates by, so the canvas must not belie it.
@@ -202,10 +179,7 @@ fn read_webp<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> 
     let mut frames = 0;
     for frame in chunks.iter().filter(|chunk| chunk.kind == *b"ANMF") {
         let body = frame.data.get(16..).ok_or_else(nothing)?;
-        for chunk in webp::sub_chunks(body)?
-            .iter()
-            .filter(|chunk| is_bitstream(chunk))
-        {
+        for chunk in webp::sub_chunks(body)?.iter().filter(|chunk| is_bitstream(chunk)) {
             let (w, h) = webp::bitstream_size(chunk).ok_or_else(nothing)?;
             limits.check(w, h, 1)?;
         }
@@ -216,17 +190,9 @@ fn read_webp<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> 
         format: Format::WebP,
         width,
         height,
-        frames: if flags & webp::ANIMATION != 0 {
-            frames
-        } else {
-            1
-        }
-        .max(1),
+        frames: if flags & webp::ANIMATION != 0 { frames } else { 1 }.max(1),
         has_alpha: flags & webp::ALPHA != 0 || webp::lossless_has_alpha(first),
-        exif: chunks
-            .iter()
-            .find(|chunk| chunk.kind == *b"EXIF")
-            .map(|chunk| chunk.data),
+        exif: chunks.iter().find(|chunk| chunk.kind == *b"EXIF").map(|chunk| chunk.data),
     })
 }
 
@@ -239,16 +205,9 @@ fn is_bitstream(chunk: &webp::Chunk<'_>) -> bool {
 
 fn read_tiff(bytes: &[u8]) -> Result<Header<'_>, Error> {
     let file = tiff::Tiff::new(bytes).ok_or_else(|| Error::corrupt("the TIFF has no header"))?;
-    let page = file
-        .first()
-        .ok_or_else(|| Error::corrupt("the TIFF has no page"))?;
-    let side = |tag| {
-        file.number(&page, tag)
-            .ok_or_else(|| Error::corrupt("the TIFF's page has no size"))
-    };
-    let has_alpha = file
-        .number(&page, tiff_tag::EXTRA_SAMPLES)
-        .is_some_and(|kind| kind == 1 || kind == 2);
+    let page = file.first().ok_or_else(|| Error::corrupt("the TIFF has no page"))?;
+    let side = |tag| file.number(&page, tag).ok_or_else(|| Error::corrupt("the TIFF's page has no size"));
+    let has_alpha = file.number(&page, tiff_tag::EXTRA_SAMPLES).is_some_and(|kind| kind == 1 || kind == 2);
     Ok(Header {
         format: Format::Tiff,
         width: side(tiff_tag::WIDTH)?,
@@ -269,31 +228,17 @@ fn read_bmp(bytes: &[u8]) -> Result<Header<'_>, Error> {
     let cut = || Error::corrupt("the BMP ends early");
     let size = le32(bytes, 14).ok_or_else(cut)?;
     let (width, height) = if size == 12 {
-        (
-            le16(bytes, 18).ok_or_else(cut)?.into(),
-            le16(bytes, 20).ok_or_else(cut)?.into(),
-        )
+        (le16(bytes, 18).ok_or_else(cut)?.into(), le16(bytes, 20).ok_or_else(cut)?.into())
     } else {
         // A negative height says the rows run from the top.
-        let height = le32(bytes, 22)
-            .ok_or_else(cut)?
-            .cast_signed()
-            .unsigned_abs();
+        let height = le32(bytes, 22).ok_or_else(cut)?.cast_signed().unsigned_abs();
         (le32(bytes, 18).ok_or_else(cut)?, height)
     };
     if width.cast_signed() < 0 {
         return Err(Error::corrupt("the BMP's width is negative"));
     }
-    let has_alpha =
-        size >= 56 && le32(bytes, 66).is_some_and(|mask| mask != 0) && le16(bytes, 28) == Some(32);
-    Ok(Header {
-        format: Format::Bmp,
-        width,
-        height,
-        frames: 1,
-        has_alpha,
-        exif: None,
-    })
+    let has_alpha = size >= 56 && le32(bytes, 66).is_some_and(|mask| mask != 0) && le16(bytes, 28) == Some(32);
+    Ok(Header { format: Format::Bmp, width, height, frames: 1, has_alpha, exif: None })
 }
 
 /// Says what the bytes are, when they are something known that is not read.
@@ -304,27 +249,20 @@ fn unsupported(bytes: &[u8]) -> Error {
     let known = match bytes {
         [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.get(..4) {
             Some(b"avif" | b"avis") => "an AVIF image",
-            Some(b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1") => {
-                "a HEIC image"
-            }
+            Some(b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1") => "a HEIC image",
             _ => "a video or another ISO media file",
         },
         [b'%', b'P', b'D', b'F', ..] => "a PDF",
         [0, 0, 1 | 2, 0, ..] => "an ICO or CUR icon",
         [b'8', b'B', b'P', b'S', ..] => "a Photoshop document",
         [0xFF, 0x0A, ..] | [0, 0, 0, 0x0C, b'J', b'X', b'L', b' ', ..] => "a JPEG XL image",
-        [0, 0, 0, 0x0C, b'j', b'P', b' ', b' ', ..] | [0xFF, 0x4F, 0xFF, 0x51, ..] => {
-            "a JPEG 2000 image"
-        }
+        [0, 0, 0, 0x0C, b'j', b'P', b' ', b' ', ..] | [0xFF, 0x4F, 0xFF, 0x51, ..] => "a JPEG 2000 image",
         [b'I', b'I', 43, 0, ..] | [b'M', b'M', 0, 43, ..] => "a BigTIFF",
         _ if is_svg(bytes) => "an SVG drawing",
         _ => "no image format that is known here",
     };
     let read = Format::ALL.map(Format::name).join(", ");
-    Error::new(
-        ErrorCode::UnsupportedFormat,
-        format!("the file is {known}; formats read are {read}"),
-    )
+    Error::new(ErrorCode::UnsupportedFormat, format!("the file is {known}; formats read are {read}"))
 }
 
 fn is_svg(bytes: &[u8]) -> bool {

@@ -58,12 +58,7 @@ pub fn render(
         .unwrap_or_else(|_| Err(Error::corrupt("the image made its decoder fail")))
 }
 
-fn run(
-    bytes: &[u8],
-    specs: &[VariantSpec],
-    metadata: MetadataPolicy,
-    limits: &Limits,
-) -> Result<Rendered, Error> {
+fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &Limits) -> Result<Rendered, Error> {
     let header = probe::read(bytes, limits)?;
     let mut source = decode::open(bytes, &header, limits)?;
     let to_srgb = ToSrgb::new(source.icc.as_deref());
@@ -76,24 +71,15 @@ fn run(
         if facts.is_none() {
             facts = Some(facts::gather(&header, &pixels)?);
         }
-        let mut bench = Bench {
-            pixels: &pixels,
-            orientation: header.orientation(),
-            resized: Vec::new(),
-        };
+        let mut bench = Bench { pixels: &pixels, orientation: header.orientation(), resized: Vec::new() };
         for job in &mut jobs {
             job.sink.push(bench.develop(job)?, delay)?;
             limits.check_time()?;
         }
         frames += 1;
     }
-    let facts = facts
-        .filter(|_| frames == header.frames)
-        .ok_or_else(|| Error::corrupt("frames are missing"))?;
-    let developed = jobs
-        .into_iter()
-        .map(|job| job.sink.finish())
-        .collect::<Result<Vec<_>, _>>()?;
+    let facts = facts.filter(|_| frames == header.frames).ok_or_else(|| Error::corrupt("frames are missing"))?;
+    let developed = jobs.into_iter().map(|job| job.sink.finish()).collect::<Result<Vec<_>, _>>()?;
     let variants = collect(bytes, specs, metadata, &header, developed)?;
     Ok(Rendered { facts, variants })
 }
@@ -119,24 +105,15 @@ fn jobs<'a>(specs: &'a [VariantSpec], header: &Header<'_>, source: &Source<'_>) 
             quality: spec.quality,
         };
         let stored_size = crate::orient::upright_size(width, height, header.orientation());
-        Job {
-            spec,
-            stored_size,
-            sink: encode::sink(output),
-        }
+        Job { spec, stored_size, sink: encode::sink(output) }
     };
-    specs
-        .iter()
-        .filter(|spec| !spec.is_verbatim())
-        .map(job)
-        .collect()
+    specs.iter().filter(|spec| !spec.is_verbatim()).map(job).collect()
 }
 
 /// The upright size of a variant.
 fn target_size(spec: &VariantSpec, header: &Header<'_>) -> (u32, u32) {
     let (width, height) = header.upright_size();
-    spec.fit
-        .map_or((width, height), |fit| fit_inside(width, height, fit))
+    spec.fit.map_or((width, height), |fit| fit_inside(width, height, fit))
 }
 
 /// One frame on the bench, with what has been made of it so far.
@@ -162,10 +139,7 @@ impl Bench<'_> {
         if (self.pixels.width, self.pixels.height) == (width, height) {
             return Ok(self.pixels);
         }
-        let place = self
-            .resized
-            .iter()
-            .position(|made| (made.width, made.height) == (width, height));
+        let place = self.resized.iter().position(|made| (made.width, made.height) == (width, height));
         let place = match place {
             Some(place) => place,
             None => {
@@ -191,17 +165,9 @@ fn collect(
         let bytes = if spec.is_verbatim() {
             strip(bytes, header.format, metadata)?
         } else {
-            developed
-                .next()
-                .ok_or_else(|| Error::internal("a variant was not made"))?
+            developed.next().ok_or_else(|| Error::internal("a variant was not made"))?
         };
-        Ok(Variant {
-            name: spec.name.clone(),
-            bytes,
-            format: header.format,
-            width,
-            height,
-        })
+        Ok(Variant { name: spec.name.clone(), bytes, format: header.format, width, height })
     };
     specs.iter().map(variant).collect()
 }

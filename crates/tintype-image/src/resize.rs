@@ -16,34 +16,19 @@ pub fn fit_inside(width: u32, height: u32, fit: BoxSize) -> (u32, u32) {
         return (width, height);
     }
     let aspect = f64::from(width) / f64::from(height);
+    let fit = BoxSize { width: fit.width.max(1), height: fit.height.max(1) };
     let (x, y) = (f64::from(fit.width), f64::from(fit.height));
     if x / y >= aspect {
-        (
-            round_aspect(y * aspect, |n| (aspect - n / y).abs()),
-            fit.height,
-        )
+        (round_aspect(y * aspect, |n| (aspect - n / y).abs()), fit.height)
     } else {
-        (
-            fit.width,
-            round_aspect(x / aspect, |n| {
-                if n == 0.0 {
-                    0.0
-                } else {
-                    (aspect - x / n).abs()
-                }
-            }),
-        )
+        (fit.width, round_aspect(x / aspect, |n| if n == 0.0 { 0.0 } else { (aspect - x / n).abs() }))
     }
 }
 
 /// Below or above, whichever errs less; below when both err alike.
 fn round_aspect(number: f64, error: impl Fn(f64) -> f64) -> u32 {
     let (below, above) = (number.floor(), number.ceil());
-    let nearest = if error(above) < error(below) {
-        above
-    } else {
-        below
-    };
+    let nearest = if error(above) < error(below) { above } else { below };
     (nearest as u32).max(1)
 }
 
@@ -55,22 +40,32 @@ pub(crate) fn resize(pixels: &Pixels, width: u32, height: u32) -> Result<Pixels,
         Layout::Rgb => PixelType::U8x3,
         Layout::Rgba | Layout::Cmyk => PixelType::U8x4,
     };
-    let failed =
-        |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
-    let source =
-        ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(|e| failed(&e))?;
+    let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
+    let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(|e| failed(&e))?;
     let mut target = Image::new(width, height, kind);
     // Alpha is multiplied in first, so that the colour of what cannot be seen does not bleed.
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
         .use_alpha(pixels.layout.has_alpha());
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(|e| failed(&e))?;
-    Ok(Pixels {
-        width,
-        height,
-        layout: pixels.layout,
-        data: target.into_vec(),
-    })
+    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+    Ok(Pixels { width, height, layout: pixels.layout, data: target.into_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_colour_does_not_bleed() {
+        let mut pixels = Pixels::zeroed(64, 4, Layout::Rgba);
+        for (x, pixel) in pixels.data.chunks_exact_mut(4).enumerate() {
+            // Stripes three wide, so that thumbnails' pixels lie across their edges.
+            let seen = x % 64 / 3 % 2 == 0;
+            pixel.copy_from_slice(if seen { &[255, 0, 0, 255] } else { &[0, 255, 0, 0] });
+        }
+        let out = resize(&pixels, 24, 2).expect("a resize");
+        for pixel in out.data.chunks_exact(4).filter(|pixel| pixel[3] > 8) {
+            assert!(pixel[0] > 250 && pixel[1] < 5, "{pixel:?}");
+        }
+    }
 }

@@ -51,31 +51,17 @@ fn import(rgba: &[u8], width: u32, height: u32, lossless: bool) -> Result<Pictur
     if width > 16_383 || height > 16_383 || rgba.len() != width as usize * height as usize * 4 {
         return Err(failed("a side is longer than a WebP can be"));
     }
-    let mut picture = Picture(Box::new(
-        sys::WebPPicture::new().map_err(|()| failed("other version of the library"))?,
-    ));
+    let mut picture = Picture(Box::new(sys::WebPPicture::new().map_err(|()| failed("other version of the library"))?));
     picture.0.width = width.cast_signed();
     picture.0.height = height.cast_signed();
     picture.0.use_argb = lossless.into();
     // SAFETY: the length of the rows was checked above; libwebp copies them.
-    let copied = unsafe {
-        sys::WebPPictureImportRGBA(&mut *picture.0, rgba.as_ptr(), width.cast_signed() * 4)
-    };
-    if copied == 0 {
-        Err(failed("out of memory"))
-    } else {
-        Ok(picture)
-    }
+    let copied = unsafe { sys::WebPPictureImportRGBA(&mut *picture.0, rgba.as_ptr(), width.cast_signed() * 4) };
+    if copied == 0 { Err(failed("out of memory")) } else { Ok(picture) }
 }
 
 /// Encodes RGBA to a whole WebP file. Alpha is left out where nothing is transparent.
-pub(crate) fn encode(
-    rgba: &[u8],
-    width: u32,
-    height: u32,
-    lossless: bool,
-    quality: u8,
-) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(rgba: &[u8], width: u32, height: u32, lossless: bool, quality: u8) -> Result<Vec<u8>, Error> {
     let mut config = sys::WebPConfig::new().map_err(|()| failed("other version of the library"))?;
     config.lossless = lossless.into();
     config.exact = lossless.into();

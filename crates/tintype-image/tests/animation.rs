@@ -16,11 +16,7 @@ fn frames(name: &str, bytes: &[u8]) -> Vec<Frame> {
     let bytes = Cursor::new(bytes);
     let frames = match name.rsplit('.').next().unwrap() {
         "gif" => GifDecoder::new(bytes).unwrap().into_frames(),
-        "png" => PngDecoder::new(bytes)
-            .unwrap()
-            .apng()
-            .unwrap()
-            .into_frames(),
+        "png" => PngDecoder::new(bytes).unwrap().apng().unwrap().into_frames(),
         _ => WebPDecoder::new(bytes).unwrap().into_frames(),
     };
     frames.collect_frames().unwrap()
@@ -55,12 +51,7 @@ fn every_frame_of_every_variant_shows_what_it_should_for_as_long() {
                 let (num, den) = frame.delay().numer_denom_ms();
                 assert_eq!(num / den, 50 * (i as u32 + 1), "{what}");
                 let tolerance = if name.starts_with("webp") { 20 } else { 2 };
-                assert_quarters(
-                    &what,
-                    frame.buffer(),
-                    expected(i, name.contains("alpha")),
-                    tolerance,
-                );
+                assert_quarters(&what, frame.buffer(), expected(i, name.contains("alpha")), tolerance);
             }
         }
     }
@@ -68,12 +59,7 @@ fn every_frame_of_every_variant_shows_what_it_should_for_as_long() {
 
 /// How often the file says it plays, read from its bytes: 0 for ever.
 fn plays(bytes: &[u8]) -> u32 {
-    let after = |mark: &[u8]| {
-        bytes
-            .windows(mark.len())
-            .position(|w| w == mark)
-            .map(|at| at + mark.len())
-    };
+    let after = |mark: &[u8]| bytes.windows(mark.len()).position(|w| w == mark).map(|at| at + mark.len());
     if let Some(at) = after(b"NETSCAPE2.0") {
         let repeats = u32::from(bytes[at + 2]) | u32::from(bytes[at + 3]) << 8;
         return if repeats == 0 { 0 } else { repeats + 1 };
@@ -96,12 +82,7 @@ fn loops_are_kept() {
     ] {
         let original = fixture(name);
         for variant in render_all(&original).variants {
-            assert_eq!(
-                plays(&variant.bytes),
-                plays(&original),
-                "{name} {}",
-                variant.name
-            );
+            assert_eq!(plays(&variant.bytes), plays(&original), "{name} {}", variant.name);
         }
     }
 }
@@ -113,45 +94,24 @@ fn frames_that_repeat_are_not_dropped() {
     {
         let mut encoder = image::codecs::gif::GifEncoder::new(&mut file);
         for _ in 0..3 {
-            encoder
-                .encode_frame(Frame::new(common::decode(&fixture(name))))
-                .unwrap();
+            encoder.encode_frame(Frame::new(common::decode(&fixture(name)))).unwrap();
         }
     }
-    let rendered = render(
-        &file,
-        &[spec("small", Some(16), None)],
-        MetadataPolicy::default(),
-        &Limits::default(),
-    )
-    .unwrap();
+    let rendered =
+        render(&file, &[spec("small", Some(16), None)], MetadataPolicy::default(), &Limits::default()).unwrap();
     assert_eq!(frames(name, &rendered.variants[0].bytes).len(), 3);
 }
 
 #[test]
 fn many_colours_are_quantised_closely() {
-    let ramp = image::RgbaImage::from_fn(200, 150, |x, y| {
-        image::Rgba([x as u8, y as u8, (x + y) as u8 / 2, 255])
-    });
+    let ramp = image::RgbaImage::from_fn(200, 150, |x, y| image::Rgba([x as u8, y as u8, (x + y) as u8 / 2, 255]));
     let mut file = Vec::new();
-    image::codecs::gif::GifEncoder::new(&mut file)
-        .encode_frame(Frame::new(ramp))
-        .unwrap();
+    image::codecs::gif::GifEncoder::new(&mut file).encode_frame(Frame::new(ramp)).unwrap();
     let source = common::decode(&file);
-    let rendered = render(
-        &file,
-        &[spec("blurred", None, Some(0.3))],
-        MetadataPolicy::default(),
-        &Limits::default(),
-    )
-    .unwrap();
+    let rendered =
+        render(&file, &[spec("blurred", None, Some(0.3))], MetadataPolicy::default(), &Limits::default()).unwrap();
     let out = common::decode(&rendered.variants[0].bytes);
-    let error: u64 = source
-        .as_raw()
-        .iter()
-        .zip(out.as_raw())
-        .map(|(a, b)| u64::from(a.abs_diff(*b)))
-        .sum();
+    let error: u64 = source.as_raw().iter().zip(out.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     let mean = error as f64 / source.as_raw().len() as f64;
     assert!(mean < 4.0, "mean error {mean}");
 }

@@ -14,10 +14,7 @@ fn flipped_bits_never_panic() {
     // A panic inside a decoder is caught and coded; the hook would only fill the log.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if info
-            .location()
-            .is_some_and(|place| place.file().contains("tests/"))
-        {
+        if info.location().is_some_and(|place| place.file().contains("tests/")) {
             hook(info);
         }
     }));
@@ -31,21 +28,11 @@ fn flipped_bits_never_panic() {
                 damaged[at] ^= 1 << (seed >> 29);
             }
             let start = Instant::now();
-            let limits = Limits {
-                max_pixels: 1_000_000,
-                ..Limits::default()
-            };
+            let limits = Limits { max_pixels: 1_000_000, ..Limits::default() };
             if let Err(error) = render(&damaged, &specs(), MetadataPolicy::default(), &limits) {
-                assert!(
-                    !error.message.is_empty() && error.code != ErrorCode::Internal,
-                    "{name}: {error:?}"
-                );
+                assert!(!error.message.is_empty() && error.code != ErrorCode::Internal, "{name}: {error:?}");
             }
-            assert!(
-                start.elapsed() < Duration::from_secs(5),
-                "{name} took {:?}",
-                start.elapsed()
-            );
+            assert!(start.elapsed() < Duration::from_secs(5), "{name} took {:?}", start.elapsed());
         }
     }
 }

@@ -9,12 +9,7 @@ use common::{fixture, fixtures, spec, specs};
 use tintype_image::{ErrorCode, Format, Limits, MetadataPolicy, probe, render};
 
 fn run(bytes: &[u8]) -> Result<tintype_image::Rendered, tintype_image::Error> {
-    render(
-        bytes,
-        &specs(),
-        MetadataPolicy::default(),
-        &Limits::default(),
-    )
+    render(bytes, &specs(), MetadataPolicy::default(), &Limits::default())
 }
 
 fn code(bytes: &[u8]) -> Option<ErrorCode> {
@@ -23,15 +18,14 @@ fn code(bytes: &[u8]) -> Option<ErrorCode> {
 
 #[test]
 fn a_file_cut_short_is_corrupt() {
+    // Without the verbatim variant: that one's walk over the file would find the cut, and hide decoders that do not.
+    let run = |bytes: &[u8]| render(bytes, &specs()[1..], MetadataPolicy::default(), &Limits::default());
     for (name, bytes) in fixtures() {
         let whole = run(&bytes).unwrap();
         for length in (1..bytes.len()).step_by((bytes.len() / 97).max(1)) {
             match run(&bytes[..length]) {
                 Err(error) => assert!(
-                    matches!(
-                        error.code,
-                        ErrorCode::Corrupt | ErrorCode::UnsupportedFormat
-                    ),
+                    matches!(error.code, ErrorCode::Corrupt | ErrorCode::UnsupportedFormat),
                     "{name} at {length}: {error:?}"
                 ),
                 // What was cut off was no pixel: directories, padding.
@@ -51,11 +45,7 @@ fn a_long_file_cut_short_is_corrupt() {
     let name = "jpeg_progressive.jpg";
     let bytes = fixture(name);
     for length in 200..bytes.len() - 2 {
-        assert_eq!(
-            code(&bytes[..length]),
-            Some(ErrorCode::Corrupt),
-            "{name} at {length}"
-        );
+        assert_eq!(code(&bytes[..length]), Some(ErrorCode::Corrupt), "{name} at {length}");
     }
 }
 
@@ -82,14 +72,10 @@ fn with_size(name: &str, width: u32, height: u32) -> Vec<u8> {
             bytes[22..26].copy_from_slice(&height.to_le_bytes());
         }
         Format::Tiff => {
-            let number =
-                |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+            let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
             let first = number(4) + 2;
             for (tag, value) in [(256u16, width), (257, height)] {
-                let entry = (first..)
-                    .step_by(12)
-                    .find(|&at| bytes[at..at + 2] == tag.to_le_bytes())
-                    .unwrap();
+                let entry = (first..).step_by(12).find(|&at| bytes[at..at + 2] == tag.to_le_bytes()).unwrap();
                 bytes[entry + 2..entry + 4].copy_from_slice(&4u16.to_le_bytes());
                 bytes[entry + 8..entry + 12].copy_from_slice(&value.to_le_bytes());
             }
@@ -105,58 +91,27 @@ fn with_size(name: &str, width: u32, height: u32) -> Vec<u8> {
 
 #[test]
 fn header_bombs_are_refused_at_once() {
-    let names = [
-        "jpeg_baseline.jpg",
-        "png_rgb.png",
-        "gif_still.gif",
-        "bmp_rgb.bmp",
-        "tiff_rgb_raw.tiff",
-    ];
-    for (name, side) in names
-        .map(|name| (name, 64_000))
-        .into_iter()
-        .chain([("webp_lossless.webp", 16_383)])
-    {
+    let names = ["jpeg_baseline.jpg", "png_rgb.png", "gif_still.gif", "bmp_rgb.bmp", "tiff_rgb_raw.tiff"];
+    for (name, side) in names.map(|name| (name, 64_000)).into_iter().chain([("webp_lossless.webp", 16_383)]) {
         let start = Instant::now();
         let bytes = with_size(name, side, side);
         assert_eq!(code(&bytes), Some(ErrorCode::TooManyPixels), "{name}");
-        assert_eq!(
-            probe(&bytes, &Limits::default()).unwrap_err().code,
-            ErrorCode::TooManyPixels,
-            "{name}"
-        );
-        assert!(
-            start.elapsed() < Duration::from_millis(200),
-            "{name} took {:?}",
-            start.elapsed()
-        );
+        assert_eq!(probe(&bytes, &Limits::default()).unwrap_err().code, ErrorCode::TooManyPixels, "{name}");
+        assert!(start.elapsed() < Duration::from_millis(200), "{name} took {:?}", start.elapsed());
     }
 }
 
 #[test]
 fn no_width_is_corrupt() {
-    for name in [
-        "jpeg_baseline.jpg",
-        "png_rgb.png",
-        "gif_still.gif",
-        "bmp_rgb.bmp",
-        "tiff_rgb_raw.tiff",
-    ] {
-        assert_eq!(
-            code(&with_size(name, 0, 24)),
-            Some(ErrorCode::Corrupt),
-            "{name}"
-        );
+    for name in ["jpeg_baseline.jpg", "png_rgb.png", "gif_still.gif", "bmp_rgb.bmp", "tiff_rgb_raw.tiff"] {
+        assert_eq!(code(&with_size(name, 0, 24)), Some(ErrorCode::Corrupt), "{name}");
     }
 }
 
 #[test]
 fn five_thousand_frames_are_counted_not_decoded() {
     let one = fixture("gif_still.gif");
-    let image = one
-        .windows(10)
-        .position(|w| w[0] == 0x2C && w[5..9] == [32, 0, 24, 0])
-        .unwrap();
+    let image = one.windows(10).position(|w| w[0] == 0x2C && w[5..9] == [32, 0, 24, 0]).unwrap();
     let mut bytes = one[..image].to_vec();
     for _ in 0..5000 {
         bytes.extend_from_slice(&one[image..one.len() - 1]);
@@ -164,53 +119,26 @@ fn five_thousand_frames_are_counted_not_decoded() {
     bytes.push(0x3B);
     let start = Instant::now();
     assert_eq!(code(&bytes), Some(ErrorCode::TooManyFrames));
-    assert!(
-        start.elapsed() < Duration::from_millis(200),
-        "took {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_millis(200), "took {:?}", start.elapsed());
 }
 
 #[test]
 fn frames_together_are_bounded() {
-    let limits = Limits {
-        max_pixels: 32 * 24,
-        ..Limits::default()
-    };
-    let four = render(
-        &fixture("png_animated.png"),
-        &specs(),
-        MetadataPolicy::default(),
-        &limits,
-    );
+    let limits = Limits { max_pixels: 32 * 24, ..Limits::default() };
+    let four = render(&fixture("png_animated.png"), &specs(), MetadataPolicy::default(), &limits);
     assert!(four.is_ok(), "four frames are four times one");
-    let limits = Limits {
-        max_frames: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { max_frames: 3, ..Limits::default() };
     for name in ["png_animated.png", "gif_animated.gif", "webp_animated.webp"] {
-        assert_eq!(
-            probe(&fixture(name), &limits).unwrap_err().code,
-            ErrorCode::TooManyFrames,
-            "{name}"
-        );
+        assert_eq!(probe(&fixture(name), &limits).unwrap_err().code, ErrorCode::TooManyFrames, "{name}");
     }
 }
 
 #[test]
 fn a_deadline_that_has_passed_is_a_timeout() {
-    let limits = Limits {
-        deadline: Some(Instant::now() - Duration::from_secs(1)),
-        ..Limits::default()
-    };
+    let limits = Limits { deadline: Some(Instant::now() - Duration::from_secs(1)), ..Limits::default() };
     for name in ["jpeg_baseline.jpg", "png_rgb.png", "gif_animated.gif"] {
-        let error = render(
-            &fixture(name),
-            &[spec("t", Some(9), None)],
-            MetadataPolicy::default(),
-            &limits,
-        )
-        .unwrap_err();
+        let error =
+            render(&fixture(name), &[spec("t", Some(9), None)], MetadataPolicy::default(), &limits).unwrap_err();
         assert_eq!(error.code, ErrorCode::Timeout, "{name}");
     }
 }
@@ -221,10 +149,7 @@ fn other_files_are_named() {
         (&b"\0\0\0\x20ftypavif\0\0\0\0"[..], "AVIF"),
         (b"\0\0\0\x20ftypheic\0\0\0\0", "HEIC"),
         (b"\0\0\0\x20ftypisom\0\0\0\0", "video"),
-        (
-            b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
-            "SVG",
-        ),
+        (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"%PDF-1.7", "PDF"),
         (b"\0\0\x01\0\x01\0", "ICO"),
         (b"8BPS\0\x01", "Photoshop"),
@@ -238,8 +163,5 @@ fn other_files_are_named() {
         assert!(error.message.contains(word), "{word}: {}", error.message);
     }
     let empty = run(b"").unwrap_err();
-    assert_eq!(
-        (empty.code, empty.message.as_str()),
-        (ErrorCode::Corrupt, "the file is empty")
-    );
+    assert_eq!((empty.code, empty.message.as_str()), (ErrorCode::Corrupt, "the file is empty"));
 }

@@ -10,9 +10,7 @@ use tintype_image::{Limits, probe};
 fn oriented(orientation: u8) -> Vec<u8> {
     let jpeg = fixture("jpeg_444.jpg");
     let mut out = jpeg[..2].to_vec();
-    out.extend_from_slice(
-        b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0",
-    );
+    out.extend_from_slice(b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0");
     out.extend_from_slice(&[orientation, 0, 0, 0, 0, 0, 0]);
     out.extend_from_slice(&jpeg[2..]);
     out
@@ -38,11 +36,7 @@ fn all_eight_and_the_two_that_mean_nothing() {
         let bytes = oriented(orientation);
         let rendered = render_all(&bytes);
         let turned = (5..=8).contains(&orientation);
-        let read = if (1..=8).contains(&orientation) {
-            orientation
-        } else {
-            1
-        };
+        let read = if (1..=8).contains(&orientation) { orientation } else { 1 };
         assert_eq!(rendered.facts.orientation, read);
         assert_eq!(probe(&bytes, &Limits::default()).unwrap().orientation, read);
         for variant in &rendered.variants {
@@ -52,13 +46,7 @@ fn all_eight_and_the_two_that_mean_nothing() {
             if variant.name == "original" {
                 // The image crate does not turn: the pixels lie as they lay, and the tag is there.
                 assert_quarters(&what, &image, stored, 10);
-                assert_eq!(
-                    probe(&variant.bytes, &Limits::default())
-                        .unwrap()
-                        .orientation,
-                    read,
-                    "{what}"
-                );
+                assert_eq!(probe(&variant.bytes, &Limits::default()).unwrap().orientation, read, "{what}");
             } else {
                 assert_quarters(&what, &image, quarters.map(|i| stored[i]), 10);
             }

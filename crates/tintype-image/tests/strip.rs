@@ -6,22 +6,11 @@ mod common;
 use common::{decode, fixture, fixtures, spec};
 use tintype_image::{Limits, MetadataPolicy, probe, render};
 
-const PRIVATE: [&str; 5] = [
-    "jpeg_private.jpg",
-    "png_private.png",
-    "webp_private.webp",
-    "tiff_private.tiff",
-    "gif_private.gif",
-];
+const PRIVATE: [&str; 5] =
+    ["jpeg_private.jpg", "png_private.png", "webp_private.webp", "tiff_private.tiff", "gif_private.gif"];
 
 fn strip(bytes: &[u8], policy: MetadataPolicy) -> Vec<u8> {
-    let mut rendered = render(
-        bytes,
-        &[spec("original", None, None)],
-        policy,
-        &Limits::default(),
-    )
-    .unwrap();
+    let mut rendered = render(bytes, &[spec("original", None, None)], policy, &Limits::default()).unwrap();
     rendered.variants.remove(0).bytes
 }
 
@@ -33,36 +22,19 @@ fn holds(bytes: &[u8], text: &[u8]) -> bool {
 fn what_is_private_is_gone_and_what_is_public_stays() {
     for name in PRIVATE {
         let original = fixture(name);
-        assert!(
-            holds(&original, b"SECRET") || name.starts_with("png"),
-            "{name} proves nothing"
-        );
+        assert!(holds(&original, b"SECRET") || name.starts_with("png"), "{name} proves nothing");
         let stripped = strip(&original, MetadataPolicy::PrivateStripped);
         assert!(!holds(&stripped, b"SECRET"), "{name}");
         assert!(!holds(&stripped, &30.25f32.to_be_bytes()), "{name}");
-        assert_eq!(
-            decode(&stripped),
-            decode(&original),
-            "{name}: the pixels changed"
-        );
+        assert_eq!(decode(&stripped), decode(&original), "{name}: the pixels changed");
         let before = probe(&original, &Limits::default()).unwrap();
-        assert_eq!(
-            probe(&stripped, &Limits::default()).unwrap(),
-            before,
-            "{name}"
-        );
+        assert_eq!(probe(&stripped, &Limits::default()).unwrap(), before, "{name}");
         if !name.starts_with("gif") {
-            assert!(
-                holds(&stripped, b"Model") && holds(&stripped, b"Maker"),
-                "{name} lost its camera"
-            );
+            assert!(holds(&stripped, b"Model") && holds(&stripped, b"Maker"), "{name} lost its camera");
             assert_eq!(before.orientation, 6);
         }
         let again = strip(&stripped, MetadataPolicy::PrivateStripped);
-        assert!(
-            again == stripped,
-            "{name}: stripping twice is not stripping once"
-        );
+        assert!(again == stripped, "{name}: stripping twice is not stripping once");
     }
 }
 
@@ -72,17 +44,10 @@ fn the_place_is_gone() {
         let original = fixture(name);
         // The GPS directory's tag, a LONG, in either byte order.
         let pointer = |bytes: &[u8]| {
-            holds(bytes, &[0x25, 0x88, 4, 0, 1, 0, 0, 0])
-                || holds(bytes, &[0x88, 0x25, 0, 4, 0, 0, 0, 1])
+            holds(bytes, &[0x25, 0x88, 4, 0, 1, 0, 0, 0]) || holds(bytes, &[0x88, 0x25, 0, 4, 0, 0, 0, 1])
         };
-        assert!(
-            pointer(&original) || name.starts_with("tiff"),
-            "{name} proves nothing"
-        );
-        assert!(
-            !pointer(&strip(&original, MetadataPolicy::PrivateStripped)),
-            "{name}"
-        );
+        assert!(pointer(&original) || name.starts_with("tiff"), "{name} proves nothing");
+        assert!(!pointer(&strip(&original, MetadataPolicy::PrivateStripped)), "{name}");
     }
 }
 
@@ -94,20 +59,9 @@ fn none_keeps_orientation_and_profile_alone() {
         for text in [&b"SECRET"[..], b"Model", b"2012:09:22"] {
             assert!(!holds(&stripped, text), "{name} keeps {text:?}");
         }
-        assert_eq!(
-            probe(&stripped, &Limits::default()).unwrap().orientation,
-            6,
-            "{name}"
-        );
-        assert!(
-            holds(&stripped, b"acsp") || holds(&stripped, b"iCCP"),
-            "{name} lost its profile"
-        );
-        assert_eq!(
-            decode(&stripped),
-            decode(&original),
-            "{name}: the pixels changed"
-        );
+        assert_eq!(probe(&stripped, &Limits::default()).unwrap().orientation, 6, "{name}");
+        assert!(holds(&stripped, b"acsp") || holds(&stripped, b"iCCP"), "{name} lost its profile");
+        assert_eq!(decode(&stripped), decode(&original), "{name}: the pixels changed");
     }
 }
 
@@ -117,12 +71,7 @@ fn profiles_stay_with_the_original_and_leave_the_rest() {
         let rendered = common::render_all(&fixture(name));
         for variant in &rendered.variants {
             let profile = holds(&variant.bytes, b"acsp") || holds(&variant.bytes, b"iCCP");
-            assert_eq!(
-                profile,
-                variant.name == "original",
-                "{name} {}",
-                variant.name
-            );
+            assert_eq!(profile, variant.name == "original", "{name} {}", variant.name);
             assert!(!holds(&variant.bytes, b"SECRET"), "{name} {}", variant.name);
         }
     }
@@ -138,28 +87,16 @@ fn keep_touches_nothing() {
 #[test]
 fn every_fixture_keeps_its_pixels() {
     // The image crate reads no palettes in TIFF.
-    for (name, bytes) in fixtures()
-        .into_iter()
-        .filter(|(name, _)| name != "tiff_palette.tiff")
-    {
+    for (name, bytes) in fixtures().into_iter().filter(|(name, _)| name != "tiff_palette.tiff") {
         for policy in [MetadataPolicy::PrivateStripped, MetadataPolicy::None] {
-            assert_eq!(
-                decode(&strip(&bytes, policy)),
-                decode(&bytes),
-                "{name} {policy:?}"
-            );
+            assert_eq!(decode(&strip(&bytes, policy)), decode(&bytes), "{name} {policy:?}");
         }
     }
 }
 
 #[test]
 fn what_follows_the_image_is_dropped() {
-    for name in [
-        "jpeg_baseline.jpg",
-        "png_rgb.png",
-        "gif_still.gif",
-        "webp_lossy.webp",
-    ] {
+    for name in ["jpeg_baseline.jpg", "png_rgb.png", "gif_still.gif", "webp_lossy.webp"] {
         let mut bytes = fixture(name);
         bytes.extend_from_slice(b"SECRET appendix");
         let stripped = strip(&bytes, MetadataPolicy::PrivateStripped);
@@ -176,4 +113,15 @@ fn broken_exif_goes_but_for_which_way_is_up() {
     broken[exif + 4..exif + 8].copy_from_slice(&[0xFF; 4]);
     let stripped = strip(&broken, MetadataPolicy::PrivateStripped);
     assert!(!holds(&stripped, b"SECRET") && !holds(&stripped, b"Exif"));
+}
+
+#[test]
+fn a_stripped_file_gives_the_same_thumbnails() {
+    // Orientation, profile and Adobe's mark: all that the look of the pixels depends on.
+    for (name, bytes) in fixtures() {
+        let thumbnail = |bytes: &[u8]| common::render_all(bytes).variants.swap_remove(2).bytes;
+        for policy in [MetadataPolicy::PrivateStripped, MetadataPolicy::None] {
+            assert!(thumbnail(&strip(&bytes, policy)) == thumbnail(&bytes), "{name} {policy:?}");
+        }
+    }
 }

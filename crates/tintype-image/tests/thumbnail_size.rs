@@ -92,16 +92,9 @@ const PILLOW: &[(u32, u32, u32, u32, u32, u32)] = &[
 fn sizes_are_those_of_pillow() {
     assert!(PILLOW.len() >= 40);
     for &(width, height, box_width, box_height, want_width, want_height) in PILLOW {
-        let fit = BoxSize {
-            width: box_width,
-            height: box_height,
-        };
+        let fit = BoxSize { width: box_width, height: box_height };
         let got = fit_inside(width, height, fit);
-        assert_eq!(
-            got,
-            (want_width, want_height),
-            "{width}x{height} in {box_width}x{box_height}"
-        );
+        assert_eq!(got, (want_width, want_height), "{width}x{height} in {box_width}x{box_height}");
     }
 }
 
@@ -109,18 +102,16 @@ fn sizes_are_those_of_pillow() {
 fn nothing_is_enlarged_or_vanishes() {
     for width in (1..200).chain([65_535, 1 << 24]) {
         for height in [1, 2, 3, 50, 99, 100, 101, 65_535] {
-            let (w, h) = fit_inside(
-                width,
-                height,
-                BoxSize {
-                    width: 100,
-                    height: 70,
-                },
-            );
-            assert!(
-                w >= 1 && h >= 1 && w <= width.min(100) && h <= height.min(70),
-                "{width}x{height} -> {w}x{h}"
-            );
+            let (w, h) = fit_inside(width, height, BoxSize { width: 100, height: 70 });
+            assert!(w >= 1 && h >= 1 && w <= width.min(100) && h <= height.min(70), "{width}x{height} -> {w}x{h}");
         }
+    }
+}
+
+#[test]
+fn a_box_without_a_side_is_taken_for_one_pixel() {
+    for (width, height) in [(0, 0), (0, 50), (50, 0)] {
+        let (w, h) = fit_inside(640, 480, BoxSize { width, height });
+        assert!((1..=50).contains(&w) && (1..=50).contains(&h), "{width}x{height} -> {w}x{h}");
     }
 }

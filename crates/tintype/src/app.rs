@@ -65,11 +65,7 @@ pub struct Signals {
 
 impl Signals {
     fn new() -> Self {
-        Self {
-            jobs: Arc::default(),
-            callbacks: Arc::default(),
-            changes: broadcast::channel(1024).0,
-        }
+        Self { jobs: Arc::default(), callbacks: Arc::default(), changes: broadcast::channel(1024).0 }
     }
 
     /// Says that an upload's status may have changed.
@@ -114,11 +110,7 @@ impl App {
             target: store.clone(),
             layout: layout.clone(),
             preset: Preset::from_default(&config.preset),
-            limits: Limits {
-                max_pixels: config.max_pixels,
-                max_frames: config.max_frames,
-                deadline: None,
-            },
+            limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
             deadline: config.deadline,
             max_bytes: config.upload.max_bytes,
             strict_type: config.strict_type,
@@ -151,16 +143,8 @@ impl App {
 
     /// Records how an upload ended together with the callback that tells it, and wakes who waits.
     pub async fn settle(&self, upload: &Upload, outcome: &Outcome) -> Result<(), LedgerError> {
-        let delivery = self
-            .config
-            .callback
-            .as_ref()
-            .map(|c| c.delivery(&self.layout, upload, outcome));
-        if !self
-            .ledger
-            .finish(&upload.id, outcome, delivery.as_ref())
-            .await?
-        {
+        let delivery = self.config.callback.as_ref().map(|c| c.delivery(&self.layout, upload, outcome));
+        if !self.ledger.finish(&upload.id, outcome, delivery.as_ref()).await? {
             // Deleted while it was developed: nothing of it may stay.
             if let Err(error) = self.erase(upload).await {
                 tracing::warn!(%error, upload = %upload.id, "objects of a deleted upload are left");
@@ -184,26 +168,13 @@ impl App {
         let known = upload.key.extension().or_else(|| upload.extension.clone());
         let extensions: Vec<String> = match known {
             Some(extension) => vec![extension],
-            None => tintype_image::Format::ALL
-                .iter()
-                .map(|format| format.extension().to_owned())
-                .collect(),
+            None => tintype_image::Format::ALL.iter().map(|format| format.extension().to_owned()).collect(),
         };
-        let mut keys: Vec<Key> = upload
-            .manifest
-            .iter()
-            .flat_map(|m| m.variants.iter().map(|v| v.key.clone()))
-            .collect();
+        let mut keys: Vec<Key> =
+            upload.manifest.iter().flat_map(|m| m.variants.iter().map(|v| v.key.clone())).collect();
         for extension in &extensions {
-            let names = self
-                .processor
-                .preset
-                .variants
-                .iter()
-                .map(|variant| &variant.name);
-            keys.extend(
-                names.filter_map(|name| self.layout.variant_key(&upload.key, name, extension).ok()),
-            );
+            let names = self.processor.preset.variants.iter().map(|variant| &variant.name);
+            keys.extend(names.filter_map(|name| self.layout.variant_key(&upload.key, name, extension).ok()));
             keys.extend(self.layout.manifest_key(&upload.key, extension).ok());
         }
         keys
@@ -215,46 +186,30 @@ impl App {
 /// # Errors
 /// When the folder cannot be made, or another process holds it.
 pub fn lock(data: &Path) -> anyhow::Result<fs::File> {
-    fs::create_dir_all(data)
-        .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
     let path = data.join("lock");
-    let file =
-        fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let file = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => bail!(
             "another tintype is running on {}; stop it, or give this one its own folder with --data",
             data.display()
         ),
-        Err(fs::TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", path.display()))
-        }
+        Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }
 
-type StoreParts = (
-    Arc<dyn Store>,
-    Arc<dyn Presigner>,
-    Url,
-    String,
-    Option<EmbeddedParts>,
-);
+type StoreParts = (Arc<dyn Store>, Arc<dyn Presigner>, Url, String, Option<EmbeddedParts>);
 
 fn open_embedded(config: &Config) -> anyhow::Result<StoreParts> {
     let folder = config.data.join("store");
-    let disk = DiskStore::open(&folder)
-        .with_context(|| format!("cannot open the store {}", folder.display()))?;
+    let disk = DiskStore::open(&folder).with_context(|| format!("cannot open the store {}", folder.display()))?;
     let account = load_account(&config.data.join("store-credentials"))?;
     let endpoint = match &config.store_endpoint {
         Some(endpoint) => endpoint.clone(),
         None => format!("http://{}", config.store_listen).parse()?,
     };
-    let bucket_url: Url = format!(
-        "{}/{}",
-        endpoint.as_str().trim_end_matches('/'),
-        embedded::BUCKET
-    )
-    .parse()?;
+    let bucket_url: Url = format!("{}/{}", endpoint.as_str().trim_end_matches('/'), embedded::BUCKET).parse()?;
     let presigner = S3Presigner {
         bucket: embedded::BUCKET.to_owned(),
         bucket_url: bucket_url.clone(),
@@ -262,28 +217,14 @@ fn open_embedded(config: &Config) -> anyhow::Result<StoreParts> {
         acl: config.upload.acl.clone(),
         credentials: Arc::new(account.clone()),
     };
-    let parts = EmbeddedParts {
-        disk: disk.clone(),
-        account,
-    };
-    Ok((
-        Arc::new(disk),
-        Arc::new(presigner),
-        bucket_url,
-        embedded::BUCKET.to_owned(),
-        Some(parts),
-    ))
+    let parts = EmbeddedParts { disk: disk.clone(), account };
+    Ok((Arc::new(disk), Arc::new(presigner), bucket_url, embedded::BUCKET.to_owned(), Some(parts)))
 }
 
 fn open_s3(config: &Config, bucket: &str) -> anyhow::Result<StoreParts> {
-    let place = S3Config {
-        bucket: bucket.to_owned(),
-        endpoint: config.store_endpoint.clone(),
-        region: config.region.clone(),
-    };
-    let store = S3Store::new(&place)
-        .map_err(anyhow::Error::msg)
-        .context("cannot use the S3 store")?;
+    let place =
+        S3Config { bucket: bucket.to_owned(), endpoint: config.store_endpoint.clone(), region: config.region.clone() };
+    let store = S3Store::new(&place).map_err(anyhow::Error::msg).context("cannot use the S3 store")?;
     let presigner = S3Presigner {
         bucket: bucket.to_owned(),
         bucket_url: place.bucket_url(),
@@ -291,13 +232,7 @@ fn open_s3(config: &Config, bucket: &str) -> anyhow::Result<StoreParts> {
         acl: config.upload.acl.clone(),
         credentials: store.credentials(),
     };
-    Ok((
-        Arc::new(store),
-        Arc::new(presigner),
-        place.bucket_url(),
-        bucket.to_owned(),
-        None,
-    ))
+    Ok((Arc::new(store), Arc::new(presigner), place.bucket_url(), bucket.to_owned(), None))
 }
 
 /// A secret of this installation, made on first use and readable by its owner alone.
@@ -319,33 +254,18 @@ fn load_account(path: &Path) -> anyhow::Result<Credential> {
         let mut rng = rand::rng();
         let id = hex(&rng.random::<[u8; 8]>()).to_uppercase();
         let secret = hex(&rng.random::<[u8; 20]>());
-        write_private(
-            path,
-            &format!("[default]\naws_access_key_id = TT{id}\naws_secret_access_key = {secret}\n"),
-        )?;
+        write_private(path, &format!("[default]\naws_access_key_id = TT{id}\naws_secret_access_key = {secret}\n"))?;
     }
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let value = |name: &str| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
-        line.map(|value| value.trim().to_owned())
-            .with_context(|| format!("{} has no {name}", path.display()))
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
+        line.map(|value| value.trim().to_owned()).with_context(|| format!("{} has no {name}", path.display()))
     };
-    Ok(Credential {
-        key_id: value("aws_access_key_id")?,
-        secret: value("aws_secret_access_key")?,
-        token: None,
-    })
+    Ok(Credential { key_id: value("aws_access_key_id")?, secret: value("aws_secret_access_key")?, token: None })
 }
 
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
@@ -358,16 +278,9 @@ pub struct InProcess(pub Arc<App>);
 #[async_trait]
 impl Arrivals for InProcess {
     async fn arrived(&self, object: &ObjectMeta) -> Result<(), String> {
-        let event = StorageEvent {
-            bucket: None,
-            key: object.key.clone(),
-            size: Some(object.size),
-            etag: object.etag.clone(),
-        };
-        accept(&self.0, &event)
-            .await
-            .map(drop)
-            .map_err(|e| e.to_string())
+        let event =
+            StorageEvent { bucket: None, key: object.key.clone(), size: Some(object.size), etag: object.etag.clone() };
+        accept(&self.0, &event).await.map(drop).map_err(|e| e.to_string())
     }
 }
 

@@ -17,10 +17,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of a given code.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code: Cow::Borrowed(code),
-            message: message.into(),
-        }
+        Self { code: Cow::Borrowed(code), message: message.into() }
     }
 }
 

@@ -65,11 +65,7 @@ fn split_extension(path: &str) -> (&str, Option<&str>) {
     match path[name_at..].rfind('.') {
         Some(dot) if dot > 0 => {
             let extension = &path[name_at + dot + 1..];
-            if is_extension(extension) {
-                (&path[..name_at + dot], Some(extension))
-            } else {
-                (path, None)
-            }
+            if is_extension(extension) { (&path[..name_at + dot], Some(extension)) } else { (path, None) }
         }
         _ => (path, None),
     }
@@ -116,7 +112,7 @@ pub struct Layout {
 pub enum LayoutError {
     /// One holds the other, so a variant would start the processor again.
     #[error(
-        "the folder of variants `{folder}` and the prefix of uploads `{prefix}` overlap: every variant would be processed as an upload, for ever"
+        "upload.prefix {prefix:?} and variants.folder {folder:?} overlap: every variant would be processed as an upload, for ever"
     )]
     Overlap {
         /// Where originals arrive.
@@ -135,6 +131,10 @@ impl Layout {
     /// # Errors
     /// When one holds the other, or one is no key.
     pub fn new(prefix: &str, folder: &str) -> Result<Self, LayoutError> {
+        // The whole bucket holds every folder.
+        if [prefix, folder].iter().any(|text| matches!(*text, "" | "/")) {
+            return Err(LayoutError::Overlap { prefix: prefix.to_owned(), folder: folder.to_owned() });
+        }
         let (prefix, folder) = (as_folder(prefix)?, as_folder(folder)?);
         if prefix.starts_with(&folder) || folder.starts_with(&prefix) {
             return Err(LayoutError::Overlap { prefix, folder });
@@ -144,10 +144,7 @@ impl Layout {
 
     /// The layout of `tintype process`: inputs come from elsewhere, so no prefix can overlap.
     pub fn for_files(folder: &str) -> Result<Self, LayoutError> {
-        Ok(Self {
-            prefix: String::new(),
-            folder: as_folder(folder)?,
-        })
+        Ok(Self { prefix: String::new(), folder: as_folder(folder)? })
     }
 
     /// Where originals arrive; ends in a slash.
@@ -163,11 +160,7 @@ impl Layout {
     /// `temp/<id>.<extension>`, where a new upload is to be put.
     pub fn upload_key(&self, id: &UploadId, extension: Option<&str>) -> Key {
         let dot = if extension.is_some() { "." } else { "" };
-        Key(format!(
-            "{}{id}{dot}{}",
-            self.prefix,
-            extension.unwrap_or_default()
-        ))
+        Key(format!("{}{id}{dot}{}", self.prefix, extension.unwrap_or_default()))
     }
 
     /// The id in a key that [`Self::upload_key`] made.
@@ -192,12 +185,7 @@ impl Layout {
     ///
     /// # Errors
     /// When the key grows past what S3 allows.
-    pub fn variant_key(
-        &self,
-        original: &Key,
-        variant: &str,
-        extension: &str,
-    ) -> Result<Key, KeyError> {
+    pub fn variant_key(&self, original: &Key, variant: &str, extension: &str) -> Result<Key, KeyError> {
         let (stem, own) = split_extension(self.relative(original));
         let extension = own.map_or_else(|| extension.to_owned(), str::to_ascii_lowercase);
         let suffix = match variant {
@@ -209,10 +197,7 @@ impl Layout {
 
     /// The key of the manifest that seals an original's variants.
     pub fn manifest_key(&self, original: &Key, extension: &str) -> Result<Key, KeyError> {
-        Key::new(format!(
-            "{}.manifest.json",
-            self.variant_key(original, "original", extension)?
-        ))
+        Key::new(format!("{}.manifest.json", self.variant_key(original, "original", extension)?))
     }
 }
 
@@ -226,10 +211,7 @@ fn as_folder(text: &str) -> Result<String, LayoutError> {
 
 /// The extension variants get: the one that was promised, or the key's own, or the format's.
 pub fn extension_for(original: &Key, promised: Option<&str>, format: Format) -> String {
-    original
-        .extension()
-        .or_else(|| promised.map(str::to_owned))
-        .unwrap_or_else(|| format.extension().to_owned())
+    original.extension().or_else(|| promised.map(str::to_owned)).unwrap_or_else(|| format.extension().to_owned())
 }
 
 #[cfg(test)]
@@ -242,89 +224,51 @@ mod tests {
     }
 
     fn variant(original: &str, name: &str) -> String {
-        layout()
-            .variant_key(&Key::new(original).unwrap(), name, "jpeg")
-            .unwrap()
-            .into()
+        layout().variant_key(&Key::new(original).unwrap(), name, "jpeg").unwrap().into()
     }
 
     #[test]
     fn variants_are_named_as_the_contract_says() {
         assert_eq!(variant("temp/abc.JPG", "original"), "image/abc.jpg");
-        assert_eq!(
-            variant("temp/abc.JPG", "original_blurred"),
-            "image/abc_blurred.jpg"
-        );
+        assert_eq!(variant("temp/abc.JPG", "original_blurred"), "image/abc_blurred.jpg");
         assert_eq!(variant("temp/abc.JPG", "50x50"), "image/abc_50x50.jpg");
-        assert_eq!(
-            variant("temp/abc.JPG", "50x50_blurred"),
-            "image/abc_50x50_blurred.jpg"
-        );
-        assert_eq!(
-            variant("temp/2026/abc.jpg", "50x50"),
-            "image/2026/abc_50x50.jpg"
-        );
+        assert_eq!(variant("temp/abc.JPG", "50x50_blurred"), "image/abc_50x50_blurred.jpg");
+        assert_eq!(variant("temp/2026/abc.jpg", "50x50"), "image/2026/abc_50x50.jpg");
         assert_eq!(variant("test/key", "50x50"), "image/test/key_50x50.jpeg");
         assert_eq!(variant("temp/.jpg", "original"), "image/.jpg.jpeg");
-        assert_eq!(
-            variant("temp/v1.2 final", "original"),
-            "image/v1.2 final.jpeg"
-        );
-        let manifest = layout()
-            .manifest_key(&Key::new("temp/abc.JPG").unwrap(), "jpeg")
-            .unwrap();
+        assert_eq!(variant("temp/v1.2 final", "original"), "image/v1.2 final.jpeg");
+        let manifest = layout().manifest_key(&Key::new("temp/abc.JPG").unwrap(), "jpeg").unwrap();
         assert_eq!(manifest.as_str(), "image/abc.jpg.manifest.json");
     }
 
     #[test]
     fn callback_key_is_less_the_prefix() {
         assert_eq!(layout().relative(&Key::new("temp/abc").unwrap()), "abc");
-        assert_eq!(
-            layout().relative(&Key::new("test/key").unwrap()),
-            "test/key"
-        );
+        assert_eq!(layout().relative(&Key::new("test/key").unwrap()), "test/key");
     }
 
     #[test]
     fn ids_come_back_from_keys() {
         let id = UploadId::random();
         for extension in [None, Some("JPG")] {
-            assert_eq!(
-                layout().upload_id(&layout().upload_key(&id, extension)),
-                Some(id.clone())
-            );
+            assert_eq!(layout().upload_id(&layout().upload_key(&id, extension)), Some(id.clone()));
         }
         assert_eq!(layout().upload_id(&Key::new("temp/abc.jpg").unwrap()), None);
     }
 
     #[test]
     fn overlapping_folders_are_refused() {
-        for (prefix, folder) in [
-            ("a/", "a/"),
-            ("a/", "a/b/"),
-            ("a/b", "a"),
-            ("temp", "temp/"),
-        ] {
-            assert!(
-                matches!(
-                    Layout::new(prefix, folder),
-                    Err(LayoutError::Overlap { .. })
-                ),
-                "{prefix} {folder}"
-            );
+        for (prefix, folder) in [("a/", "a/"), ("a/", "a/b/"), ("a/b", "a"), ("temp", "temp/")] {
+            assert!(matches!(Layout::new(prefix, folder), Err(LayoutError::Overlap { .. })), "{prefix} {folder}");
         }
         assert!(Layout::new("temp", "temporary").is_ok());
-        assert!(matches!(
-            Layout::new("", "image"),
-            Err(LayoutError::NotAFolder(..))
-        ));
+        assert!(matches!(Layout::new("", "image"), Err(LayoutError::Overlap { .. })));
+        assert!(matches!(Layout::new("a//b", "image"), Err(LayoutError::NotAFolder(..))));
     }
 
     #[test]
     fn traversal_is_no_key() {
-        for bad in [
-            "", "/a", "a//b", "a/../b", "..", "a/./b", "a/", "a\nb", "a\0",
-        ] {
+        for bad in ["", "/a", "a//b", "a/../b", "..", "a/./b", "a/", "a\nb", "a\0"] {
             assert!(Key::new(bad).is_err(), "{bad:?}");
         }
         assert!(Key::new("x".repeat(1025)).is_err());

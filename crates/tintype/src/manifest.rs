@@ -97,9 +97,6 @@ pub struct PresetRef {
 impl Manifest {
     /// The key of the variant called `original`, which the seed's API calls the processed key.
     pub fn processed_key(&self) -> Option<&Key> {
-        self.variants
-            .iter()
-            .find(|v| v.name == "original")
-            .map(|v| &v.key)
+        self.variants.iter().find(|v| v.name == "original").map(|v| &v.key)
     }
 }

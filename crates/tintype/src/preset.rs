@@ -36,32 +36,17 @@ impl Preset {
     pub fn from_default(parts: &DefaultPreset) -> Self {
         let mut variants = Vec::new();
         let mut add = |name: &str, fit: Option<BoxSize>, sigma: f32| {
-            let spec = VariantSpec {
-                name: name.to_owned(),
-                fit,
-                blur: None,
-                quality: parts.quality,
-            };
+            let spec = VariantSpec { name: name.to_owned(), fit, blur: None, quality: parts.quality };
             if parts.blur && sigma > 0.0 {
                 let name = format!("{name}_blurred");
-                variants.extend([
-                    spec.clone(),
-                    VariantSpec {
-                        name,
-                        blur: Some(sigma),
-                        ..spec
-                    },
-                ]);
+                variants.extend([spec.clone(), VariantSpec { name, blur: Some(sigma), ..spec }]);
             } else {
                 variants.push(spec);
             }
         };
         add("original", None, parts.blur_radius);
         for side in parts.boxes {
-            let fit = BoxSize {
-                width: side,
-                height: side,
-            };
+            let fit = BoxSize { width: side, height: side };
             add(&format!("{side}x{side}"), Some(fit), side as f32 / 100.0);
         }
         Self::new("default", variants, parts.metadata)
@@ -70,12 +55,7 @@ impl Preset {
     fn new(name: &str, variants: Vec<VariantSpec>, metadata: MetadataPolicy) -> Self {
         let content = format!("{metadata:?} {variants:?}");
         let version = hex(&Sha256::digest(content)[..8]);
-        Self {
-            name: name.to_owned(),
-            version,
-            variants,
-            metadata,
-        }
+        Self { name: name.to_owned(), version, variants, metadata }
     }
 }
 
@@ -100,11 +80,7 @@ mod tests {
 
     #[test]
     fn the_seed_has_eight_variants_and_four_without_blur() {
-        let names: Vec<_> = Preset::from_default(&parts())
-            .variants
-            .into_iter()
-            .map(|v| v.name)
-            .collect();
+        let names: Vec<_> = Preset::from_default(&parts()).variants.into_iter().map(|v| v.name).collect();
         let expected = [
             "original",
             "original_blurred",
@@ -116,10 +92,7 @@ mod tests {
             "400x400_blurred",
         ];
         assert_eq!(names, expected);
-        let still = Preset::from_default(&DefaultPreset {
-            blur: false,
-            ..parts()
-        });
+        let still = Preset::from_default(&DefaultPreset { blur: false, ..parts() });
         assert_eq!(still.variants.len(), 4);
     }
 
@@ -135,18 +108,9 @@ mod tests {
         let base = Preset::from_default(&parts());
         assert_eq!(base.version, Preset::from_default(&parts()).version);
         for other in [
-            DefaultPreset {
-                quality: 76,
-                ..parts()
-            },
-            DefaultPreset {
-                blur_radius: 10.0,
-                ..parts()
-            },
-            DefaultPreset {
-                metadata: MetadataPolicy::None,
-                ..parts()
-            },
+            DefaultPreset { quality: 76, ..parts() },
+            DefaultPreset { blur_radius: 10.0, ..parts() },
+            DefaultPreset { metadata: MetadataPolicy::None, ..parts() },
         ] {
             assert_ne!(base.version, Preset::from_default(&other).version);
         }

@@ -38,24 +38,13 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     let (app, parts) = App::open(config).await?;
     let app = Arc::new(app);
     // This process is the only one on this ledger: whatever was in hand when the last one ended is free.
-    app.queue
-        .recover()
-        .await
-        .context("cannot take up the jobs of the last run")?;
+    app.queue.recover().await.context("cannot take up the jobs of the last run")?;
 
     let (closing, working) = (CancellationToken::new(), CancellationToken::new());
     let mut servers = JoinSet::new();
-    servers.spawn(answer(
-        api_listener,
-        api::router(app.clone()),
-        closing.clone(),
-    ));
+    servers.spawn(answer(api_listener, api::router(app.clone()), closing.clone()));
     if let (Some(listener), Some(parts)) = (store_listener, parts) {
-        servers.spawn(answer(
-            listener,
-            embedded::router(endpoint(&app, parts)),
-            closing.clone(),
-        ));
+        servers.spawn(answer(listener, embedded::router(endpoint(&app, parts)), closing.clone()));
     }
     let workers = start_workers(&app, &working)?;
     announce(&app);
@@ -70,19 +59,13 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; is another program there? Choose another with {flag}")
-    })
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; is another program there? Choose another with {flag}"))
 }
 
-async fn answer(
-    listener: TcpListener,
-    router: Router,
-    closing: CancellationToken,
-) -> anyhow::Result<()> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(closing.cancelled_owned())
-        .await?;
+async fn answer(listener: TcpListener, router: Router, closing: CancellationToken) -> anyhow::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned()).await?;
     Ok(())
 }
 
@@ -104,13 +87,9 @@ fn start_workers(app: &Arc<App>, working: &CancellationToken) -> anyhow::Result<
     }
     workers.spawn(sweep::run(app.clone(), working.clone()));
     if let Some(callback) = &app.config.callback {
-        let deliverer = Deliverer::new(
-            app.ledger.clone(),
-            callback.clone(),
-            app.signals.callbacks.clone(),
-        )
-        .map_err(anyhow::Error::msg)
-        .context("cannot set up callbacks")?;
+        let deliverer = Deliverer::new(app.ledger.clone(), callback.clone(), app.signals.callbacks.clone())
+            .map_err(anyhow::Error::msg)
+            .context("cannot set up callbacks")?;
         workers.spawn(Arc::new(deliverer).run(working.clone()));
     }
     Ok(workers)
@@ -129,16 +108,11 @@ async fn finish(
     let all = async {
         while workers.join_next().await.is_some() {}
         // A browser may hold a stream of events open for as long as it likes.
-        let _ = tokio::time::timeout(Duration::from_secs(2), async {
-            while servers.join_next().await.is_some() {}
-        })
-        .await;
+        let _ =
+            tokio::time::timeout(Duration::from_secs(2), async { while servers.join_next().await.is_some() {} }).await;
     };
     if tokio::time::timeout(drain, all).await.is_err() {
-        tracing::warn!(
-            ?drain,
-            "not all work was finished in time; the next start takes it up"
-        );
+        tracing::warn!(?drain, "not all work was finished in time; the next start takes it up");
     }
 }
 
@@ -153,12 +127,7 @@ fn announce(app: &App) {
             let account = config.data.join("store-credentials");
             line(
                 "store",
-                &format!(
-                    "http://{}/{} (S3; account in {})",
-                    config.store_listen,
-                    app.bucket,
-                    account.display()
-                ),
+                &format!("http://{}/{} (S3; account in {})", config.store_listen, app.bucket, account.display()),
             );
         }
         StoreUrl::S3 { bucket } => line("store", &format!("s3://{bucket}")),
@@ -169,10 +138,7 @@ fn announce(app: &App) {
     }
     line("data", &config.data.display().to_string());
     if config.keys.is_empty() {
-        line(
-            "keys",
-            "none: only this machine can call. Set auth.keys before you listen elsewhere",
-        );
+        line("keys", "none: only this machine can call. Set auth.keys before you listen elsewhere");
     }
     line("workers", &config.workers.to_string());
 }

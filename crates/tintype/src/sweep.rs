@@ -10,11 +10,9 @@ use crate::app::App;
 use crate::upload::UploadId;
 
 /// How often to look for credentials that ran out.
-const EVERY: Duration = Duration::from_secs(30);
+const EVERY: Duration = Duration::from_secs(5);
 /// Originals are listed this many times in the time they are kept; listing costs money in a cloud.
 const LISTINGS: u32 = 24;
-/// How long after its credential an upload that was under way may still arrive.
-const GRACE: Duration = Duration::from_secs(60);
 
 /// Sweeps until told to stop.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
@@ -39,7 +37,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn expire(app: &App) -> anyhow::Result<()> {
-    let expired: Vec<UploadId> = app.ledger.expire(OffsetDateTime::now_utc() - GRACE).await?;
+    let expired: Vec<UploadId> = app.ledger.expire(OffsetDateTime::now_utc()).await?;
     for id in &expired {
         tracing::info!(upload = %id, "expired");
         app.signals.changed(id);

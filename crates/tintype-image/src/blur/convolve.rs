@@ -29,23 +29,13 @@ pub(super) fn convolve(
         while ready < height && ready <= y + radius {
             read(ready, &mut padded[radius * channels..][..stride]);
             extend_edges(&mut padded, radius, channels);
-            along_row(
-                &padded,
-                kernel,
-                channels,
-                &mut ring[(ready % kept) * stride..][..stride],
-            );
+            along_row(&padded, kernel, channels, &mut ring[(ready % kept) * stride..][..stride]);
             ready += 1;
         }
         let row = |at: usize| &ring[(at % kept) * stride..][..stride];
         scale(&mut out, row(y), kernel[0]);
         for (i, &weight) in kernel.iter().enumerate().skip(1) {
-            add_pair(
-                &mut out,
-                row(y.saturating_sub(i)),
-                row((y + i).min(height - 1)),
-                weight,
-            );
+            add_pair(&mut out, row(y.saturating_sub(i)), row((y + i).min(height - 1)), weight);
         }
         write(y, &out);
     }
@@ -66,12 +56,7 @@ fn along_row(padded: &[f32], kernel: &[f32], channels: usize, out: &mut [f32]) {
     scale(out, &padded[centre..][..length], kernel[0]);
     for (i, &weight) in kernel.iter().enumerate().skip(1) {
         let step = i * channels;
-        add_pair(
-            out,
-            &padded[centre - step..][..length],
-            &padded[centre + step..][..length],
-            weight,
-        );
+        add_pair(out, &padded[centre - step..][..length], &padded[centre + step..][..length], weight);
     }
 }
 

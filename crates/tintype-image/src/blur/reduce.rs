@@ -34,30 +34,16 @@ pub(super) fn blur(pixels: &Pixels, sigma: f64, block: usize) -> Pixels {
 }
 
 fn average_blocks(pixels: &Pixels, block: usize) -> Grid {
-    let (width, height, channels) = (
-        pixels.width as usize,
-        pixels.height as usize,
-        pixels.layout.channels(),
-    );
+    let (width, height, channels) = (pixels.width as usize, pixels.height as usize, pixels.layout.channels());
     let (columns, rows) = (width.div_ceil(block) + 2, height.div_ceil(block) + 2);
-    let mut grid = Grid {
-        columns,
-        rows,
-        channels,
-        data: vec![0.0; columns * rows * channels],
-    };
+    let mut grid = Grid { columns, rows, channels, data: vec![0.0; columns * rows * channels] };
     let stride = pixels.stride();
     let mut row = vec![0f32; stride];
     let mut sums = vec![0f32; stride];
     for (block_y, out) in grid.data.chunks_exact_mut(columns * channels).enumerate() {
         sums.fill(0.0);
         for (y, times) in covered(block_y, block, height) {
-            load(
-                &pixels.data[y * stride..][..stride],
-                &mut row,
-                channels,
-                pixels.layout.has_alpha(),
-            );
+            load(&pixels.data[y * stride..][..stride], &mut row, channels, pixels.layout.has_alpha());
             for (sum, value) in sums.iter_mut().zip(&row) {
                 *sum += value * times;
             }
@@ -85,31 +71,17 @@ fn average_along_row(sums: &[f32], out: &mut [f32], block: usize, width: usize, 
 fn covered(index: usize, block: usize, length: usize) -> impl Iterator<Item = (usize, f32)> {
     // In pixels, shifted by the block of edge that comes first.
     let (start, end) = (index * block, (index + 1) * block);
-    let (first, past) = (
-        start.clamp(block, block + length - 1) - block,
-        end.clamp(block + 1, block + length) - block,
-    );
+    let (first, past) = (start.clamp(block, block + length - 1) - block, end.clamp(block + 1, block + length) - block);
     (first..past).map(move |at| {
-        let before = if at == 0 {
-            block.saturating_sub(start)
-        } else {
-            0
-        };
-        let beyond = if at == length - 1 {
-            end.saturating_sub(start.max(block + length))
-        } else {
-            0
-        };
+        let before = if at == 0 { block.saturating_sub(start) } else { 0 };
+        let beyond = if at == length - 1 { end.saturating_sub(start.max(block + length)) } else { 0 };
         let own = usize::from(start <= at + block && at + block < end);
         (at, (before + beyond + own) as f32)
     })
 }
 
 fn blur_grid(grid: &Grid, sigma: f64) -> Grid {
-    let mut out = Grid {
-        data: vec![0.0; grid.data.len()],
-        ..*grid
-    };
+    let mut out = Grid { data: vec![0.0; grid.data.len()], ..*grid };
     let stride = grid.stride();
     convolve(
         (grid.columns, grid.rows, grid.channels),
@@ -123,11 +95,8 @@ fn blur_grid(grid: &Grid, sigma: f64) -> Grid {
 fn interpolate(grid: &Grid, like: &Pixels, block: usize) -> Pixels {
     let mut out = Pixels::zeroed(like.width, like.height, like.layout);
     let (stride, channels) = (out.stride(), like.layout.channels());
-    let columns: Vec<Taps> = (0..like.width as usize)
-        .map(|x| Taps::at(x, block, grid.columns))
-        .collect();
-    let mut widened: Vec<(usize, Vec<f32>)> =
-        (0..4).map(|_| (usize::MAX, vec![0f32; stride])).collect();
+    let columns: Vec<Taps> = (0..like.width as usize).map(|x| Taps::at(x, block, grid.columns)).collect();
+    let mut widened: Vec<(usize, Vec<f32>)> = (0..4).map(|_| (usize::MAX, vec![0f32; stride])).collect();
     let mut sum = vec![0f32; stride];
     for (y, row) in out.data.chunks_exact_mut(stride).enumerate() {
         let taps = Taps::at(y, block, grid.rows);
@@ -151,9 +120,7 @@ fn interpolate(grid: &Grid, like: &Pixels, block: usize) -> Pixels {
 fn widen(row: &[f32], columns: &[Taps], channels: usize, out: &mut [f32]) {
     for (to, taps) in out.chunks_exact_mut(channels).zip(columns) {
         for (channel, to) in to.iter_mut().enumerate() {
-            *to = (0..4)
-                .map(|i| row[taps.at[i] * channels + channel] * taps.weight[i])
-                .sum();
+            *to = (0..4).map(|i| row[taps.at[i] * channels + channel] * taps.weight[i]).sum();
         }
     }
 }
@@ -170,15 +137,10 @@ impl Taps {
         let place = (pixel as f64 + 0.5) / block as f64 + 0.5;
         let base = place.floor();
         let t = (place - base) as f32;
-        let at = [-1.0, 0.0, 1.0, 2.0]
-            .map(|offset| (base + offset).clamp(0.0, (length - 1) as f64) as usize);
+        let at = [-1.0, 0.0, 1.0, 2.0].map(|offset| (base + offset).clamp(0.0, (length - 1) as f64) as usize);
         let (t2, t3) = (t * t, t * t * t);
-        let weight = [
-            -0.5 * t3 + t2 - 0.5 * t,
-            1.5 * t3 - 2.5 * t2 + 1.0,
-            -1.5 * t3 + 2.0 * t2 + 0.5 * t,
-            0.5 * t3 - 0.5 * t2,
-        ];
+        let weight =
+            [-0.5 * t3 + t2 - 0.5 * t, 1.5 * t3 - 2.5 * t2 + 1.0, -1.5 * t3 + 2.0 * t2 + 0.5 * t, 0.5 * t3 - 0.5 * t2];
         Self { at, weight }
     }
 }
@@ -193,10 +155,7 @@ mod tests {
             for index in 0..usize::div_ceil(length, block) + 2 {
                 let cover: Vec<_> = covered(index, block, length).collect();
                 let sum: f32 = cover.iter().map(|(_, times)| times).sum();
-                assert_eq!(
-                    sum, block as f32,
-                    "block {index} of {block} over {length}: {cover:?}"
-                );
+                assert_eq!(sum, block as f32, "block {index} of {block} over {length}: {cover:?}");
             }
         }
         let last: Vec<_> = covered(3, 4, 10).collect();

@@ -3,15 +3,9 @@ use crate::pixels::Layout;
 
 /// The definition, in double precision, with no trick at all.
 fn reference(pixels: &Pixels, sigma: f64) -> Vec<f64> {
-    let (w, h, c) = (
-        pixels.width as usize,
-        pixels.height as usize,
-        pixels.layout.channels(),
-    );
+    let (w, h, c) = (pixels.width as usize, pixels.height as usize, pixels.layout.channels());
     let radius = (6.0 * sigma).ceil() as isize;
-    let weights: Vec<f64> = (-radius..=radius)
-        .map(|i| (-((i * i) as f64) / (2.0 * sigma * sigma)).exp())
-        .collect();
+    let weights: Vec<f64> = (-radius..=radius).map(|i| (-((i * i) as f64) / (2.0 * sigma * sigma)).exp()).collect();
     let sum: f64 = weights.iter().sum();
     let clamp = |v: isize, n: usize| v.clamp(0, n as isize - 1) as usize;
     let pass = |data: &[f64], horizontal: bool| {
@@ -20,11 +14,8 @@ fn reference(pixels: &Pixels, sigma: f64) -> Vec<f64> {
             for x in 0..w {
                 for (i, weight) in weights.iter().enumerate() {
                     let d = i as isize - radius;
-                    let (sx, sy) = if horizontal {
-                        (clamp(x as isize + d, w), y)
-                    } else {
-                        (x, clamp(y as isize + d, h))
-                    };
+                    let (sx, sy) =
+                        if horizontal { (clamp(x as isize + d, w), y) } else { (x, clamp(y as isize + d, h)) };
                     for k in 0..c {
                         out[(y * w + x) * c + k] += data[(sy * w + sx) * c + k] * weight / sum;
                     }
@@ -38,11 +29,7 @@ fn reference(pixels: &Pixels, sigma: f64) -> Vec<f64> {
 }
 
 fn psnr(got: &[u8], want: &[f64]) -> f64 {
-    let squares: f64 = got
-        .iter()
-        .zip(want)
-        .map(|(&g, w)| (f64::from(g) - w).powi(2))
-        .sum();
+    let squares: f64 = got.iter().zip(want).map(|(&g, w)| (f64::from(g) - w).powi(2)).sum();
     10.0 * (255.0f64.powi(2) * got.len() as f64 / squares).log10()
 }
 
@@ -55,11 +42,7 @@ fn picture(width: u32, height: u32, layout: Layout) -> Pixels {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let (x, y) = (i % stride, i / stride);
         let noise = (seed >> 24) / 2;
-        *value = if (x / 37 + y / 23) % 2 == 0 {
-            noise as u8
-        } else {
-            (x * 255 / stride) as u8
-        };
+        *value = if (x / 37 + y / 23) % 2 == 0 { noise as u8 } else { (x * 255 / stride) as u8 };
     }
     pixels
 }
@@ -68,24 +51,19 @@ fn picture(width: u32, height: u32, layout: Layout) -> Pixels {
 fn narrow_blurs_are_exact_to_rounding() {
     let pixels = picture(61, 47, Layout::Rgb);
     for sigma in [0.3, 0.5, 1.0, 4.0, 25.0] {
-        let db = psnr(
-            &blur(&pixels, sigma).data,
-            &reference(&pixels, f64::from(sigma)),
-        );
+        let db = psnr(&blur(&pixels, sigma).data, &reference(&pixels, f64::from(sigma)));
         assert!(db > 58.0, "sigma {sigma}: {db:.1} dB");
     }
 }
 
 #[test]
-fn wide_blurs_by_reduction_stay_above_55_db() {
+fn wide_blurs_by_reduction_are_as_good_as_rounding_allows() {
     // A size that is no multiple of any block, so that edges are part of the proof.
     let pixels = picture(203, 151, Layout::Rgb);
+    // Rounding to 8 bits alone gives 58.9 dB.
     for (sigma, block) in [(8.0, 2), (20.0, 5), (33.0, 8)] {
-        let db = psnr(
-            &reduce::blur(&pixels, sigma, block).data,
-            &reference(&pixels, sigma),
-        );
-        assert!(db > 55.0, "sigma {sigma}: {db:.1} dB");
+        let db = psnr(&reduce::blur(&pixels, sigma, block).data, &reference(&pixels, sigma));
+        assert!(db > 58.0, "sigma {sigma}: {db:.1} dB");
     }
 }
 
@@ -93,11 +71,7 @@ fn wide_blurs_by_reduction_stay_above_55_db() {
 fn hidden_colour_does_not_bleed() {
     let mut pixels = Pixels::zeroed(40, 1, Layout::Rgba);
     for (x, pixel) in pixels.data.chunks_exact_mut(4).enumerate() {
-        pixel.copy_from_slice(if x < 20 {
-            &[255, 0, 0, 255]
-        } else {
-            &[0, 255, 0, 0]
-        });
+        pixel.copy_from_slice(if x < 20 { &[255, 0, 0, 255] } else { &[0, 255, 0, 0] });
     }
     let out = blur(&pixels, 3.0);
     for pixel in out.data.chunks_exact(4).filter(|pixel| pixel[3] > 8) {
@@ -111,10 +85,7 @@ fn any_sigma_and_size_is_survived() {
         for (width, height) in [(1, 1), (1, 9), (9, 1)] {
             let pixels = picture(width, height, Layout::Rgb);
             let out = blur(&pixels, sigma);
-            assert_eq!(
-                (out.width, out.height, out.data.len()),
-                (width, height, pixels.data.len())
-            );
+            assert_eq!((out.width, out.height, out.data.len()), (width, height, pixels.data.len()));
         }
     }
 }

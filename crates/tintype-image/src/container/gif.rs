@@ -46,11 +46,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Gif<'_>, Error> {
                 let label = *bytes.get(at + 1).ok_or_else(cut)?;
                 at = skip_sub_blocks(bytes, at + 2)?;
                 let raw = &bytes[start..at];
-                blocks.push(Block::Extension {
-                    label,
-                    raw,
-                    data: &raw[2..],
-                });
+                blocks.push(Block::Extension { label, raw, data: &raw[2..] });
             }
             0x2C => {
                 let descriptor = bytes.get(at..at + 10).ok_or_else(cut)?;
@@ -60,30 +56,17 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Gif<'_>, Error> {
             // Padding between blocks: seen in the wild, skipped by every decoder.
             0x00 => at += 1,
             other => {
-                return Err(Error::corrupt(format!(
-                    "a GIF block begins with {other:#04x}, which means nothing"
-                )));
+                return Err(Error::corrupt(format!("a GIF block begins with {other:#04x}, which means nothing")));
             }
         }
     }
     let side = |at| le16(screen, at).unwrap_or(0);
-    Ok(Gif {
-        width: side(6),
-        height: side(8),
-        head,
-        blocks,
-    })
+    Ok(Gif { width: side(6), height: side(8), head, blocks })
 }
 
 fn image_block<'a>(descriptor: &[u8], raw: &'a [u8]) -> ImageBlock<'a> {
     let field = |at| le16(descriptor, at).unwrap_or(0);
-    ImageBlock {
-        left: field(1),
-        top: field(3),
-        width: field(5),
-        height: field(7),
-        raw,
-    }
+    ImageBlock { left: field(1), top: field(3), width: field(5), height: field(7), raw }
 }
 
 fn cut() -> Error {
@@ -91,11 +74,7 @@ fn cut() -> Error {
 }
 
 fn table_length(flags: u8) -> usize {
-    if flags & 0x80 == 0 {
-        0
-    } else {
-        3 << ((flags & 7) + 1)
-    }
+    if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
 /// The offset after the empty sub-block that ends a run of them.

@@ -28,11 +28,7 @@ pub(crate) struct Segments<'a> {
 }
 
 pub(crate) fn segments(bytes: &[u8]) -> Segments<'_> {
-    Segments {
-        bytes,
-        at: 2,
-        done: false,
-    }
+    Segments { bytes, at: 2, done: false }
 }
 
 impl<'a> Iterator for Segments<'a> {
@@ -66,12 +62,7 @@ impl<'a> Segments<'a> {
         let marker = bytes[at + 1];
         if is_standalone(marker) {
             self.at = at + 2;
-            return Ok(Segment {
-                marker,
-                payload: &[],
-                raw: &bytes[at..at + 2],
-                entropy: &[],
-            });
+            return Ok(Segment { marker, payload: &[], raw: &bytes[at..at + 2], entropy: &[] });
         }
         let length = usize::from(be16(bytes, at + 2).ok_or_else(cut)?);
         if length < 2 {
@@ -79,18 +70,9 @@ impl<'a> Segments<'a> {
         }
         let end = at + 2 + length;
         let raw = bytes.get(at..end).ok_or_else(cut)?;
-        let entropy_end = if marker == SOS {
-            end + entropy_length(&bytes[end..])
-        } else {
-            end
-        };
+        let entropy_end = if marker == SOS { end + entropy_length(&bytes[end..]) } else { end };
         self.at = entropy_end;
-        Ok(Segment {
-            marker,
-            payload: &raw[4..],
-            raw,
-            entropy: &bytes[end..entropy_end],
-        })
+        Ok(Segment { marker, payload: &raw[4..], raw, entropy: &bytes[end..entropy_end] })
     }
 }
 

@@ -20,11 +20,7 @@ pub(crate) fn chunks(bytes: &[u8]) -> Result<Vec<Chunk<'_>>, Error> {
         let length = be32(bytes, at).ok_or_else(cut)? as usize;
         let raw = bytes.get(at..at + 12 + length).ok_or_else(cut)?;
         let kind = [raw[4], raw[5], raw[6], raw[7]];
-        out.push(Chunk {
-            kind,
-            data: &raw[8..8 + length],
-            raw,
-        });
+        out.push(Chunk { kind, data: &raw[8..8 + length], raw });
         if kind == *b"IEND" {
             return Ok(out);
         }
@@ -45,12 +41,6 @@ pub(crate) fn write_chunk(out: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
 /// CRC-32 of PNG's annex D. Bit by bit: only small chunks are ever written here.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |c, _| {
-            if c & 1 == 1 {
-                0xEDB8_8320 ^ (c >> 1)
-            } else {
-                c >> 1
-            }
-        })
+        (0..8).fold(crc ^ u32::from(byte), |c, _| if c & 1 == 1 { 0xEDB8_8320 ^ (c >> 1) } else { c >> 1 })
     })
 }

@@ -30,50 +30,28 @@ impl<'a> Tiff<'a> {
     /// Reads the header; `None` when it is not a TIFF's.
     pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
         match bytes.get(..4)? {
-            [b'I', b'I', 42, 0] => Some(Self {
-                bytes,
-                little: true,
-            }),
-            [b'M', b'M', 0, 42] => Some(Self {
-                bytes,
-                little: false,
-            }),
+            [b'I', b'I', 42, 0] => Some(Self { bytes, little: true }),
+            [b'M', b'M', 0, 42] => Some(Self { bytes, little: false }),
             _ => None,
         }
     }
 
     pub(crate) fn u16(&self, at: usize) -> Option<u16> {
-        if self.little {
-            super::le16(self.bytes, at)
-        } else {
-            super::be16(self.bytes, at)
-        }
+        if self.little { super::le16(self.bytes, at) } else { super::be16(self.bytes, at) }
     }
 
     pub(crate) fn u32(&self, at: usize) -> Option<u32> {
-        if self.little {
-            super::le32(self.bytes, at)
-        } else {
-            super::be32(self.bytes, at)
-        }
+        if self.little { super::le32(self.bytes, at) } else { super::be32(self.bytes, at) }
     }
 
     /// The bytes of a 16-bit number in this file's order.
     pub(crate) fn put16(&self, value: u16) -> [u8; 2] {
-        if self.little {
-            value.to_le_bytes()
-        } else {
-            value.to_be_bytes()
-        }
+        if self.little { value.to_le_bytes() } else { value.to_be_bytes() }
     }
 
     /// The bytes of a 32-bit number in this file's order.
     pub(crate) fn put32(&self, value: u32) -> [u8; 4] {
-        if self.little {
-            value.to_le_bytes()
-        } else {
-            value.to_be_bytes()
-        }
+        if self.little { value.to_le_bytes() } else { value.to_be_bytes() }
     }
 
     /// The first directory.
@@ -86,21 +64,14 @@ impl<'a> Tiff<'a> {
         let count = usize::from(self.u16(at)?);
         let end = at.checked_add(2 + count * 12)?;
         self.bytes.get(at..end)?;
-        let entries = (0..count)
-            .filter_map(|i| self.entry(at + 2 + i * 12))
-            .collect();
+        let entries = (0..count).filter_map(|i| self.entry(at + 2 + i * 12)).collect();
         // A missing link is a missing next directory: cameras write such EXIF.
         let next = self.u32(end).unwrap_or(0) as usize;
         Some(Directory { at, entries, next })
     }
 
     fn entry(&self, at: usize) -> Option<Entry> {
-        Some(Entry {
-            tag: self.u16(at)?,
-            kind: self.u16(at + 2)?,
-            count: self.u32(at + 4)?,
-            at,
-        })
+        Some(Entry { tag: self.u16(at)?, kind: self.u16(at + 2)?, count: self.u32(at + 4)?, at })
     }
 
     /// Where an entry's value lies; `None` when its type is unknown or it passes the end.
@@ -113,11 +84,7 @@ impl<'a> Tiff<'a> {
             _ => return None,
         };
         let length = (entry.count as usize).checked_mul(size)?;
-        let start = if length <= 4 {
-            entry.at + 8
-        } else {
-            self.u32(entry.at + 8)? as usize
-        };
+        let start = if length <= 4 { entry.at + 8 } else { self.u32(entry.at + 8)? as usize };
         let range = start..start.checked_add(length)?;
         self.bytes.get(range.clone()).map(|_| range)
     }
@@ -131,17 +98,8 @@ impl<'a> Tiff<'a> {
     pub(crate) fn numbers(&self, entry: &Entry) -> Option<Vec<u32>> {
         let range = self.value_range(entry)?;
         match entry.kind {
-            1 => Some(
-                self.bytes
-                    .get(range)?
-                    .iter()
-                    .map(|&b| u32::from(b))
-                    .collect(),
-            ),
-            3 => range
-                .step_by(2)
-                .map(|at| self.u16(at).map(u32::from))
-                .collect(),
+            1 => Some(self.bytes.get(range)?.iter().map(|&b| u32::from(b)).collect()),
+            3 => range.step_by(2).map(|at| self.u16(at).map(u32::from)).collect(),
             4 | 13 => range.step_by(4).map(|at| self.u32(at)).collect(),
             _ => None,
         }

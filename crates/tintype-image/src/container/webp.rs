@@ -69,10 +69,7 @@ pub(crate) fn true_flags(chunks: &[Chunk<'_>]) -> u8 {
     };
     let holds = |kinds: &[&[u8; 4]]| chunks.iter().any(|chunk| kinds.contains(&&chunk.kind));
     let absent = |flag, kinds: &[&[u8; 4]]| if holds(kinds) { 0 } else { flag };
-    announced
-        & !(absent(EXIF, &[b"EXIF"])
-            | absent(XMP, &[b"XMP "])
-            | absent(ALPHA, &[b"ALPH", b"VP8L", b"ANMF"]))
+    announced & !(absent(EXIF, &[b"EXIF"]) | absent(XMP, &[b"XMP "]) | absent(ALPHA, &[b"ALPH", b"VP8L", b"ANMF"]))
 }
 
 /// Writes a chunk, padded to an even length.

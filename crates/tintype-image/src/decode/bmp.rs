@@ -19,18 +19,13 @@ pub(super) fn open(bytes: &[u8]) -> Result<Source<'_>, Error> {
     };
     let (width, height) = decoder.dimensions();
     let mut pixels = Pixels::zeroed(width, height, layout);
-    decoder
-        .read_image(&mut pixels.data)
-        .map_err(|e| error(&e))?;
+    decoder.read_image(&mut pixels.data).map_err(|e| error(&e))?;
     Ok(still(pixels, None))
 }
 
 fn error(error: &ImageError) -> Error {
     match error {
-        ImageError::Unsupported(e) => Error::new(
-            ErrorCode::UnsupportedFormat,
-            format!("the BMP is not read: {e}"),
-        ),
+        ImageError::Unsupported(e) => Error::new(ErrorCode::UnsupportedFormat, format!("the BMP is not read: {e}")),
         other => Error::corrupt(format!("the BMP cannot be decoded: {other}")),
     }
 }

@@ -16,28 +16,15 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
     options.check_frame_consistency(false);
     options.set_memory_limit(gif::MemoryLimit::Unlimited);
     options.allow_unknown_blocks(true);
-    let decoder = options
-        .read_info(Cursor::new(bytes))
-        .map_err(|e| error(&e))?;
+    let decoder = options.read_info(Cursor::new(bytes)).map_err(|e| error(&e))?;
     let canvas = Pixels::zeroed(header.width, header.height, Layout::Rgba);
-    let frames = Box::new(Frames {
-        canvas,
-        after: After::Keep,
-        decoder,
-    });
-    Ok(Source {
-        icc: None,
-        plays: plays(bytes)?,
-        lossless: true,
-        frames,
-    })
+    let frames = Box::new(Frames { canvas, after: After::Keep, decoder });
+    Ok(Source { icc: None, plays: plays(bytes)?, lossless: true, frames })
 }
 
 /// Loops are known before the first frame only by looking for the extension.
 fn plays(bytes: &[u8]) -> Result<u32, Error> {
-    let mut decoder = DecodeOptions::new()
-        .read_info(Cursor::new(bytes))
-        .map_err(|e| error(&e))?;
+    let mut decoder = DecodeOptions::new().read_info(Cursor::new(bytes)).map_err(|e| error(&e))?;
     let _ = decoder.next_frame_info().map_err(|e| error(&e))?;
     Ok(match decoder.repeat() {
         Repeat::Infinite => 0,
@@ -78,10 +65,7 @@ impl FrameSource for Frames<'_> {
         let Some(frame) = self.decoder.read_next_frame().map_err(|e| error(&e))? else {
             return Ok(None);
         };
-        dispose(
-            &mut self.canvas,
-            std::mem::replace(&mut self.after, After::Keep),
-        );
+        dispose(&mut self.canvas, std::mem::replace(&mut self.after, After::Keep));
         let area = visible(frame, &self.canvas);
         self.after = match frame.dispose {
             DisposalMethod::Any | DisposalMethod::Keep => After::Keep,
@@ -91,14 +75,8 @@ impl FrameSource for Frames<'_> {
         let palette = frame.palette.as_deref().or(global.as_deref());
         let palette = palette.ok_or_else(|| Error::corrupt("the GIF has no colour table"))?;
         draw(&mut self.canvas, frame, area, palette);
-        let delay = Delay {
-            num: frame.delay.into(),
-            den: 100,
-        };
-        Ok(Some(Frame {
-            pixels: self.canvas.clone(),
-            delay,
-        }))
+        let delay = Delay { num: frame.delay.into(), den: 100 };
+        Ok(Some(Frame { pixels: self.canvas.clone(), delay }))
     }
 }
 
@@ -122,12 +100,7 @@ fn visible(frame: &gif::Frame<'_>, canvas: &Pixels) -> Area {
     };
     let (left, right) = clip(frame.left, frame.width, canvas.width);
     let (top, bottom) = clip(frame.top, frame.height, canvas.height);
-    Area {
-        left,
-        top,
-        right,
-        bottom,
-    }
+    Area { left, top, right, bottom }
 }
 
 fn draw(canvas: &mut Pixels, frame: &gif::Frame<'_>, area: Area, palette: &[u8]) {

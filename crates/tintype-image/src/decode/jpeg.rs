@@ -40,12 +40,6 @@ fn read_marks(bytes: &[u8]) -> Result<Marks, Error> {
         }
     }
     parts.sort_by_key(|(number, _)| *number);
-    let icc = parts
-        .iter()
-        .flat_map(|(_, part)| part.iter().copied())
-        .collect::<Vec<u8>>();
-    Ok(Marks {
-        adobe,
-        icc: (!icc.is_empty()).then_some(icc),
-    })
+    let icc = parts.iter().flat_map(|(_, part)| part.iter().copied()).collect::<Vec<u8>>();
+    Ok(Marks { adobe, icc: (!icc.is_empty()).then_some(icc) })
 }

@@ -44,11 +44,7 @@ pub(crate) struct Source<'a> {
 }
 
 /// Opens a file whose header has been read and checked.
-pub(crate) fn open<'a>(
-    bytes: &'a [u8],
-    header: &Header<'_>,
-    limits: &Limits,
-) -> Result<Source<'a>, Error> {
+pub(crate) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) -> Result<Source<'a>, Error> {
     match header.format {
         Format::Jpeg => jpeg::open(bytes, limits),
         Format::Png => png::open(bytes, limits),
@@ -64,18 +60,10 @@ struct Still(Option<Pixels>);
 
 impl FrameSource for Still {
     fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
-        Ok(self.0.take().map(|pixels| Frame {
-            pixels,
-            delay: Delay { num: 0, den: 1 },
-        }))
+        Ok(self.0.take().map(|pixels| Frame { pixels, delay: Delay { num: 0, den: 1 } }))
     }
 }
 
 fn still<'a>(pixels: Pixels, icc: Option<Vec<u8>>) -> Source<'a> {
-    Source {
-        icc,
-        plays: 1,
-        lossless: true,
-        frames: Box::new(Still(Some(pixels))),
-    }
+    Source { icc, plays: 1, lossless: true, frames: Box::new(Still(Some(pixels))) }
 }

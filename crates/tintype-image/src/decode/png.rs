@@ -14,9 +14,7 @@ type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
 pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, Error> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
-    decoder.set_limits(png::Limits {
-        bytes: memory(limits),
-    });
+    decoder.set_limits(png::Limits { bytes: memory(limits) });
     decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let mut reader = decoder.read_info().map_err(|e| error(&e))?;
@@ -33,41 +31,26 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, E
         reader.next_frame_info().map_err(|e| error(&e))?;
     }
     let canvas = Pixels::zeroed(width, height, Layout::Rgba);
-    let frames = Frames {
-        canvas,
-        after: None,
-        left: animation.num_frames,
-        reader,
-    };
-    Ok(Source {
-        icc,
-        plays: animation.num_plays,
-        lossless: true,
-        frames: Box::new(frames),
-    })
+    let frames = Frames { canvas, after: None, left: animation.num_frames, reader };
+    Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: Box::new(frames) })
 }
 
 fn memory(limits: &Limits) -> usize {
-    usize::try_from(limits.max_pixels.saturating_mul(8))
-        .unwrap_or(usize::MAX)
-        .max(64 << 20)
+    usize::try_from(limits.max_pixels.saturating_mul(8)).unwrap_or(usize::MAX).max(64 << 20)
 }
 
 fn error(error: &png::DecodingError) -> Error {
     match error {
-        png::DecodingError::LimitsExceeded => Error::new(
-            ErrorCode::Corrupt,
-            "the PNG unpacks to more than its size allows",
-        ),
+        png::DecodingError::LimitsExceeded => {
+            Error::new(ErrorCode::Corrupt, "the PNG unpacks to more than its size allows")
+        }
         other => Error::corrupt(format!("the PNG cannot be decoded: {other}")),
     }
 }
 
 /// The next picture, of its own size.
 fn read_frame(reader: &mut Reader<'_>) -> Result<Pixels, Error> {
-    let size = reader
-        .output_buffer_size()
-        .ok_or_else(|| Error::corrupt("the PNG's size overflows"))?;
+    let size = reader.output_buffer_size().ok_or_else(|| Error::corrupt("the PNG's size overflows"))?;
     let mut data = vec![0; size];
     let info = reader.next_frame(&mut data).map_err(|e| error(&e))?;
     let layout = match info.color_type {
@@ -78,12 +61,7 @@ fn read_frame(reader: &mut Reader<'_>) -> Result<Pixels, Error> {
         ColorType::Indexed => return Err(Error::internal("a palette was not expanded")),
     };
     data.truncate(info.buffer_size());
-    Ok(Pixels {
-        width: info.width,
-        height: info.height,
-        layout,
-        data,
-    })
+    Ok(Pixels { width: info.width, height: info.height, layout, data })
 }
 
 struct Frames<'a> {
@@ -102,32 +80,15 @@ impl FrameSource for Frames<'_> {
         self.left -= 1;
         // Decoding the data of a frame is what reads the control that comes before it.
         let picture = read_frame(&mut self.reader)?;
-        let control = *self
-            .reader
-            .info()
-            .frame_control()
-            .ok_or_else(|| Error::corrupt("an APNG frame has no control"))?;
+        let control =
+            *self.reader.info().frame_control().ok_or_else(|| Error::corrupt("an APNG frame has no control"))?;
         self.dispose();
-        let before = if control.dispose_op == DisposeOp::Previous {
-            self.canvas.data.clone()
-        } else {
-            Vec::new()
-        };
+        let before = if control.dispose_op == DisposeOp::Previous { self.canvas.data.clone() } else { Vec::new() };
         draw(&mut self.canvas, &picture, &control)?;
         self.after = Some((control, before));
-        let den = if control.delay_den == 0 {
-            100
-        } else {
-            control.delay_den
-        };
-        let delay = Delay {
-            num: control.delay_num.into(),
-            den: den.into(),
-        };
-        Ok(Some(Frame {
-            pixels: self.canvas.clone(),
-            delay,
-        }))
+        let den = if control.delay_den == 0 { 100 } else { control.delay_den };
+        let delay = Delay { num: control.delay_num.into(), den: den.into() };
+        Ok(Some(Frame { pixels: self.canvas.clone(), delay }))
     }
 }
 
@@ -145,27 +106,17 @@ impl Frames<'_> {
 }
 
 /// The canvas' rows under a frame.
-fn rows<'a>(
-    canvas: &'a mut Pixels,
-    control: &FrameControl,
-) -> impl Iterator<Item = &'a mut [u8]> + use<'a> {
+fn rows<'a>(canvas: &'a mut Pixels, control: &FrameControl) -> impl Iterator<Item = &'a mut [u8]> + use<'a> {
     let stride = canvas.stride();
     let (left, width) = (control.x_offset as usize * 4, control.width as usize * 4);
     let (top, height) = (control.y_offset as usize, control.height as usize);
-    canvas
-        .data
-        .chunks_exact_mut(stride)
-        .skip(top)
-        .take(height)
-        .map(move |row| &mut row[left..left + width])
+    canvas.data.chunks_exact_mut(stride).skip(top).take(height).map(move |row| &mut row[left..left + width])
 }
 
 fn draw(canvas: &mut Pixels, picture: &Pixels, control: &FrameControl) -> Result<(), Error> {
-    let fits = |offset: u32, length: u32, side: u32| {
-        offset.checked_add(length).is_some_and(|end| end <= side)
-    };
-    let inside = fits(control.x_offset, control.width, canvas.width)
-        && fits(control.y_offset, control.height, canvas.height);
+    let fits = |offset: u32, length: u32, side: u32| offset.checked_add(length).is_some_and(|end| end <= side);
+    let inside =
+        fits(control.x_offset, control.width, canvas.width) && fits(control.y_offset, control.height, canvas.height);
     if !inside || (picture.width, picture.height) != (control.width, control.height) {
         return Err(Error::corrupt("an APNG frame lies outside the image"));
     }

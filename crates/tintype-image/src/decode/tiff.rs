@@ -22,11 +22,7 @@ pub(super) fn open<'a>(bytes: &[u8], header: &Header<'_>) -> Result<Source<'a>, 
         None => decode(bytes, header),
         Some(palette) => {
             let mut source = decode(&palette.as_gray, header)?;
-            let indices = source
-                .frames
-                .next_frame()?
-                .ok_or_else(|| Error::internal("a TIFF without a page"))?
-                .pixels;
+            let indices = source.frames.next_frame()?.ok_or_else(|| Error::internal("a TIFF without a page"))?.pixels;
             Ok(still(palette.look_up(&indices)?, source.icc.take()))
         }
     }
@@ -48,24 +44,16 @@ fn read_palette(bytes: &[u8]) -> Option<Palette> {
     }
     let mut as_gray = bytes.to_vec();
     let at = page.find(PHOTOMETRIC)?.at + 8;
-    as_gray
-        .get_mut(at..at + 2)?
-        .copy_from_slice(&file.put16(MIN_IS_BLACK));
+    as_gray.get_mut(at..at + 2)?.copy_from_slice(&file.put16(MIN_IS_BLACK));
     let colors = file.numbers(page.find(COLOR_MAP)?)?;
     let bits = (colors.len() / 3).checked_ilog2()?;
-    (bits <= 8).then_some(Palette {
-        as_gray,
-        bits,
-        colors,
-    })
+    (bits <= 8).then_some(Palette { as_gray, bits, colors })
 }
 
 impl Palette {
     fn look_up(&self, indices: &Pixels) -> Result<Pixels, Error> {
         if indices.layout != Layout::Gray {
-            return Err(Error::corrupt(
-                "the TIFF's palette has more than one index a pixel",
-            ));
+            return Err(Error::corrupt("the TIFF's palette has more than one index a pixel"));
         }
         let size = self.colors.len() / 3;
         // The grey decoder has spread the indices of fewer bits over 0 to 255.
@@ -76,12 +64,7 @@ impl Palette {
             [channel(index, 0), channel(index, 1), channel(index, 2)]
         };
         let data = indices.data.iter().flat_map(color).collect();
-        Ok(Pixels {
-            width: indices.width,
-            height: indices.height,
-            layout: Layout::Rgb,
-            data,
-        })
+        Ok(Pixels { width: indices.width, height: indices.height, layout: Layout::Rgb, data })
     }
 }
 
@@ -95,17 +78,10 @@ fn decode<'a>(bytes: &[u8], header: &Header<'_>) -> Result<Source<'a>, Error> {
     let color = decoder.colortype().map_err(|e| error(&e))?;
     let mut samples = DecodingResult::U8(Vec::new());
     let layout = decoder.image_buffer_layout().map_err(|e| error(&e))?;
-    decoder
-        .read_image_to_buffer(&mut samples)
-        .map_err(|e| error(&e))?;
+    decoder.read_image_to_buffer(&mut samples).map_err(|e| error(&e))?;
     let icc = icc(bytes);
     let planes = if layout.planes > 1 { layout.planes } else { 1 };
-    let mut pixels = Pixels {
-        width,
-        height,
-        layout: Layout::Gray,
-        data: to_8_bits(samples, color, width)?,
-    };
+    let mut pixels = Pixels { width, height, layout: Layout::Gray, data: to_8_bits(samples, color, width)? };
     if planes > 1 {
         pixels.data = interleave(&pixels.data, planes);
     }
@@ -131,23 +107,18 @@ fn memory(file: usize, header: &Header<'_>) -> Limits {
 
 fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
     let file = Tiff::new(bytes)?;
-    file.value(file.first()?.find(ICC_PROFILE)?)
-        .map(<[u8]>::to_vec)
+    file.value(file.first()?.find(ICC_PROFILE)?).map(<[u8]>::to_vec)
 }
 
 fn unsupported(what: &str) -> Error {
-    Error::new(
-        ErrorCode::UnsupportedFormat,
-        format!("the TIFF is {what}, which is not read"),
-    )
+    Error::new(ErrorCode::UnsupportedFormat, format!("the TIFF is {what}, which is not read"))
 }
 
 fn error(error: &tiff::TiffError) -> Error {
     match error {
-        tiff::TiffError::UnsupportedError(what) => Error::new(
-            ErrorCode::UnsupportedFormat,
-            format!("the TIFF is not read: {what}"),
-        ),
+        tiff::TiffError::UnsupportedError(what) => {
+            Error::new(ErrorCode::UnsupportedFormat, format!("the TIFF is not read: {what}"))
+        }
         other => Error::corrupt(format!("the TIFF cannot be decoded: {other}")),
     }
 }
@@ -158,10 +129,7 @@ fn to_8_bits(samples: DecodingResult, color: ColorType, width: u32) -> Result<Ve
             ColorType::Gray(bits @ (1 | 2 | 4)) => unpack(&data, bits, width as usize),
             _ => data,
         },
-        DecodingResult::U16(data) => data
-            .into_iter()
-            .map(|v| ((u32::from(v) * 255 + 32_767) / 65_535) as u8)
-            .collect(),
+        DecodingResult::U16(data) => data.into_iter().map(|v| ((u32::from(v) * 255 + 32_767) / 65_535) as u8).collect(),
         DecodingResult::U32(data) => data.into_iter().map(|v| (v >> 24) as u8).collect(),
         DecodingResult::F32(data) => data.into_iter().map(|v| (v * 255.0 + 0.5) as u8).collect(),
         _ => return Err(unsupported("of an unusual number type")),
@@ -178,33 +146,24 @@ fn unpack(data: &[u8], bits: u8, width: usize) -> Vec<u8> {
         (value * 255 / most) as u8
     };
     let stride = width.div_ceil(per_byte).max(1);
-    data.chunks_exact(stride)
-        .flat_map(|row| (0..width).map(move |x| sample(row, x)))
-        .collect()
+    data.chunks_exact(stride).flat_map(|row| (0..width).map(move |x| sample(row, x))).collect()
 }
 
 fn interleave(data: &[u8], planes: usize) -> Vec<u8> {
     let plane = data.len() / planes;
-    (0..plane * planes)
-        .map(|i| data[i % planes * plane + i / planes])
-        .collect()
+    (0..plane * planes).map(|i| data[i % planes * plane + i / planes]).collect()
 }
 
 fn to_layout(color: ColorType, data: Vec<u8>) -> Result<(Layout, Vec<u8>), Error> {
     Ok(match color {
         ColorType::Gray(_) => (Layout::Gray, data),
-        ColorType::GrayA(_) | ColorType::Multiband { num_samples: 2, .. } => {
-            (Layout::GrayAlpha, data)
-        }
+        ColorType::GrayA(_) | ColorType::Multiband { num_samples: 2, .. } => (Layout::GrayAlpha, data),
         ColorType::RGB(_) => (Layout::Rgb, data),
         ColorType::RGBA(_) => (Layout::Rgba, data),
         ColorType::CMYK(_) => (Layout::Cmyk, data),
-        ColorType::YCbCr(_) => (
-            Layout::Rgb,
-            data.chunks_exact(3)
-                .flat_map(|p| ycbcr_to_rgb(p[0], p[1], p[2]))
-                .collect(),
-        ),
+        ColorType::YCbCr(_) => {
+            (Layout::Rgb, data.chunks_exact(3).flat_map(|p| ycbcr_to_rgb(p[0], p[1], p[2])).collect())
+        }
         other => return Err(unsupported(&format!("of colour type {other:?}"))),
     })
 }
@@ -212,10 +171,5 @@ fn to_layout(color: ColorType, data: Vec<u8>) -> Result<(Layout, Vec<u8>), Error
 /// ITU-R BT.601 at full range, as JFIF has it.
 fn ycbcr_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
-    [
-        y + 1.402 * cr,
-        y - 0.344_136 * cb - 0.714_136 * cr,
-        y + 1.772 * cb,
-    ]
-    .map(|v| (v + 0.5) as u8)
+    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|v| (v + 0.5) as u8)
 }

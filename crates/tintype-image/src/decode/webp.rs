@@ -16,44 +16,24 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|e| error(&e))?;
     let icc = decoder.icc_profile().ok().flatten();
     let lossless = !decoder.is_lossy();
-    let layout = if decoder.has_alpha() {
-        Layout::Rgba
-    } else {
-        Layout::Rgb
-    };
+    let layout = if decoder.has_alpha() { Layout::Rgba } else { Layout::Rgb };
     let (width, height) = decoder.dimensions();
     if (width, height) != (header.width, header.height) {
         return Err(Error::corrupt("the WebP contradicts itself on its size"));
     }
     let mut pixels = Pixels::zeroed(width, height, layout);
     if !decoder.is_animated() {
-        decoder
-            .read_image(&mut pixels.data)
-            .map_err(|e| error(&e))?;
-        return Ok(Source {
-            lossless,
-            ..still(pixels, icc)
-        });
+        decoder.read_image(&mut pixels.data).map_err(|e| error(&e))?;
+        return Ok(Source { lossless, ..still(pixels, icc) });
     }
     // Disposal clears to nothing, whatever background a file hints at: so browsers have it.
-    decoder
-        .set_background_color([0; 4])
-        .map_err(|e| error(&e))?;
+    decoder.set_background_color([0; 4]).map_err(|e| error(&e))?;
     let plays = match decoder.loop_count() {
         LoopCount::Forever => 0,
         LoopCount::Times(times) => times.get().into(),
     };
     let left = decoder.num_frames();
-    Ok(Source {
-        icc,
-        plays,
-        lossless,
-        frames: Box::new(Frames {
-            pixels,
-            left,
-            decoder,
-        }),
-    })
+    Ok(Source { icc, plays, lossless, frames: Box::new(Frames { pixels, left, decoder }) })
 }
 
 /// The decoder takes the flags at their word; they are corrected before it sees them.
@@ -72,10 +52,9 @@ fn with_true_flags(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
 
 fn error(error: &image_webp::DecodingError) -> Error {
     match error {
-        image_webp::DecodingError::UnsupportedFeature(what) => Error::new(
-            ErrorCode::UnsupportedFormat,
-            format!("the WebP is not read: {what}"),
-        ),
+        image_webp::DecodingError::UnsupportedFeature(what) => {
+            Error::new(ErrorCode::UnsupportedFormat, format!("the WebP is not read: {what}"))
+        }
         other => Error::corrupt(format!("the WebP cannot be decoded: {other}")),
     }
 }
@@ -92,16 +71,7 @@ impl FrameSource for Frames<'_> {
             return Ok(None);
         }
         self.left -= 1;
-        let milliseconds = self
-            .decoder
-            .read_frame(&mut self.pixels.data)
-            .map_err(|e| error(&e))?;
-        Ok(Some(Frame {
-            pixels: self.pixels.clone(),
-            delay: Delay {
-                num: milliseconds,
-                den: 1000,
-            },
-        }))
+        let milliseconds = self.decoder.read_frame(&mut self.pixels.data).map_err(|e| error(&e))?;
+        Ok(Some(Frame { pixels: self.pixels.clone(), delay: Delay { num: milliseconds, den: 1000 } }))
     }
 }

@@ -28,21 +28,13 @@ pub(super) struct Animation {
 
 impl Animation {
     pub(super) fn new(output: Output) -> Self {
-        Self {
-            output,
-            encoder: None,
-            before: Vec::new(),
-            pending: None,
-        }
+        Self { output, encoder: None, before: Vec::new(), pending: None }
     }
 
     fn open(&self) -> Result<gif::Encoder<Vec<u8>>, Error> {
-        let side = |v: u32| {
-            u16::try_from(v).map_err(|_| Error::internal("a side is longer than a GIF can be"))
-        };
+        let side = |v: u32| u16::try_from(v).map_err(|_| Error::internal("a side is longer than a GIF can be"));
         let (width, height) = (side(self.output.width)?, side(self.output.height)?);
-        let mut encoder =
-            gif::Encoder::new(Vec::new(), width, height, &[]).map_err(|e| failed(&e))?;
+        let mut encoder = gif::Encoder::new(Vec::new(), width, height, &[]).map_err(|e| failed(&e))?;
         // Playing once is what a GIF without the extension does.
         let repeat = match self.output.plays {
             0 => Some(Repeat::Infinite),
@@ -62,24 +54,15 @@ impl Animation {
         };
         let Output { width, height, .. } = self.output;
         let whole = clear_after || self.before.is_empty();
-        let rect = if whole {
-            Rect::whole(width, height)
-        } else {
-            Rect::changed(&self.before, &rgba, width, 1)
-        };
+        let rect = if whole { Rect::whole(width, height) } else { Rect::changed(&self.before, &rgba, width, 1) };
         let mut colors = rect.cut(&rgba, width);
         if !self.before.is_empty() {
             hide_unchanged(&mut colors, &rect.cut(&self.before, width));
         }
         let (palette, indices) = quantize(&colors, rect.width, rect.height)?;
         let frame = gif::Frame {
-            delay: u16::try_from(u64::from(delay.num) * 100 / u64::from(delay.den.max(1)))
-                .unwrap_or(u16::MAX),
-            dispose: if clear_after {
-                DisposalMethod::Background
-            } else {
-                DisposalMethod::Keep
-            },
+            delay: u16::try_from(u64::from(delay.num) * 100 / u64::from(delay.den.max(1))).unwrap_or(u16::MAX),
+            dispose: if clear_after { DisposalMethod::Background } else { DisposalMethod::Keep },
             transparent: indices.contains(&(COLORS as u8)).then_some(COLORS as u8),
             left: rect.x as u16,
             top: rect.y as u16,
@@ -108,10 +91,7 @@ impl FrameSink for Animation {
     fn push(&mut self, pixels: Pixels, delay: Delay) -> Result<(), Error> {
         let mut rgba = pixels.to_rgba();
         make_binary(&mut rgba);
-        let clear = self
-            .pending
-            .as_ref()
-            .is_some_and(|(shown, _)| must_clear(shown, &rgba));
+        let clear = self.pending.as_ref().is_some_and(|(shown, _)| must_clear(shown, &rgba));
         self.write_pending(clear)?;
         self.pending = Some((rgba, delay));
         Ok(())
@@ -120,9 +100,7 @@ impl FrameSink for Animation {
     fn finish(mut self: Box<Self>) -> Result<Vec<u8>, Error> {
         // A last frame that loops back to the first is cleared if the first needs it.
         self.write_pending(false)?;
-        let encoder = self
-            .encoder
-            .ok_or_else(|| Error::internal("a GIF without a frame"))?;
+        let encoder = self.encoder.ok_or_else(|| Error::internal("a GIF without a frame"))?;
         encoder.into_inner().map_err(|e| failed(&e))
     }
 }
@@ -139,10 +117,7 @@ fn make_binary(rgba: &mut [u8]) {
 }
 
 fn must_clear(shown: &[u8], next: &[u8]) -> bool {
-    shown
-        .chunks_exact(4)
-        .zip(next.chunks_exact(4))
-        .any(|(shown, next)| shown[3] != 0 && next[3] == 0)
+    shown.chunks_exact(4).zip(next.chunks_exact(4)).any(|(shown, next)| shown[3] != 0 && next[3] == 0)
 }
 
 fn hide_unchanged(colors: &mut [u8], before: &[u8]) {
@@ -201,26 +176,14 @@ fn nearest_palette(rgba: &[u8], width: u32, height: u32) -> Result<(Vec<u8>, Vec
     let failed = || Error::internal("a GIF frame could not be quantised");
     let image = ImageRef::new(width, height, &colors[..]).map_err(|_| failed())?;
     let size = PaletteSize::try_from(COLORS).map_err(|_| failed())?;
-    let indexed = Pipeline::new()
-        .palette_size(size)
-        .input_image(image)
-        .output_srgb8_indexed_image();
+    let indexed = Pipeline::new().palette_size(size).input_image(image).output_srgb8_indexed_image();
     let (palette, indices) = indexed.into_parts();
-    Ok((
-        palette
-            .into_iter()
-            .flat_map(|c| [c.red, c.green, c.blue])
-            .collect(),
-        indices,
-    ))
+    Ok((palette.into_iter().flat_map(|c| [c.red, c.green, c.blue]).collect(), indices))
 }
 
 /// Unseen pixels take the colour of the last seen one, so that they use up no place in the palette.
 fn seen_colors(rgba: &[u8]) -> Vec<Srgb<u8>> {
-    let first = rgba
-        .chunks_exact(4)
-        .find(|pixel| pixel[3] != 0)
-        .unwrap_or(&[0; 4]);
+    let first = rgba.chunks_exact(4).find(|pixel| pixel[3] != 0).unwrap_or(&[0; 4]);
     let mut last = Srgb::new(first[0], first[1], first[2]);
     let color = |pixel: &[u8]| {
         if pixel[3] != 0 {

@@ -7,13 +7,6 @@ use crate::pixels::{Layout, Pixels};
 pub(super) fn encode(pixels: Pixels, quality: u8) -> Result<Vec<u8>, Error> {
     match pixels.layout {
         Layout::Gray | Layout::Rgb => jpeg_codec::encode(&pixels, quality),
-        _ => jpeg_codec::encode(
-            &Pixels {
-                layout: Layout::Rgb,
-                data: pixels.to_rgb(),
-                ..pixels
-            },
-            quality,
-        ),
+        _ => jpeg_codec::encode(&Pixels { layout: Layout::Rgb, data: pixels.to_rgb(), ..pixels }, quality),
     }
 }

@@ -66,19 +66,14 @@ impl FrameSink for Still {
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
-        self.file
-            .ok_or_else(|| Error::internal("a variant without a frame"))
+        self.file.ok_or_else(|| Error::internal("a variant without a frame"))
     }
 }
 
 /// Grey, RGB or RGBA as they are; what a format cannot hold, as RGB or RGBA.
 fn as_gray_or_color(pixels: Pixels) -> Pixels {
     match pixels.layout {
-        Layout::GrayAlpha => Pixels {
-            layout: Layout::Rgba,
-            data: pixels.to_rgba(),
-            ..pixels
-        },
+        Layout::GrayAlpha => Pixels { layout: Layout::Rgba, data: pixels.to_rgba(), ..pixels },
         _ => pixels,
     }
 }
@@ -94,12 +89,7 @@ struct Rect {
 
 impl Rect {
     fn whole(width: u32, height: u32) -> Self {
-        Self {
-            x: 0,
-            y: 0,
-            width,
-            height,
-        }
+        Self { x: 0, y: 0, width, height }
     }
 
     /// The smallest rectangle that holds every change; one pixel where nothing changed, since a frame
@@ -107,11 +97,7 @@ impl Rect {
     fn changed(before: &[u8], now: &[u8], width: u32, align: u32) -> Self {
         let stride = width as usize * 4;
         let (mut left, mut right, mut top, mut bottom) = (u32::MAX, 0, u32::MAX, 0);
-        for (y, (a, b)) in before
-            .chunks_exact(stride)
-            .zip(now.chunks_exact(stride))
-            .enumerate()
-        {
+        for (y, (a, b)) in before.chunks_exact(stride).zip(now.chunks_exact(stride)).enumerate() {
             if a == b {
                 continue;
             }
@@ -125,22 +111,14 @@ impl Rect {
             return Self::whole(1, 1);
         }
         let (x, y) = (left / align * align, top / align * align);
-        Self {
-            x,
-            y,
-            width: right + 1 - x,
-            height: bottom + 1 - y,
-        }
+        Self { x, y, width: right + 1 - x, height: bottom + 1 - y }
     }
 
     /// The pixels inside, of RGBA of the given width.
     fn cut(&self, rgba: &[u8], width: u32) -> Vec<u8> {
         let stride = width as usize * 4;
         let (start, end) = (self.x as usize * 4, (self.x + self.width) as usize * 4);
-        let rows = rgba
-            .chunks_exact(stride)
-            .skip(self.y as usize)
-            .take(self.height as usize);
+        let rows = rgba.chunks_exact(stride).skip(self.y as usize).take(self.height as usize);
         rows.flat_map(|row| &row[start..end]).copied().collect()
     }
 }
@@ -157,25 +135,9 @@ mod tests {
         for (x, y) in [(3, 2), (7, 5)] {
             now[(y * 10 + x) * 4] = 1;
         }
-        assert_eq!(
-            Rect::changed(&before, &now, 10, 1),
-            Rect {
-                x: 3,
-                y: 2,
-                width: 5,
-                height: 4
-            }
-        );
+        assert_eq!(Rect::changed(&before, &now, 10, 1), Rect { x: 3, y: 2, width: 5, height: 4 });
         let even = Rect::changed(&before, &now, 10, 2);
-        assert_eq!(
-            even,
-            Rect {
-                x: 2,
-                y: 2,
-                width: 6,
-                height: 4
-            }
-        );
+        assert_eq!(even, Rect { x: 2, y: 2, width: 6, height: 4 });
         assert_eq!(even.cut(&now, 10)[4], 1);
         assert_eq!(even.cut(&now, 10).len(), 6 * 4 * 4);
     }

@@ -31,9 +31,7 @@ pub(super) fn encode(pixels: &Pixels) -> Result<Vec<u8>, Error> {
         Layout::Rgb | Layout::Cmyk => ColorType::Rgb,
     };
     let mut out = Vec::new();
-    let mut writer = encoder(&mut out, pixels.width, pixels.height, color)
-        .write_header()
-        .map_err(failed)?;
+    let mut writer = encoder(&mut out, pixels.width, pixels.height, color).write_header().map_err(failed)?;
     writer.write_image_data(&pixels.data).map_err(failed)?;
     writer.finish().map_err(failed)?;
     Ok(out)
@@ -63,21 +61,11 @@ pub(super) struct Animation {
 
 impl Animation {
     pub(super) fn new(output: Output) -> Self {
-        Self {
-            output,
-            file: Shared::default(),
-            writer: None,
-            before: Vec::new(),
-        }
+        Self { output, file: Shared::default(), writer: None, before: Vec::new() }
     }
 
     fn open(&self) -> Result<png::Writer<Shared>, EncodingError> {
-        let mut encoder = encoder(
-            self.file.clone(),
-            self.output.width,
-            self.output.height,
-            ColorType::Rgba,
-        );
+        let mut encoder = encoder(self.file.clone(), self.output.width, self.output.height, ColorType::Rgba);
         encoder.set_animated(self.output.frames, self.output.plays)?;
         encoder.set_blend_op(BlendOp::Source)?;
         encoder.set_dispose_op(DisposeOp::None)?;
@@ -91,11 +79,7 @@ impl Animation {
             None => self.open()?,
         };
         let first = self.before.is_empty();
-        let rect = if first {
-            Rect::whole(width, height)
-        } else {
-            Rect::changed(&self.before, rgba, width, 1)
-        };
+        let rect = if first { Rect::whole(width, height) } else { Rect::changed(&self.before, rgba, width, 1) };
         // The corner goes home first: the new size is checked against the corner of the frame before.
         writer.set_frame_position(0, 0)?;
         writer.set_frame_dimension(rect.width, rect.height)?;
@@ -120,9 +104,7 @@ impl FrameSink for Animation {
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
-        let writer = self
-            .writer
-            .ok_or_else(|| Error::internal("an APNG without a frame"))?;
+        let writer = self.writer.ok_or_else(|| Error::internal("an APNG without a frame"))?;
         writer.finish().map_err(failed)?;
         Ok(self.file.0.take())
     }

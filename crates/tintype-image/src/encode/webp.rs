@@ -8,13 +8,7 @@ use crate::pixels::Pixels;
 use crate::webp_codec;
 
 pub(super) fn encode(pixels: &Pixels, lossless: bool, quality: u8) -> Result<Vec<u8>, Error> {
-    webp_codec::encode(
-        &pixels.to_rgba(),
-        pixels.width,
-        pixels.height,
-        lossless,
-        quality,
-    )
+    webp_codec::encode(&pixels.to_rgba(), pixels.width, pixels.height, lossless, quality)
 }
 
 /// Frames are encoded one by one and put together here, since libwebp's own animation encoder drops
@@ -33,46 +27,20 @@ const NO_BLEND: u8 = 2;
 
 impl Animation {
     pub(super) fn new(output: Output) -> Self {
-        Self {
-            output,
-            before: Vec::new(),
-            transparent: false,
-            frames: Vec::new(),
-        }
+        Self { output, before: Vec::new(), transparent: false, frames: Vec::new() }
     }
 }
 
 impl FrameSink for Animation {
     fn push(&mut self, pixels: Pixels, delay: Delay) -> Result<(), Error> {
-        let Output {
-            width,
-            height,
-            lossless,
-            quality,
-            ..
-        } = self.output;
+        let Output { width, height, lossless, quality, .. } = self.output;
         let rgba = pixels.to_rgba();
         self.transparent |= rgba.chunks_exact(4).any(|pixel| pixel[3] != 255);
         let first = self.before.is_empty();
-        let rect = if first {
-            Rect::whole(width, height)
-        } else {
-            Rect::changed(&self.before, &rgba, width, 2)
-        };
-        let file = webp_codec::encode(
-            &rect.cut(&rgba, width),
-            rect.width,
-            rect.height,
-            lossless,
-            quality,
-        )?;
+        let rect = if first { Rect::whole(width, height) } else { Rect::changed(&self.before, &rgba, width, 2) };
+        let file = webp_codec::encode(&rect.cut(&rgba, width), rect.width, rect.height, lossless, quality)?;
         let milliseconds = u64::from(delay.num) * 1000 / u64::from(delay.den.max(1));
-        write_frame(
-            &mut self.frames,
-            rect,
-            milliseconds.min(LONGEST.into()) as u32,
-            &file,
-        )?;
+        write_frame(&mut self.frames, rect, milliseconds.min(LONGEST.into()) as u32, &file)?;
         self.before = rgba;
         Ok(())
     }
@@ -84,9 +52,7 @@ impl FrameSink for Animation {
         put24(&mut head, self.output.width - 1);
         put24(&mut head, self.output.height - 1);
         webp::write_chunk(&mut body, *b"VP8X", &head);
-        let plays = u16::try_from(self.output.plays)
-            .unwrap_or(u16::MAX)
-            .to_le_bytes();
+        let plays = u16::try_from(self.output.plays).unwrap_or(u16::MAX).to_le_bytes();
         webp::write_chunk(&mut body, *b"ANIM", &[0, 0, 0, 0, plays[0], plays[1]]);
         body.extend_from_slice(&self.frames);
         Ok(webp::wrap(&body))
@@ -95,20 +61,11 @@ impl FrameSink for Animation {
 
 fn write_frame(out: &mut Vec<u8>, rect: Rect, milliseconds: u32, file: &[u8]) -> Result<(), Error> {
     let mut frame = Vec::with_capacity(file.len() + 16);
-    for value in [
-        rect.x / 2,
-        rect.y / 2,
-        rect.width - 1,
-        rect.height - 1,
-        milliseconds,
-    ] {
+    for value in [rect.x / 2, rect.y / 2, rect.width - 1, rect.height - 1, milliseconds] {
         put24(&mut frame, value);
     }
     frame.push(NO_BLEND);
-    for chunk in webp::chunks(file)?
-        .iter()
-        .filter(|chunk| chunk.kind != *b"VP8X")
-    {
+    for chunk in webp::chunks(file)?.iter().filter(|chunk| chunk.kind != *b"VP8X") {
         webp::write_chunk(&mut frame, chunk.kind, chunk.data);
     }
     webp::write_chunk(out, *b"ANMF", &frame);

@@ -19,16 +19,8 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Error> {
                 out.extend_from_slice(image.raw);
                 control = &[];
             }
-            Block::Extension {
-                label: GRAPHIC_CONTROL,
-                raw,
-                ..
-            } => control = raw,
-            Block::Extension {
-                label: APPLICATION,
-                raw,
-                data,
-            } if is_kept(data) => out.extend_from_slice(raw),
+            Block::Extension { label: GRAPHIC_CONTROL, raw, .. } => control = raw,
+            Block::Extension { label: APPLICATION, raw, data } if is_kept(data) => out.extend_from_slice(raw),
             Block::Extension { label: 0x01, .. } => control = &[],
             Block::Extension { .. } => {}
         }
@@ -39,7 +31,5 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 
 fn is_kept(data: &[u8]) -> bool {
     let name = data.get(1..12);
-    [b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"]
-        .into_iter()
-        .any(|kept| name == Some(kept))
+    [b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"].into_iter().any(|kept| name == Some(kept))
 }

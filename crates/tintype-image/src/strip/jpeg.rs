@@ -32,11 +32,7 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Err
 
 /// JFIF's own segment, less the thumbnail it may carry; nothing for its extension, which is one.
 fn without_thumbnail(segment: &Segment<'_>) -> Vec<u8> {
-    let Some(fields) = segment
-        .payload
-        .get(..12)
-        .filter(|fields| fields.starts_with(b"JFIF\0"))
-    else {
+    let Some(fields) = segment.payload.get(..12).filter(|fields| fields.starts_with(b"JFIF\0")) else {
         return Vec::new();
     };
     [&[0xFF, 0xE0, 0, 16], fields, &[0, 0]].concat()

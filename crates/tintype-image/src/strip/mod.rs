@@ -12,11 +12,7 @@ use crate::format::Format;
 use crate::spec::MetadataPolicy;
 
 /// Strips a file of the given format.
-pub(crate) fn strip(
-    bytes: &[u8],
-    format: Format,
-    policy: MetadataPolicy,
-) -> Result<Vec<u8>, Error> {
+pub(crate) fn strip(bytes: &[u8], format: Format, policy: MetadataPolicy) -> Result<Vec<u8>, Error> {
     if policy == MetadataPolicy::Keep {
         return Ok(bytes.to_vec());
     }

@@ -10,9 +10,7 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Err
     let mut seen_exif = false;
     for chunk in webp::chunks(bytes)? {
         match &chunk.kind {
-            b"VP8 " | b"VP8L" | b"VP8X" | b"ALPH" | b"ANIM" | b"ICCP" => {
-                write_chunk(&mut body, chunk.kind, chunk.data)
-            }
+            b"VP8 " | b"VP8L" | b"VP8X" | b"ALPH" | b"ANIM" | b"ICCP" => write_chunk(&mut body, chunk.kind, chunk.data),
             b"ANMF" => write_chunk(&mut body, chunk.kind, &frame_without_extras(&chunk)?),
             b"EXIF" if !seen_exif => {
                 if let Some(kept) = exif::strip(chunk.data, policy) {
@@ -33,10 +31,7 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Err
 
 /// Frames may carry unknown chunks too.
 fn frame_without_extras(frame: &Chunk<'_>) -> Result<Vec<u8>, Error> {
-    let (head, body) = frame
-        .data
-        .split_at_checked(16)
-        .ok_or_else(|| Error::corrupt("a WebP frame has no header"))?;
+    let (head, body) = frame.data.split_at_checked(16).ok_or_else(|| Error::corrupt("a WebP frame has no header"))?;
     let mut out = head.to_vec();
     for chunk in webp::sub_chunks(body)? {
         if matches!(&chunk.kind, b"VP8 " | b"VP8L" | b"ALPH") {

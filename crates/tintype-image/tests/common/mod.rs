@@ -28,23 +28,12 @@ pub fn fixtures() -> Vec<(String, Vec<u8>)> {
         .collect();
     names.sort();
     assert!(names.len() > 40, "fixtures are missing");
-    names
-        .into_iter()
-        .map(|name| (name.clone(), fixture(&name)))
-        .collect()
+    names.into_iter().map(|name| (name.clone(), fixture(&name))).collect()
 }
 
 pub fn spec(name: &str, side: Option<u32>, blur: Option<f32>) -> VariantSpec {
-    let fit = side.map(|side| BoxSize {
-        width: side,
-        height: side,
-    });
-    VariantSpec {
-        name: name.to_owned(),
-        fit,
-        blur,
-        quality: 90,
-    }
+    let fit = side.map(|side| BoxSize { width: side, height: side });
+    VariantSpec { name: name.to_owned(), fit, blur, quality: 90 }
 }
 
 pub fn specs() -> Vec<VariantSpec> {
@@ -58,22 +47,11 @@ pub fn specs() -> Vec<VariantSpec> {
 }
 
 pub fn render_all(bytes: &[u8]) -> Rendered {
-    render(
-        bytes,
-        &specs(),
-        MetadataPolicy::default(),
-        &Limits::default(),
-    )
-    .unwrap()
+    render(bytes, &specs(), MetadataPolicy::default(), &Limits::default()).unwrap()
 }
 
 pub fn variant<'a>(rendered: &'a Rendered, name: &str) -> &'a [u8] {
-    &rendered
-        .variants
-        .iter()
-        .find(|variant| variant.name == name)
-        .unwrap()
-        .bytes
+    &rendered.variants.iter().find(|variant| variant.name == name).unwrap().bytes
 }
 
 /// The colour at the middle of each quarter: top left, top right, bottom left, bottom right.
@@ -90,10 +68,7 @@ pub fn near(a: [u8; 4], b: [u8; 4], tolerance: u8) -> bool {
 #[track_caller]
 pub fn assert_quarters(what: &str, image: &image::RgbaImage, want: [[u8; 4]; 4], tolerance: u8) {
     let got = quarters(image);
-    let same = got
-        .iter()
-        .zip(want)
-        .all(|(&got, want)| near(got, want, tolerance));
+    let same = got.iter().zip(want).all(|(&got, want)| near(got, want, tolerance));
     assert!(same, "{what}: {got:?} instead of {want:?}");
 }
 

@@ -30,9 +30,7 @@ impl Caller {
         match self {
             Self::Server => Ok(()),
             Self::Bearer(_) => Err(Problem::unauthorized("that is no API key of this server")),
-            Self::Nobody => Err(Problem::unauthorized(
-                "send an API key: `Authorization: Bearer KEY`",
-            )),
+            Self::Nobody => Err(Problem::unauthorized("send an API key: `Authorization: Bearer KEY`")),
         }
     }
 
@@ -63,31 +61,23 @@ impl FromRequestParts<Arc<App>> for Caller {
 /// `Authorization: Bearer X`, the password of `Basic` (stores put it in a push address), or `?token=X`
 /// (a browser's EventSource sets no headers).
 fn shown(parts: &Parts) -> Option<String> {
-    let header = parts
-        .headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some((scheme, value)) = header.and_then(|header| header.split_once(' ')) {
         return match scheme.to_ascii_lowercase().as_str() {
             "bearer" => Some(value.trim().to_owned()),
             "basic" => {
                 let pair = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
-                pair.split_once(':')
-                    .map(|(_, password)| password.to_owned())
+                pair.split_once(':').map(|(_, password)| password.to_owned())
             }
             _ => None,
         };
     }
     let query = parts.uri.query().unwrap_or_default();
-    url::form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == "token")
-        .map(|(_, value)| value.into_owned())
+    url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token").map(|(_, value)| value.into_owned())
 }
 
 /// Keys are random, so one SHA-256 hides them; every one is compared, in constant time.
 fn is_key(hashes: &[[u8; 32]], key: &str) -> bool {
     let hash: [u8; 32] = Sha256::digest(key).into();
-    hashes
-        .iter()
-        .fold(false, |found, known| found | bool::from(known.ct_eq(&hash)))
+    hashes.iter().fold(false, |found, known| found | bool::from(known.ct_eq(&hash)))
 }

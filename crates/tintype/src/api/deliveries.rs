@@ -32,18 +32,11 @@ pub async fn list(
     caller.must_be_server()?;
     let page = query.page(|word| DeliveryStatus::parse(word).is_some())?;
     let upload = match of.upload.as_deref() {
-        Some(id) => Some(
-            UploadId::parse(id)
-                .ok_or_else(|| Problem::invalid("`upload` must be an upload's id"))?,
-        ),
+        Some(id) => Some(UploadId::parse(id).ok_or_else(|| Problem::invalid("`upload` must be an upload's id"))?),
         None => None,
     };
     let rows = app.ledger.deliveries(&page, upload.as_ref()).await?;
-    let cursor = next(
-        page.limit,
-        rows.len(),
-        rows.last().map(|row| (row.created_at, row.id.as_str())),
-    );
+    let cursor = next(page.limit, rows.len(), rows.last().map(|row| (row.created_at, row.id.as_str())));
     let mut deliveries = Vec::with_capacity(rows.len());
     for row in &rows {
         deliveries.push(view(row, &app.ledger.attempts(&row.id).await?));

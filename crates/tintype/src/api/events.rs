@@ -14,11 +14,7 @@ use crate::event::accept::{Accepted, accept};
 use crate::event::parse;
 
 /// Takes every record or none: on an error the provider sends all of them again, which is harmless.
-pub async fn push(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    body: Bytes,
-) -> Result<Json<Value>, Problem> {
+pub async fn push(State(app): State<Arc<App>>, caller: Caller, body: Bytes) -> Result<Json<Value>, Problem> {
     caller.must_be_server()?;
     let events = parse(&body).map_err(|error| Problem::invalid(error.to_string()))?;
     let (mut accepted, mut ignored) = (Vec::new(), Vec::new());

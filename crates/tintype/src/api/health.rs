@@ -31,11 +31,7 @@ pub async fn live() -> &'static str {
 
 /// Ledger, queue and store answer.
 pub async fn ready(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
-    let (uploads, jobs, store) = (
-        app.ledger.count().await,
-        app.queue.depth().await,
-        app.store.check().await,
-    );
+    let (uploads, jobs, store) = (app.ledger.count().await, app.queue.depth().await, app.store.check().await);
     let good = uploads.is_ok() && jobs.is_ok() && store.is_ok();
     let say = |error: Option<String>| {
         error.map_or_else(
@@ -46,11 +42,8 @@ pub async fn ready(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Pro
             },
         )
     };
-    let counts: serde_json::Map<_, _> = uploads
-        .iter()
-        .flatten()
-        .map(|(status, n)| (status.as_str().to_owned(), (*n).into()))
-        .collect();
+    let counts: serde_json::Map<_, _> =
+        uploads.iter().flatten().map(|(status, n)| (status.as_str().to_owned(), (*n).into())).collect();
     let body = Json(json!({
         "ledger": say(uploads.err().map(|e| e.to_string())),
         "queue": say(jobs.as_ref().err().map(ToString::to_string)),
@@ -58,12 +51,5 @@ pub async fn ready(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Pro
         "uploads": counts,
         "jobs": jobs.ok(),
     }));
-    Ok((
-        if good {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        },
-        body,
-    ))
+    Ok((if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body))
 }

@@ -25,11 +25,7 @@ impl Listing {
             return Err(Problem::invalid(format!("there is no status {status:?}")));
         }
         let before = self.cursor.as_deref().map(decode).transpose()?;
-        Ok(Page {
-            status: self.status,
-            before,
-            limit: self.limit.unwrap_or(LIMIT).clamp(1, LIMIT),
-        })
+        Ok(Page { status: self.status, before, limit: self.limit.unwrap_or(LIMIT).clamp(1, LIMIT) })
     }
 }
 
@@ -41,15 +37,8 @@ pub fn next(limit: u32, rows: usize, last: Option<(OffsetDateTime, &str)>) -> Op
 
 fn decode(cursor: &str) -> Result<(OffsetDateTime, String), Problem> {
     let bad = || Problem::invalid("that cursor is none that this server gave out");
-    let text = URL_SAFE_NO_PAD
-        .decode(cursor)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(bad)?;
+    let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
     let (nanos, id) = text.split_once(' ').ok_or_else(bad)?;
-    let at = nanos
-        .parse()
-        .ok()
-        .and_then(|nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok());
+    let at = nanos.parse().ok().and_then(|nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok());
     Ok((at.ok_or_else(bad)?, id.to_owned()))
 }

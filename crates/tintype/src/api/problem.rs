@@ -21,11 +21,7 @@ pub struct Problem {
 impl Problem {
     /// A problem of a status and code.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-        }
+        Self { status, code, detail: detail.into() }
     }
 
     /// The request is wrong in itself.
@@ -52,11 +48,7 @@ impl Problem {
     /// Something behind the API fails just now. Logs say what; clients hear when to come back.
     fn unavailable(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "the service cannot do that just now; try again",
-        )
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service cannot do that just now; try again")
     }
 }
 
@@ -101,10 +93,7 @@ impl IntoResponse for Problem {
         });
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }

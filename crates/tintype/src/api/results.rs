@@ -27,8 +27,8 @@ pub async fn put(
 ) -> Result<Json<View>, Problem> {
     may_tell(&app, &caller, &headers, &body)?;
     let upload = find(&app, &id).await?;
-    let value: Value = serde_json::from_slice(&body)
-        .map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
+    let value: Value =
+        serde_json::from_slice(&body).map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
     record(&app, &upload, &value).await?;
     Ok(Json(find(&app, &id).await?.into()))
 }
@@ -42,38 +42,14 @@ pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Pro
 }
 
 /// An API key, or the signature of a processor that shares the callback secret.
-pub fn may_tell(
-    app: &App,
-    caller: &Caller,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<(), Problem> {
-    let secret = app
-        .config
-        .callback
-        .as_ref()
-        .and_then(|callback| callback.secret.as_ref());
-    let header = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
-    let signed = secret
-        .zip(std::str::from_utf8(body).ok())
-        .is_some_and(|(secret, text)| {
-            let (id, at, signatures) = (
-                header("webhook-id"),
-                header("webhook-timestamp"),
-                header("webhook-signature"),
-            );
-            secret.verify(id, at, signatures, text, OffsetDateTime::now_utc())
-        });
-    if signed {
-        Ok(())
-    } else {
-        caller.must_be_server()
-    }
+pub fn may_tell(app: &App, caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+    let secret = app.config.callback.as_ref().and_then(|callback| callback.secret.as_ref());
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let signed = secret.zip(std::str::from_utf8(body).ok()).is_some_and(|(secret, text)| {
+        let (id, at, signatures) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
+        secret.verify(id, at, signatures, text, OffsetDateTime::now_utc())
+    });
+    if signed { Ok(()) } else { caller.must_be_server() }
 }
 
 /// A result is of this upload, and what it says was written is in the store: no other is `completed`.
@@ -84,28 +60,17 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
         Outcome::Completed(manifest) if manifest.original.key != upload.key => {
             return Err(Problem::invalid("the manifest is of another original"));
         }
-        Outcome::Completed(manifest) => manifest
-            .variants
-            .iter()
-            .map(|variant| &variant.key)
-            .collect(),
+        Outcome::Completed(manifest) => manifest.variants.iter().map(|variant| &variant.key).collect(),
     };
     for key in keys {
         if !app.layout.is_output(key) {
-            return Err(Problem::invalid(format!(
-                "{key} is not in the folder of variants, {}",
-                app.layout.folder()
-            )));
+            return Err(Problem::invalid(format!("{key} is not in the folder of variants, {}", app.layout.folder())));
         }
         match app.store.head(key).await {
             Ok(_) => {}
             Err(StoreError::NotFound(_)) => {
                 let detail = format!("{key} is not in the store, so this upload is not completed");
-                return Err(Problem::new(
-                    StatusCode::CONFLICT,
-                    "variant_missing",
-                    detail,
-                ));
+                return Err(Problem::new(StatusCode::CONFLICT, "variant_missing", detail));
             }
             Err(error) => return Err(error.into()),
         }

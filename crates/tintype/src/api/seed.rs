@@ -23,14 +23,8 @@ pub fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/async_image_upload/presignedurl/", post(create))
         .route("/async_image_upload/presignedurl", post(create))
-        .route(
-            "/async_image_upload/presignedurl/{uuid}/",
-            get(read).put(update),
-        )
-        .route(
-            "/async_image_upload/presignedurl/{uuid}",
-            get(read).put(update),
-        )
+        .route("/async_image_upload/presignedurl/{uuid}/", get(read).put(update))
+        .route("/async_image_upload/presignedurl/{uuid}", get(read).put(update))
 }
 
 /// `{"metadata": {...}}` gives a credential.
@@ -47,25 +41,13 @@ async fn create(
         None | Some(Value::Null) => Default::default(),
         Some(_) => return Err(Problem::invalid("metadata must be an object")),
     };
-    let mut tickets = create_upload(
-        &app,
-        &[NewUpload {
-            metadata,
-            ..Default::default()
-        }],
-        None,
-    )
-    .await?;
+    let mut tickets = create_upload(&app, &[NewUpload { metadata, ..Default::default() }], None).await?;
     let upload = find(&app, tickets.remove(0).id.as_str()).await?;
     Ok((StatusCode::CREATED, Json(view(&app, &upload).await?)))
 }
 
 /// How an upload stands.
-async fn read(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(uuid): Path<String>,
-) -> Result<Json<Value>, Problem> {
+async fn read(State(app): State<Arc<App>>, caller: Caller, Path(uuid): Path<String>) -> Result<Json<Value>, Problem> {
     let id = parse(&uuid)?;
     caller.must_hold(&app, &id)?;
     let upload = find(&app, id.as_str()).await?;

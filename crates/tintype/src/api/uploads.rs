@@ -71,14 +71,12 @@ pub async fn create(
     let idempotency = idempotency(&headers, &body)?;
     if let Value::Array(list) = body {
         if !(1..=MAX_BATCH).contains(&list.len()) {
-            return Err(Problem::invalid(format!(
-                "a list has 1 to {MAX_BATCH} requests, this one has {}",
-                list.len()
-            )));
+            return Err(Problem::invalid(format!("a list has 1 to {MAX_BATCH} requests, this one has {}", list.len())));
         }
-        let asked = list.into_iter().enumerate().map(|(index, value)| {
-            parse(value).map_err(|problem| problem.at(&format!("request {index}")))
-        });
+        let asked = list
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| parse(value).map_err(|problem| problem.at(&format!("request {index}"))));
         let asked: Vec<NewUpload> = asked.collect::<Result<_, _>>()?;
         let tickets = upload::create::create(&app, &asked, idempotency).await?;
         return Ok((StatusCode::CREATED, Json(tickets)).into_response());
@@ -89,14 +87,9 @@ pub async fn create(
 
 /// A JSON body that says it is one: a page of another origin cannot send that unasked.
 pub fn json_body(headers: &HeaderMap, body: &[u8]) -> Result<Value, Problem> {
-    let content_type = headers
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if !content_type
-        .to_ascii_lowercase()
-        .starts_with("application/json")
-    {
+    let content_type =
+        headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !content_type.to_ascii_lowercase().starts_with("application/json") {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "invalid_request",
@@ -117,16 +110,9 @@ fn idempotency(headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency>,
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
-    let key = value
-        .to_str()
-        .ok()
-        .filter(|key| (1..=255).contains(&key.len()));
-    let key =
-        key.ok_or_else(|| Problem::invalid("Idempotency-Key must be 1 to 255 ASCII characters"))?;
-    Ok(Some(Idempotency {
-        key: key.to_owned(),
-        request: hex(&Sha256::digest(body.to_string())),
-    }))
+    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+    let key = key.ok_or_else(|| Problem::invalid("Idempotency-Key must be 1 to 255 ASCII characters"))?;
+    Ok(Some(Idempotency { key: key.to_owned(), request: hex(&Sha256::digest(body.to_string())) }))
 }
 
 /// Newest first; `?status=&cursor=&limit=`.
@@ -138,11 +124,7 @@ pub async fn list(
     caller.must_be_server()?;
     let page = query.page(|word| Status::parse(word).is_some())?;
     let rows = app.ledger.list(&page).await?;
-    let cursor = next(
-        page.limit,
-        rows.len(),
-        rows.last().map(|row| (row.created_at, row.id.as_str())),
-    );
+    let cursor = next(page.limit, rows.len(), rows.last().map(|row| (row.created_at, row.id.as_str())));
     let uploads: Vec<View> = rows.into_iter().map(View::from).collect();
     Ok(Json(json!({"uploads": uploads, "cursor": cursor})))
 }
@@ -163,39 +145,20 @@ pub async fn delete(
 }
 
 /// Develops the original again, whatever came of it before.
-pub async fn retry(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
     caller.must_be_server()?;
     let upload = find(&app, &id).await?;
     let object = match app.store.head(&upload.key).await {
         Ok(object) => object,
         Err(StoreError::NotFound(_)) => {
             let detail = "the original is not in the store (any more); ask for a new upload";
-            return Err(Problem::new(
-                StatusCode::CONFLICT,
-                "original_missing",
-                detail,
-            ));
+            return Err(Problem::new(StatusCode::CONFLICT, "original_missing", detail));
         }
         Err(error) => return Err(error.into()),
     };
-    let event = StorageEvent {
-        bucket: None,
-        key: upload.key.clone(),
-        size: Some(object.size),
-        etag: object.etag,
-    };
+    let event = StorageEvent { bucket: None, key: upload.key.clone(), size: Some(object.size), etag: object.etag };
     app.ledger.mark_processing(&upload.id).await?;
-    app.queue
-        .push(&Job {
-            upload_id: upload.id.clone(),
-            event,
-            force: true,
-        })
-        .await?;
+    app.queue.push(&Job { upload_id: upload.id.clone(), event, force: true }).await?;
     app.signals.jobs.notify_one();
     app.signals.changed(&upload.id);
     let now = find(&app, &id).await?;

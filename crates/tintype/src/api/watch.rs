@@ -55,19 +55,10 @@ pub async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let changes = app.signals.listen();
     let first = see(&app, &caller, &id).await?;
-    let start = Watch {
-        app,
-        changes,
-        id: first.id.clone(),
-        told: None,
-        next: Some(first),
-    };
+    let start = Watch { app, changes, id: first.id.clone(), told: None, next: Some(first) };
     let stream = futures::stream::unfold(start, |mut watch| async move {
         let upload = watch.changed().await?;
-        let event = Event::default()
-            .event("status")
-            .json_data(View::from(upload))
-            .unwrap_or_default();
+        let event = Event::default().event("status").json_data(View::from(upload)).unwrap_or_default();
         Some((Ok(event), watch))
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
@@ -104,11 +95,7 @@ struct Watch {
 impl Watch {
     /// The upload as soon as it differs from what was told; none after its end.
     async fn changed(&mut self) -> Option<Upload> {
-        if self
-            .told
-            .as_ref()
-            .is_some_and(|told| told.status.is_final())
-        {
+        if self.told.as_ref().is_some_and(|told| told.status.is_final()) {
             return None;
         }
         loop {
@@ -119,11 +106,7 @@ impl Watch {
                     find(&self.app, self.id.as_str()).await.ok()?
                 }
             };
-            if self
-                .told
-                .as_ref()
-                .is_none_or(|told| told.status != now.status)
-            {
+            if self.told.as_ref().is_none_or(|told| told.status != now.status) {
                 self.told = Some(now.clone());
                 return Some(now);
             }

@@ -45,11 +45,7 @@ impl Deliverer {
     ///
     /// # Errors
     /// When no TLS can be set up.
-    pub fn new(
-        ledger: Arc<dyn Ledger>,
-        config: CallbackConfig,
-        wake: Arc<Notify>,
-    ) -> Result<Self, String> {
+    pub fn new(ledger: Arc<dyn Ledger>, config: CallbackConfig, wake: Arc<Notify>) -> Result<Self, String> {
         let mut builder = reqwest::Client::builder()
             .redirect(Policy::none())
             .timeout(config.timeout)
@@ -60,12 +56,7 @@ impl Deliverer {
             builder = builder.dns_resolver(PublicResolver);
         }
         let client = builder.build().map_err(|e| e.to_string())?;
-        Ok(Self {
-            ledger,
-            client,
-            config,
-            wake,
-        })
+        Ok(Self { ledger, client, config, wake })
     }
 
     /// Delivers until told to stop; what is under way then is finished.
@@ -90,11 +81,7 @@ impl Deliverer {
         };
         drop(slot);
         let free = u32::try_from(slots.available_permits()).unwrap_or(1).max(1);
-        let due = match self
-            .ledger
-            .claim_deliveries(free, self.config.timeout * 2)
-            .await
-        {
+        let due = match self.ledger.claim_deliveries(free, self.config.timeout * 2).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "callbacks cannot be read");
@@ -121,14 +108,8 @@ impl Deliverer {
         let next = self.next(delivery.attempts, &answer);
         let (status, error) = match answer {
             Answer::Taken(status) => (Some(status), None),
-            Answer::Gone(status) => (
-                Some(status),
-                Some(format!("the endpoint answered {status}: it is gone")),
-            ),
-            Answer::Refused(status, _) => (
-                Some(status),
-                Some(format!("the endpoint answered {status}")),
-            ),
+            Answer::Gone(status) => (Some(status), Some(format!("the endpoint answered {status}: it is gone"))),
+            Answer::Refused(status, _) => (Some(status), Some(format!("the endpoint answered {status}"))),
             Answer::Unreachable(why) => (None, Some(why)),
         };
         tracing::info!(
@@ -136,17 +117,8 @@ impl Deliverer {
             status = status.map(|s| s.as_u16()), error, "callback"
         );
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let attempt = Attempt {
-            at,
-            status: status.map(|s| s.as_u16()),
-            error,
-            millis,
-        };
-        if let Err(error) = self
-            .ledger
-            .settle_delivery(&delivery.id, &attempt, next)
-            .await
-        {
+        let attempt = Attempt { at, status: status.map(|s| s.as_u16()), error, millis };
+        if let Err(error) = self.ledger.settle_delivery(&delivery.id, &attempt, next).await {
             tracing::error!(%error, delivery = delivery.id, "a callback's attempt could not be recorded; it will be sent again");
         }
     }
@@ -192,20 +164,9 @@ impl Deliverer {
 
 fn headers(secret: Option<&Secret>, delivery: &Delivery) -> HeaderMap {
     let timestamp = OffsetDateTime::now_utc().unix_timestamp();
-    let mut pairs = vec![
-        ("webhook-id", delivery.id.clone()),
-        ("webhook-timestamp", timestamp.to_string()),
-    ];
-    pairs.extend(secret.map(|s| {
-        (
-            "webhook-signature",
-            s.sign(&delivery.id, timestamp, &delivery.body),
-        )
-    }));
-    pairs
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)))
-        .collect()
+    let mut pairs = vec![("webhook-id", delivery.id.clone()), ("webhook-timestamp", timestamp.to_string())];
+    pairs.extend(secret.map(|s| ("webhook-signature", s.sign(&delivery.id, timestamp, &delivery.body))));
+    pairs.into_iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect()
 }
 
 fn judge(status: StatusCode, headers: &HeaderMap) -> Answer {
@@ -254,17 +215,9 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date_and_bounded() {
         let now = datetime!(2026-11-23 12:00 UTC);
-        let wait = |text: &str| {
-            retry_after(
-                &HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]),
-                now,
-            )
-        };
+        let wait = |text: &str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]), now);
         assert_eq!(wait("120"), Some(Duration::from_secs(120)));
-        assert_eq!(
-            wait("Mon, 23 Nov 2026 12:01:00 GMT"),
-            Some(Duration::from_secs(60))
-        );
+        assert_eq!(wait("Mon, 23 Nov 2026 12:01:00 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(wait("Mon, 23 Nov 2026 11:00:00 GMT"), None);
         assert_eq!(wait("99999999"), Some(LONGEST_RETRY_AFTER));
         assert_eq!(wait("soon"), None);
@@ -273,20 +226,10 @@ mod tests {
     #[test]
     fn redirects_and_errors_are_tried_again_and_410_is_not() {
         let none = HeaderMap::new();
-        assert!(matches!(
-            judge(StatusCode::NO_CONTENT, &none),
-            Answer::Taken(_)
-        ));
+        assert!(matches!(judge(StatusCode::NO_CONTENT, &none), Answer::Taken(_)));
         assert!(matches!(judge(StatusCode::GONE, &none), Answer::Gone(_)));
-        for status in [
-            StatusCode::FOUND,
-            StatusCode::NOT_FOUND,
-            StatusCode::BAD_GATEWAY,
-        ] {
-            assert!(
-                matches!(judge(status, &none), Answer::Refused(..)),
-                "{status}"
-            );
+        for status in [StatusCode::FOUND, StatusCode::NOT_FOUND, StatusCode::BAD_GATEWAY] {
+            assert!(matches!(judge(status, &none), Answer::Refused(..)), "{status}");
         }
     }
 }

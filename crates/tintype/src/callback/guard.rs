@@ -29,17 +29,11 @@ pub fn check_literal(url: &Url) -> Result<(), String> {
         Some(Host::Ipv6(v6)) => IpAddr::V6(v6),
         _ => return Ok(()),
     };
-    if is_public(address) {
-        Ok(())
-    } else {
-        Err(refusal(&address.to_string()))
-    }
+    if is_public(address) { Ok(()) } else { Err(refusal(&address.to_string())) }
 }
 
 fn refusal(host: &str) -> String {
-    format!(
-        "{host} is an address inside a private network; set callback.allow_private = true to call it"
-    )
+    format!("{host} is an address inside a private network; set callback.allow_private = true to call it")
 }
 
 fn is_public(address: IpAddr) -> bool {
@@ -71,9 +65,7 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
         return is_public_v4(v4);
     }
     let [first, second, third, ..] = v6.segments();
-    let embedded = |high: u16, low: u16| {
-        is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-    };
+    let embedded = |high: u16, low: u16| is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match (first, second) {
         (0x64, 0xFF9B) => embedded(v6.segments()[6], v6.segments()[7]),
         (0x2002, _) => embedded(second, third),
@@ -117,26 +109,15 @@ mod tests {
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
-        for public in [
-            "1.1.1.1",
-            "100.128.0.1",
-            "172.32.0.1",
-            "2606:4700::1111",
-            "::ffff:1.1.1.1",
-            "64:ff9b::101:101",
-        ] {
+        for public in ["1.1.1.1", "100.128.0.1", "172.32.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+        {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
     }
 
     #[test]
     fn literals_are_looked_at_however_they_are_written() {
-        for url in [
-            "http://127.1/",
-            "http://2130706433/",
-            "http://0x7f.1/",
-            "http://[::ffff:7f00:1]/",
-        ] {
+        for url in ["http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://[::ffff:7f00:1]/"] {
             assert!(check_literal(&url.parse().unwrap()).is_err(), "{url}");
         }
         assert!(check_literal(&"https://1.1.1.1/".parse().unwrap()).is_ok());

@@ -59,16 +59,9 @@ impl CallbackConfig {
     }
 
     fn expand(&self, layout: &Layout, upload: &Upload) -> String {
-        const SAFE: &AsciiSet = &NON_ALPHANUMERIC
-            .remove(b'-')
-            .remove(b'_')
-            .remove(b'.')
-            .remove(b'~')
-            .remove(b'/');
+        const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
         let key = utf8_percent_encode(layout.relative(&upload.key), SAFE).to_string();
-        self.url
-            .replace("{id}", upload.id.as_str())
-            .replace("{key}", &key)
+        self.url.replace("{id}", upload.id.as_str()).replace("{key}", &key)
     }
 }
 
@@ -76,15 +69,9 @@ impl CallbackConfig {
 fn delivery_id(upload: &Upload, outcome: &Outcome) -> String {
     use sha2::{Digest, Sha256};
     let what = match outcome {
-        Outcome::Completed(m) => format!(
-            "completed {} {} {}",
-            m.original.sha256, m.preset.version, m.engine
-        ),
+        Outcome::Completed(m) => format!("completed {} {} {}", m.original.sha256, m.preset.version, m.engine),
         Outcome::Processed(key) => format!("processed {key}"),
         Outcome::Failed(failure) => format!("failed {} {}", failure.code, failure.message),
     };
-    format!(
-        "msg_{}",
-        hex(&Sha256::digest(format!("{} {} {what}", upload.id, upload.key))[..16])
-    )
+    format!("msg_{}", hex(&Sha256::digest(format!("{} {} {what}", upload.id, upload.key))[..16]))
 }

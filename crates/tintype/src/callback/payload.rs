@@ -50,24 +50,14 @@ pub fn parse(value: &Value) -> Result<Outcome, String> {
     let body = Body::deserialize(value).map_err(|e| e.to_string())?;
     if let Some(error) = body.error.filter(|error| !error.is_null()) {
         let failure = Failure::deserialize(&error).unwrap_or_else(|_| {
-            Failure::new(
-                "processing_failed",
-                error
-                    .as_str()
-                    .map_or_else(|| error.to_string(), str::to_owned),
-            )
+            Failure::new("processing_failed", error.as_str().map_or_else(|| error.to_string(), str::to_owned))
         });
         return Ok(Outcome::Failed(failure));
     }
     if body.status.as_deref() == Some("completed") {
-        let manifest =
-            Manifest::deserialize(value).map_err(|e| format!("the manifest is not whole: {e}"))?;
+        let manifest = Manifest::deserialize(value).map_err(|e| format!("the manifest is not whole: {e}"))?;
         return Ok(Outcome::Completed(Box::new(manifest)));
     }
-    let key = body
-        .processed_key
-        .ok_or("a result is a manifest with `status`, or `processed_key`, or `error`")?;
-    Key::new(key)
-        .map(Outcome::Processed)
-        .map_err(|e| e.to_string())
+    let key = body.processed_key.ok_or("a result is a manifest with `status`, or `processed_key`, or `error`")?;
+    Key::new(key).map(Outcome::Processed).map_err(|e| e.to_string())
 }

@@ -25,36 +25,20 @@ impl Secret {
     /// # Errors
     /// What is wrong with it, without showing it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let encoded = text
-            .strip_prefix("whsec_")
-            .ok_or("it must start with `whsec_`")?;
-        let bytes = STANDARD
-            .decode(encoded)
-            .map_err(|_| "what follows `whsec_` must be base64")?;
-        if (24..=64).contains(&bytes.len()) {
-            Ok(Self(bytes))
-        } else {
-            Err("it must hold 24 to 64 bytes")
-        }
+        let encoded = text.strip_prefix("whsec_").ok_or("it must start with `whsec_`")?;
+        let bytes = STANDARD.decode(encoded).map_err(|_| "what follows `whsec_` must be base64")?;
+        if (24..=64).contains(&bytes.len()) { Ok(Self(bytes)) } else { Err("it must hold 24 to 64 bytes") }
     }
 
     /// The header `webhook-signature` of a message.
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
         format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
     }
 
     /// Whether a message is signed by this secret, and lately.
-    pub fn verify(
-        &self,
-        id: &str,
-        timestamp: &str,
-        signatures: &str,
-        body: &str,
-        now: OffsetDateTime,
-    ) -> bool {
+    pub fn verify(&self, id: &str, timestamp: &str, signatures: &str, body: &str, now: OffsetDateTime) -> bool {
         let Ok(timestamp) = timestamp.parse::<i64>() else {
             return false;
         };
@@ -62,9 +46,7 @@ impl Secret {
             return false;
         }
         let expected = self.sign(id, timestamp, body);
-        signatures
-            .split(' ')
-            .any(|given| expected.as_bytes().ct_eq(given.as_bytes()).into())
+        signatures.split(' ').any(|given| expected.as_bytes().ct_eq(given.as_bytes()).into())
     }
 }
 
@@ -96,13 +78,7 @@ mod tests {
         assert!(!secret.verify("msg_2", "1700000000", &good, "{}", now));
         assert!(!secret.verify("msg_1", "1700000000", &good, "{ }", now));
         assert!(!secret.verify("msg_1", "1700000000", "", "{}", now));
-        assert!(!secret.verify(
-            "msg_1",
-            "1700000000",
-            &good,
-            "{}",
-            now + time::Duration::seconds(301)
-        ));
+        assert!(!secret.verify("msg_1", "1700000000", &good, "{}", now + time::Duration::seconds(301)));
     }
 
     #[test]

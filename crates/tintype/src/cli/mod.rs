@@ -29,7 +29,7 @@ Examples:
   tintype config > tintype.toml                   every setting with its default, to edit";
 
 #[derive(Parser)]
-#[command(name = "tintype", version, about = "Image uploads off your servers: presign, store, thumbnails and blurs, signed callback.", after_help = EXAMPLES)]
+#[command(name = "tintype", version, args_override_self = true, about = "Image uploads off your servers: presign, store, thumbnails and blurs, signed callback.", after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -93,15 +93,8 @@ pub fn run() -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> u8 {
-    let flags = [
-        ("server.listen", args.listen),
-        ("store.listen", args.store_listen),
-        ("server.data", args.data),
-    ];
-    let flags = flags
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)))
-        .collect();
+    let flags = [("server.listen", args.listen), ("store.listen", args.store_listen), ("server.data", args.data)];
+    let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let Some(config) = load(&Sources::of_process(args.config, flags)) else {
         return USAGE;
     };
@@ -132,28 +125,18 @@ fn config(args: &ConfigArgs) -> u8 {
 
 /// The configuration, or none with every mistake told.
 fn load(sources: &Sources) -> Option<Config> {
-    Config::load(sources)
-        .map_err(|mistakes| eprintln!("tintype: {mistakes}"))
-        .ok()
+    Config::load(sources).map_err(|mistakes| eprintln!("tintype: {mistakes}")).ok()
 }
 
 fn start_log(level: &str, json: bool) {
     let quiet = "s3s=warn,sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
-    let filter = if level.contains('=') {
-        level.to_owned()
-    } else {
-        format!("{level},{quiet}")
-    };
+    let filter = if level.contains('=') { level.to_owned() } else { format!("{level},{quiet}") };
     let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    if json {
-        log.json().init()
-    } else {
-        log.with_target(false).init()
-    }
+    if json { log.json().init() } else { log.with_target(false).init() }
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -28,9 +28,7 @@ pub fn inputs(paths: &[PathBuf], skip: &Path) -> Vec<Input> {
         if path.is_dir() {
             walk(path, path, skip.as_deref(), &mut found);
         } else {
-            let root = path
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty());
+            let root = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             found.push(input(root.unwrap_or(Path::new(".")), path));
         }
     }
@@ -44,41 +42,26 @@ fn walk(root: &Path, folder: &Path, skip: Option<&Path>, found: &mut Vec<Input>)
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
-            let key = Err(Failure::new(
-                "not_found",
-                format!("cannot read the folder: {error}"),
-            ));
-            return found.push(Input {
-                root: root.to_owned(),
-                name: folder.display().to_string(),
-                key,
-            });
+            let key = Err(Failure::new("not_found", format!("cannot read the folder: {error}")));
+            return found.push(Input { root: root.to_owned(), name: folder.display().to_string(), key });
         }
     };
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         // A link to a folder may lead round in circles.
         let linked = path.is_symlink() && path.is_dir();
         if hidden || linked {
             continue;
         }
-        if path.is_dir() {
-            walk(root, &path, skip, found)
-        } else {
-            found.push(input(root, &path))
-        }
+        if path.is_dir() { walk(root, &path, skip, found) } else { found.push(input(root, &path)) }
     }
 }
 
 fn input(root: &Path, path: &Path) -> Input {
     let relative = path.strip_prefix(root).unwrap_or(path);
-    let key = relative
-        .to_str()
-        .ok_or_else(|| "its name is not UTF-8".to_owned());
+    let key = relative.to_str().ok_or_else(|| "its name is not UTF-8".to_owned());
     let key = key.and_then(|text| Key::new(text).map_err(|e| e.to_string()));
     Input {
         root: root.to_owned(),
@@ -106,11 +89,7 @@ pub fn collisions(inputs: &[Input], layout: &Layout, variants: &[VariantSpec]) -
         for key in outputs(input, layout, variants) {
             match owners.get(&key) {
                 Some(first) if found.last().is_none_or(|last| last.second != input.name) => {
-                    found.push(Collision {
-                        first: first.name.clone(),
-                        second: input.name.clone(),
-                        key,
-                    });
+                    found.push(Collision { first: first.name.clone(), second: input.name.clone(), key });
                 }
                 Some(_) => {}
                 None => drop(owners.insert(key, input)),
@@ -126,21 +105,15 @@ fn outputs(input: &Input, layout: &Layout, variants: &[VariantSpec]) -> Vec<Key>
     };
     let format = sniff(&input.root.join(key.as_str())).unwrap_or(Format::Jpeg);
     let extension = extension_for(key, None, format);
-    let mut keys: Vec<Key> = variants
-        .iter()
-        .filter_map(|variant| layout.variant_key(key, &variant.name, &extension).ok())
-        .collect();
+    let mut keys: Vec<Key> =
+        variants.iter().filter_map(|variant| layout.variant_key(key, &variant.name, &extension).ok()).collect();
     keys.extend(layout.manifest_key(key, &extension).ok());
     keys
 }
 
 fn sniff(path: &Path) -> Option<Format> {
     let mut head = Vec::new();
-    fs::File::open(path)
-        .ok()?
-        .take(32)
-        .read_to_end(&mut head)
-        .ok()?;
+    fs::File::open(path).ok()?.take(32).read_to_end(&mut head).ok()?;
     Format::sniff(&head)
 }
 
@@ -150,14 +123,7 @@ mod tests {
     use super::*;
 
     fn variants() -> Vec<VariantSpec> {
-        ["original", "50x50"]
-            .map(|name| VariantSpec {
-                name: name.into(),
-                fit: None,
-                blur: None,
-                quality: 75,
-            })
-            .to_vec()
+        ["original", "50x50"].map(|name| VariantSpec { name: name.into(), fit: None, blur: None, quality: 75 }).to_vec()
     }
 
     fn plan(files: &[&str]) -> (Vec<String>, Vec<(String, String)>) {
@@ -170,28 +136,14 @@ mod tests {
         let inputs = inputs(&[dir.path().to_owned()], &dir.path().join("image"));
         let layout = Layout::for_files("image/").unwrap();
         let name = |text: &str| text.rsplit('/').next().unwrap().to_owned();
-        let pairs = collisions(&inputs, &layout, &variants())
-            .iter()
-            .map(|c| (name(&c.first), name(&c.second)))
-            .collect();
-        (
-            inputs
-                .iter()
-                .map(|i| i.key.clone().unwrap().to_string())
-                .collect(),
-            pairs,
-        )
+        let pairs =
+            collisions(&inputs, &layout, &variants()).iter().map(|c| (name(&c.first), name(&c.second))).collect();
+        (inputs.iter().map(|i| i.key.clone().unwrap().to_string()).collect(), pairs)
     }
 
     #[test]
     fn a_folder_gives_all_files_but_hidden_ones_and_its_own_output() {
-        let (keys, collisions) = plan(&[
-            "b.jpg",
-            "a/c.png",
-            ".hidden",
-            "image/old_50x50.jpg",
-            "temp/d.gif",
-        ]);
+        let (keys, collisions) = plan(&["b.jpg", "a/c.png", ".hidden", "image/old_50x50.jpg", "temp/d.gif"]);
         assert_eq!(keys, ["a/c.png", "b.jpg", "temp/d.gif"]);
         assert!(collisions.is_empty());
     }
@@ -200,10 +152,7 @@ mod tests {
     fn inputs_that_would_write_over_each_other_are_named() {
         let pair = |a: &str, b: &str| vec![(a.to_owned(), b.to_owned())];
         assert_eq!(plan(&["a.JPG", "a.jpg"]).1, pair("a.JPG", "a.jpg"));
-        assert_eq!(
-            plan(&["a.jpg", "a_50x50.jpg"]).1,
-            pair("a.jpg", "a_50x50.jpg")
-        );
+        assert_eq!(plan(&["a.jpg", "a_50x50.jpg"]).1, pair("a.jpg", "a_50x50.jpg"));
         assert!(plan(&["a.jpg", "a.png"]).1.is_empty());
     }
 }

@@ -57,36 +57,23 @@ pub fn run(args: &ProcessArgs) -> u8 {
     start_log("warn", false);
     let preset = Preset::from_default(&config.preset);
     if args.preset != preset.name {
-        eprintln!(
-            "tintype: there is no preset {:?}; there is {:?}",
-            args.preset, preset.name
-        );
+        eprintln!("tintype: there is no preset {:?}; there is {:?}", args.preset, preset.name);
         return USAGE;
     }
-    let layout = Layout::for_files(config.layout.folder())
-        .expect("a folder that a configuration was made of");
+    let layout = Layout::for_files(config.layout.folder()).expect("a folder that a configuration was made of");
     let inputs = inputs(&args.paths, &args.out.join(layout.folder()));
     let clashes = collisions(&inputs, &layout, &preset.variants);
     for clash in &clashes {
-        eprintln!(
-            "tintype: {} and {} would both write {}",
-            clash.first, clash.second, clash.key
-        );
+        eprintln!("tintype: {} and {} would both write {}", clash.first, clash.second, clash.key);
     }
     if !clashes.is_empty() {
-        eprintln!(
-            "Nothing was done. Rename one of each pair, or process them with different --out folders."
-        );
+        eprintln!("Nothing was done. Rename one of each pair, or process them with different --out folders.");
         return USAGE;
     }
     let processor = processor(&config, preset, layout, args);
     let report = Report::new(args.json, inputs.len());
     let workers = config.workers;
-    if runtime().block_on(all(&processor, &inputs, workers, report)) {
-        DONE
-    } else {
-        FAILED
-    }
+    if runtime().block_on(all(&processor, &inputs, workers, report)) { DONE } else { FAILED }
 }
 
 fn processor(config: &Config, preset: Preset, layout: Layout, args: &ProcessArgs) -> Processor {
@@ -96,11 +83,7 @@ fn processor(config: &Config, preset: Preset, layout: Layout, args: &ProcessArgs
         target,
         layout,
         preset,
-        limits: Limits {
-            max_pixels: config.max_pixels,
-            max_frames: config.max_frames,
-            deadline: None,
-        },
+        limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
         deadline: config.deadline,
         max_bytes: MAX_BYTES,
         strict_type: false,
@@ -111,14 +94,12 @@ fn processor(config: &Config, preset: Preset, layout: Layout, args: &ProcessArgs
 
 /// Develops every input, as many at once as there are workers, and tells them in order.
 async fn all(processor: &Processor, inputs: &[Input], workers: usize, mut report: Report) -> bool {
-    let work = inputs
-        .iter()
-        .map(|input| async move { (input, develop(processor, input).await) });
+    let work = inputs.iter().map(|input| async move { (input, develop(processor, input).await) });
     let mut results = stream::iter(work).buffered(workers);
     while let Some((input, result)) = results.next().await {
         match result {
             Ok(manifest) => report.done(&input.name, &manifest),
-            Err(failure) => report.failed(&input.name, &failure),
+            Err(failure) => report.failed(input, &failure),
         }
     }
     drop(results);
@@ -126,15 +107,8 @@ async fn all(processor: &Processor, inputs: &[Input], workers: usize, mut report
 }
 
 async fn develop(processor: &Processor, input: &Input) -> Result<Manifest, Failure> {
-    let processor = Processor {
-        source: Arc::new(FileStore::new(&input.root)),
-        ..processor.clone()
-    };
-    let task = Task {
-        key: input.key.clone()?,
-        extension: None,
-        force: false,
-    };
+    let processor = Processor { source: Arc::new(FileStore::new(&input.root)), ..processor.clone() };
+    let task = Task { key: input.key.clone()?, extension: None, force: false };
     processor.develop(&task).await.map_err(|error| match error {
         ProcessError::Final(failure) => failure,
         ProcessError::Passing(why) => Failure::new("store_unavailable", why),

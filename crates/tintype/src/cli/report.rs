@@ -6,7 +6,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tintype::error::Failure;
+use tintype::key::Key;
 use tintype::manifest::Manifest;
+
+use super::plan::Input;
 
 /// Writes a line to stdout. A reader that has gone away (`| head`) is no error.
 pub fn out(line: &str) {
@@ -25,16 +28,10 @@ impl Report {
     /// A report on so many inputs. The bar shows on a terminal alone.
     pub fn new(json: bool, inputs: usize) -> Self {
         let bar = ProgressBar::new(inputs as u64);
-        let style =
-            ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {elapsed} (left {eta})");
+        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {elapsed} (left {eta})");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self {
-            json,
-            bar,
-            done: 0,
-            failed: 0,
-        }
+        Self { json, bar, done: 0, failed: 0 }
     }
 
     /// One original is done.
@@ -57,12 +54,13 @@ impl Report {
     }
 
     /// One original came to nothing.
-    pub fn failed(&mut self, name: &str, failure: &Failure) {
+    pub fn failed(&mut self, input: &Input, failure: &Failure) {
         self.failed += 1;
         if self.json {
-            self.line(&json!({"original": {"key": name}, "error": failure}).to_string());
+            let key = input.key.as_ref().map_or(input.name.as_str(), Key::as_str);
+            self.line(&json!({"original": {"key": key}, "error": failure}).to_string());
         } else {
-            self.bar.suspend(|| eprintln!("{name}: {failure}"));
+            self.bar.suspend(|| eprintln!("{}: {failure}", input.name));
             self.step();
         }
     }

@@ -171,22 +171,14 @@ impl Config {
         let attempts = r.number("queue.attempts", 1, 1000);
         let layout = read_layout(r);
         let upload = read_upload(r);
-        let keep_originals = r.duration(
-            "upload.keep_originals",
-            Duration::ZERO,
-            Duration::from_secs(3650 * 24 * 3600),
-        );
+        let keep_originals = r.duration("upload.keep_originals", Duration::ZERO, Duration::from_secs(3650 * 24 * 3600));
         let strict_type = r.boolean("upload.strict_type");
         let preset = read_preset(r);
         let cache_control = r.text("variants.cache_control");
         let callback = read_callback(r, loopback);
         let max_pixels = r.bytes("limits.max_pixels", 1, u64::from(u32::MAX));
         let max_frames = r.number("limits.max_frames", 1, 1_000_000);
-        let deadline = r.duration(
-            "limits.deadline",
-            Duration::from_millis(1),
-            Duration::from_secs(3600),
-        );
+        let deadline = r.duration("limits.deadline", Duration::from_millis(1), Duration::from_secs(3600));
         let log_level = r.text("log.level");
         let log_format = r.one_of("log.format", &["human", "json"]);
         Some(Self {
@@ -228,35 +220,25 @@ fn read_store(r: &mut Reader) -> Option<StoreUrl> {
         return Some(StoreUrl::Embedded);
     }
     match text.strip_prefix("s3://") {
-        Some(bucket) if is_bucket(bucket.trim_end_matches('/')) => Some(StoreUrl::S3 {
-            bucket: bucket.trim_end_matches('/').to_owned(),
-        }),
-        Some(_) => r.mistake(
-            "store.url",
-            "s3:// must be followed by the name of a bucket alone, e.g. \"s3://my-bucket\"",
-        ),
-        None => r.mistake(
-            "store.url",
-            "this build knows \"embedded\" and \"s3://bucket\"",
-        ),
+        Some(bucket) if is_bucket(bucket.trim_end_matches('/')) => {
+            Some(StoreUrl::S3 { bucket: bucket.trim_end_matches('/').to_owned() })
+        }
+        Some(_) => {
+            r.mistake("store.url", "s3:// must be followed by the name of a bucket alone, e.g. \"s3://my-bucket\"")
+        }
+        None => r.mistake("store.url", "this build knows \"embedded\" and \"s3://bucket\""),
     }
 }
 
 fn is_bucket(name: &str) -> bool {
-    (3..=63).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+    (3..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
 }
 
 fn read_ledger(r: &mut Reader, data: Option<&std::path::Path>) -> Option<PathBuf> {
     match r.text("ledger.url")?.strip_prefix("sqlite:") {
         Some("") => Some(data?.join("tintype.db")),
         Some(path) => Some(PathBuf::from(path.trim_start_matches("//"))),
-        None => r.mistake(
-            "ledger.url",
-            "this build knows \"sqlite:\" and \"sqlite:PATH\"",
-        ),
+        None => r.mistake("ledger.url", "this build knows \"sqlite:\" and \"sqlite:PATH\""),
     }
 }
 
@@ -264,16 +246,11 @@ fn read_layout(r: &mut Reader) -> Option<Layout> {
     let (prefix, folder) = (r.text("upload.prefix")?, r.text("variants.folder")?);
     match Layout::new(&prefix, &folder) {
         Ok(layout) => Some(layout),
-        Err(error @ LayoutError::Overlap { .. }) => r.mistake(
-            "variants.folder",
-            &format!("{error}; name two folders that lie apart"),
-        ),
+        Err(error @ LayoutError::Overlap { .. }) => {
+            r.mistake("variants.folder", &format!("{error}; name two folders that lie apart"))
+        }
         Err(error @ LayoutError::NotAFolder(..)) => {
-            let key = if Layout::for_files(&prefix).is_err() {
-                "upload.prefix"
-            } else {
-                "variants.folder"
-            };
+            let key = if Layout::for_files(&prefix).is_err() { "upload.prefix" } else { "variants.folder" };
             r.mistake(key, &format!("{error}; write a folder such as \"temp/\""))
         }
     }
@@ -289,18 +266,13 @@ fn read_upload(r: &mut Reader) -> Option<UploadDefaults> {
         expires: expires?,
         max_bytes: max_bytes?,
         content_type: content_type?,
-        method: if method? == "PUT" {
-            Method::Put
-        } else {
-            Method::Post
-        },
+        method: if method? == "PUT" { Method::Put } else { Method::Post },
         acl: acl?,
     })
 }
 
 fn read_preset(r: &mut Reader) -> Option<DefaultPreset> {
-    let boxes =
-        ["small", "medium", "large"].map(|size| r.number(&format!("variants.{size}"), 1, 10_000));
+    let boxes = ["small", "medium", "large"].map(|size| r.number(&format!("variants.{size}"), 1, 10_000));
     let blur = r.boolean("variants.blur");
     let blur_radius = r.fraction("variants.blur_radius", 0.0, 200.0);
     let quality = r.number("variants.quality", 1, 100);
@@ -308,10 +280,7 @@ fn read_preset(r: &mut Reader) -> Option<DefaultPreset> {
     let [small, medium, large] = boxes;
     let boxes = [small?, medium?, large?];
     if boxes[0] == boxes[1] || boxes[1] == boxes[2] || boxes[0] == boxes[2] {
-        return r.mistake(
-            "variants.small",
-            "small, medium and large must differ: equal sizes would be one variant",
-        );
+        return r.mistake("variants.small", "small, medium and large must differ: equal sizes would be one variant");
     }
     Some(DefaultPreset {
         boxes,
@@ -330,34 +299,22 @@ fn read_callback(r: &mut Reader, loopback: bool) -> Option<Option<CallbackConfig
     let url = r.text("callback.url");
     let method = r.one_of("callback.method", &["PUT", "POST"]);
     let secret = r.text("callback.secret");
-    let secret = secret
-        .filter(|text| !text.is_empty())
-        .map(|text| Secret::parse(&text));
+    let secret = secret.filter(|text| !text.is_empty()).map(|text| Secret::parse(&text));
     if let Some(Err(problem)) = &secret {
         r.mistake::<()>("callback.secret", problem);
     }
     let allow_private = r.boolean_or("callback.allow_private", "auto", loopback);
-    let timeout = r.duration(
-        "callback.timeout",
-        Duration::from_millis(10),
-        Duration::from_secs(300),
-    );
+    let timeout = r.duration("callback.timeout", Duration::from_millis(10), Duration::from_secs(300));
     let schedule = r.durations("callback.schedule");
     let url = url?;
     if url.is_empty() {
         return Some(None);
     }
-    match url
-        .replace("{id}", "id")
-        .replace("{key}", "key")
-        .parse::<Url>()
-    {
+    match url.replace("{id}", "id").replace("{key}", "key").parse::<Url>() {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => {}
         _ => {
-            return r.mistake(
-                "callback.url",
-                "it must be an http:// or https:// address; {id} and {key} are filled in",
-            );
+            return r
+                .mistake("callback.url", "it must be an http:// or https:// address; {id} and {key} are filled in");
         }
     }
     Some(Some(CallbackConfig {

@@ -28,22 +28,13 @@ impl Reader {
 
     /// Notes a mistake; gives none of whatever was to be read.
     pub fn mistake<T>(&mut self, key: &str, problem: &str) -> Option<T> {
-        let from = self
-            .settings
-            .get(key)
-            .and_then(|setting| setting.from.as_deref());
-        self.mistakes.push(Mistake {
-            place: place(key, from),
-            problem: problem.to_owned(),
-        });
+        let from = self.settings.get(key).and_then(|setting| setting.from.as_deref());
+        self.mistakes.push(Mistake { place: place(key, from), problem: problem.to_owned() });
         None
     }
 
     fn value(&self, key: &str) -> Value {
-        self.settings
-            .get(key)
-            .map(|setting| setting.value.clone())
-            .expect("every key that is read has a default")
+        self.settings.get(key).map(|setting| setting.value.clone()).expect("every key that is read has a default")
     }
 
     /// Any text.
@@ -75,15 +66,9 @@ impl Reader {
             Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        match number
-            .and_then(|n| u32::try_from(n).ok())
-            .filter(|n| (least..=most).contains(n))
-        {
+        match number.and_then(|n| u32::try_from(n).ok()).filter(|n| (least..=most).contains(n)) {
             Some(number) => Some(number),
-            None => self.mistake(
-                key,
-                &format!("it must be a whole number from {least} to {most}"),
-            ),
+            None => self.mistake(key, &format!("it must be a whole number from {least} to {most}")),
         }
     }
 
@@ -97,10 +82,7 @@ impl Reader {
         };
         match number.filter(|n| *n > above && *n <= most) {
             Some(number) => Some(number as f32),
-            None => self.mistake(
-                key,
-                &format!("it must be a number above {above}, at most {most}"),
-            ),
+            None => self.mistake(key, &format!("it must be a number above {above}, at most {most}")),
         }
     }
 
@@ -115,9 +97,7 @@ impl Reader {
             Some(number) => Some(number),
             None => self.mistake(
                 key,
-                &format!(
-                    "it must be a whole number from {least} to {most}, or a text such as \"10MiB\""
-                ),
+                &format!("it must be a whole number from {least} to {most}, or a text such as \"10MiB\""),
             ),
         }
     }
@@ -140,11 +120,7 @@ impl Reader {
 
     /// Yes, no, or a word that stands for a value known elsewhere.
     pub fn boolean_or(&mut self, key: &str, word: &str, meaning: bool) -> Option<bool> {
-        if self.value(key).as_str() == Some(word) {
-            Some(meaning)
-        } else {
-            self.boolean(key)
-        }
+        if self.value(key).as_str() == Some(word) { Some(meaning) } else { self.boolean(key) }
     }
 
     /// A duration in a range.
@@ -166,24 +142,14 @@ impl Reader {
     /// A list of durations; in a variable, with commas.
     pub fn durations(&mut self, key: &str) -> Option<Vec<Duration>> {
         let list: Option<Vec<_>> = items(&self.value(key)).iter().map(read_duration).collect();
-        list.or_else(|| {
-            self.mistake(
-                key,
-                "it must be a list of durations, e.g. [\"5s\", \"5m\", \"1h\"]",
-            )
-        })
+        list.or_else(|| self.mistake(key, "it must be a list of durations, e.g. [\"5s\", \"5m\", \"1h\"]"))
     }
 
     /// An address to listen on.
     pub fn address(&mut self, key: &str) -> Option<SocketAddr> {
         let text = self.text(key)?.replace("localhost", "127.0.0.1");
         let parsed = text.parse().ok();
-        parsed.or_else(|| {
-            self.mistake(
-                key,
-                &format!("{text:?} is no address; write one such as \"127.0.0.1:8000\""),
-            )
-        })
+        parsed.or_else(|| self.mistake(key, &format!("{text:?} is no address; write one such as \"127.0.0.1:8000\"")))
     }
 
     /// A web address, or empty for none.
@@ -193,25 +159,15 @@ impl Reader {
             return Some(None);
         }
         match text.parse::<Url>() {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
-                Some(Some(url))
-            }
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(Some(url)),
             _ => self.mistake(key, &format!("{text:?} is no http:// or https:// address")),
         }
     }
 
     /// Hashes of API keys; in a variable, with commas.
     pub fn key_hashes(&mut self, key: &str) -> Option<Vec<[u8; 32]>> {
-        let list: Option<Vec<_>> = items(&self.value(key))
-            .iter()
-            .map(|item| key_hash(item.as_str()?))
-            .collect();
-        list.or_else(|| {
-            self.mistake(
-                key,
-                "each must be \"sha256:\" and 64 hex digits: printf %s \"$KEY\" | sha256sum",
-            )
-        })
+        let list: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| key_hash(item.as_str()?)).collect();
+        list.or_else(|| self.mistake(key, "each must be \"sha256:\" and 64 hex digits: printf %s \"$KEY\" | sha256sum"))
     }
 }
 
@@ -227,10 +183,7 @@ fn items(value: &Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items.clone(),
         Value::String(text) => {
-            let parts = text
-                .split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty());
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             parts.map(|part| Value::String(part.to_owned())).collect()
         }
         other => vec![other.clone()],
@@ -238,9 +191,7 @@ fn items(value: &Value) -> Vec<Value> {
 }
 
 fn key_hash(text: &str) -> Option<[u8; 32]> {
-    let digits = text
-        .strip_prefix("sha256:")
-        .filter(|d| d.len() == 64 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let digits = text.strip_prefix("sha256:").filter(|d| d.len() == 64 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
     let mut hash = [0; 32];
     for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;

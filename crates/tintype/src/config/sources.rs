@@ -45,13 +45,8 @@ impl Sources {
     /// This process's environment.
     pub fn of_process(file: Option<PathBuf>, flags: Vec<(&'static str, String)>) -> Self {
         // A variable that is not UTF-8 is none of ours.
-        let environment = std::env::vars_os()
-            .filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
-        Self {
-            file,
-            environment: environment.collect(),
-            flags,
-        }
+        let environment = std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
+        Self { file, environment: environment.collect(), flags }
     }
 
     /// Every key with its setting in force; unknown keys and unreadable files are mistakes.
@@ -66,11 +61,7 @@ impl Sources {
             if settings.contains_key(&key) {
                 settings.insert(key, setting);
             } else {
-                let nearest = settings
-                    .keys()
-                    .min_by_key(|known| distance(known, &key))
-                    .cloned()
-                    .unwrap_or_default();
+                let nearest = settings.keys().min_by_key(|known| distance(known, &key)).cloned().unwrap_or_default();
                 mistakes.push(Mistake {
                     place: place(&key, setting.from.as_deref()),
                     problem: format!("there is no such key; did you mean {nearest}?"),
@@ -88,28 +79,17 @@ impl Sources {
             found.extend(value.map(|value| (key.to_owned(), text(value, variable))));
         }
         for (variable, value) in &self.environment {
-            if let Some(key) = variable
-                .strip_prefix("TINTYPE_")
-                .filter(|rest| rest.contains("__"))
-            {
+            if let Some(key) = variable.strip_prefix("TINTYPE_").filter(|rest| rest.contains("__")) {
                 found.push((key.to_lowercase().replace("__", "."), text(value, variable)));
             }
         }
-        found.extend(
-            self.flags
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), text(value, "a flag"))),
-        );
+        found.extend(self.flags.iter().map(|(key, value)| ((*key).to_owned(), text(value, "a flag"))));
         found
     }
 
     fn from_file(&self, mistakes: &mut Vec<Mistake>) -> Vec<(String, Setting)> {
         let usual = Path::new(USUAL_FILE);
-        let Some(path) = self
-            .file
-            .as_deref()
-            .or(Some(usual).filter(|usual| usual.exists()))
-        else {
+        let Some(path) = self.file.as_deref().or(Some(usual).filter(|usual| usual.exists())) else {
             return Vec::new();
         };
         let table = std::fs::read_to_string(path)
@@ -118,21 +98,10 @@ impl Sources {
         match table {
             Ok(table) => flatten(&table)
                 .into_iter()
-                .map(|(key, value)| {
-                    (
-                        key,
-                        Setting {
-                            value,
-                            from: Some(path.display().to_string()),
-                        },
-                    )
-                })
+                .map(|(key, value)| (key, Setting { value, from: Some(path.display().to_string()) }))
                 .collect(),
             Err(problem) => {
-                mistakes.push(Mistake {
-                    place: path.display().to_string(),
-                    problem,
-                });
+                mistakes.push(Mistake { place: path.display().to_string(), problem });
                 Vec::new()
             }
         }
@@ -145,10 +114,7 @@ pub(super) fn place(key: &str, from: Option<&str>) -> String {
 }
 
 fn text(value: &str, from: &str) -> Setting {
-    Setting {
-        value: Value::String(value.to_owned()),
-        from: Some(from.to_owned()),
-    }
+    Setting { value: Value::String(value.to_owned()), from: Some(from.to_owned()) }
 }
 
 /// `[a] b = 1` as `a.b = 1`.
@@ -156,11 +122,7 @@ fn flatten(table: &Table) -> Vec<(String, Value)> {
     let mut flat = Vec::new();
     for (key, value) in table {
         match value {
-            Value::Table(inner) => flat.extend(
-                flatten(inner)
-                    .into_iter()
-                    .map(|(k, v)| (format!("{key}.{k}"), v)),
-            ),
+            Value::Table(inner) => flat.extend(flatten(inner).into_iter().map(|(k, v)| (format!("{key}.{k}"), v))),
             value => flat.push((key.clone(), value.clone())),
         }
     }

@@ -3,14 +3,8 @@
 use super::*;
 
 fn sources(environment: &[(&str, &str)]) -> Sources {
-    let environment = environment
-        .iter()
-        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-        .collect();
-    Sources {
-        environment,
-        ..Default::default()
-    }
+    let environment = environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    Sources { environment, ..Default::default() }
 }
 
 fn load(environment: &[(&str, &str)]) -> Config {
@@ -18,12 +12,7 @@ fn load(environment: &[(&str, &str)]) -> Config {
 }
 
 fn places(sources: &Sources) -> Vec<String> {
-    Config::load(sources)
-        .unwrap_err()
-        .0
-        .into_iter()
-        .map(|mistake| mistake.place)
-        .collect()
+    Config::load(sources).unwrap_err().0.into_iter().map(|mistake| mistake.place).collect()
 }
 
 #[test]
@@ -32,10 +21,7 @@ fn defaults_need_nothing() {
     assert_eq!(config.upload.expires, Duration::from_secs(1000));
     assert_eq!(config.upload.max_bytes, 10_485_760);
     assert_eq!(config.preset.boxes, [50, 100, 400]);
-    assert_eq!(
-        (config.layout.prefix(), config.layout.folder()),
-        ("temp/", "image/")
-    );
+    assert_eq!((config.layout.prefix(), config.layout.folder()), ("temp/", "image/"));
     assert!(config.callback.is_none());
     assert_eq!(config.ledger, PathBuf::from("tintype-data/tintype.db"));
 }
@@ -52,22 +38,13 @@ fn the_seeds_names_work_and_tintypes_win() {
         ("BLUR_RADIUS", "7"),
         ("CALLBACK_URL", "http://localhost/cb/{key}/"),
     ]);
-    assert_eq!(
-        (config.layout.prefix(), config.layout.folder()),
-        ("incoming/", "pictures/")
-    );
+    assert_eq!((config.layout.prefix(), config.layout.folder()), ("incoming/", "pictures/"));
     assert_eq!(config.preset.boxes, [40, 100, 900]);
     assert_eq!(config.preset.blur_radius, 7.0);
     let callback = config.callback.unwrap();
     assert_eq!(callback.url, "http://localhost/cb/{key}/");
     assert!(callback.allow_private, "the server listens on loopback");
-    for (word, blur) in [
-        ("true", true),
-        ("1", true),
-        ("t", true),
-        ("False", false),
-        ("0", false),
-    ] {
+    for (word, blur) in [("true", true), ("1", true), ("t", true), ("False", false), ("0", false)] {
         assert_eq!(load(&[("BLUR", word)]).preset.blur, blur, "{word}");
     }
 }
@@ -76,11 +53,7 @@ fn the_seeds_names_work_and_tintypes_win() {
 fn all_mistakes_are_told_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("t.toml");
-    std::fs::write(
-        &file,
-        "[upload]\nexpires = \"soon\"\nmax_bites = 3\n[variants]\nfolder = \"temp/x\"\n",
-    )
-    .unwrap();
+    std::fs::write(&file, "[upload]\nexpires = \"soon\"\nmax_bites = 3\n[variants]\nfolder = \"temp/x\"\n").unwrap();
     let mut sources = sources(&[
         ("TINTYPE_CALLBACK__SECRET", "hunter2"),
         ("TINTYPE_CALLBACK__URL", "ftp://x"),
@@ -141,17 +114,9 @@ fn sizes_and_durations_as_people_write_them() {
     ] {
         assert_eq!(value::parse_bytes(text), bytes, "{text}");
     }
-    for (text, millis) in [
-        ("1d", Some(86_400_000)),
-        ("250ms", Some(250)),
-        ("3", Some(3000)),
-        ("-1s", None),
-        ("1w", None),
-    ] {
-        assert_eq!(
-            value::parse_duration(text),
-            millis.map(Duration::from_millis),
-            "{text}"
-        );
+    for (text, millis) in
+        [("1d", Some(86_400_000)), ("250ms", Some(250)), ("3", Some(3000)), ("-1s", None), ("1w", None)]
+    {
+        assert_eq!(value::parse_duration(text), millis.map(Duration::from_millis), "{text}");
     }
 }

@@ -34,30 +34,17 @@ pub enum AcceptError {
 /// # Errors
 /// When ledger or queue fail; nothing is lost if the sender tries again.
 pub async fn accept(app: &App, event: &StorageEvent) -> Result<Accepted, AcceptError> {
-    if event
-        .bucket
-        .as_ref()
-        .is_some_and(|bucket| *bucket != app.bucket)
-    {
+    if event.bucket.as_ref().is_some_and(|bucket| *bucket != app.bucket) {
         return Ok(Accepted::Ignored("it is of another bucket"));
     }
     // Variants are objects too: without this they would be processed for ever.
     if app.layout.is_output(&event.key) {
         return Ok(Accepted::Ignored("it is in the folder of variants"));
     }
-    let upload = app
-        .ledger
-        .adopt(&unannounced(app, &event.key).await?)
-        .await?;
+    let upload = app.ledger.adopt(&unannounced(app, &event.key).await?).await?;
     // In this order: a job that is done before the mark is set would be marked for ever.
     app.ledger.mark_processing(&upload.id).await?;
-    app.queue
-        .push(&Job {
-            upload_id: upload.id.clone(),
-            event: event.clone(),
-            force: false,
-        })
-        .await?;
+    app.queue.push(&Job { upload_id: upload.id.clone(), event: event.clone(), force: false }).await?;
     tracing::info!(upload = %upload.id, key = %event.key, "original arrived");
     app.signals.jobs.notify_one();
     app.signals.changed(&upload.id);

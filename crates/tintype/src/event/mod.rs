@@ -25,9 +25,7 @@ pub struct StorageEvent {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EventError {
     /// Not JSON, or of no known shape.
-    #[error(
-        "the body is no storage event: {0}. Send an S3 event notification: {{\"Records\": [...]}}"
-    )]
+    #[error("the body is no storage event: {0}. Send an S3 event notification: {{\"Records\": [...]}}")]
     Unknown(String),
     /// A record names no possible key.
     #[error("record {index}: {reason}")]
@@ -44,8 +42,7 @@ pub enum EventError {
 /// # Errors
 /// When the message is of no known shape; it would fail the same way again.
 pub fn parse(body: &[u8]) -> Result<Vec<StorageEvent>, EventError> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|e| EventError::Unknown(e.to_string()))?;
+    let value: Value = serde_json::from_slice(body).map_err(|e| EventError::Unknown(e.to_string()))?;
     if value.get("Records").is_some_and(Value::is_array) {
         return s3::records(&value["Records"]);
     }

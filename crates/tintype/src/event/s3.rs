@@ -50,16 +50,12 @@ pub fn records(list: &Value) -> Result<Vec<StorageEvent>, EventError> {
             continue;
         }
         let object = record.s3.object;
-        let key =
-            Key::new(decode(&record.event_source, &object.key)).map_err(|e| bad(e.to_string()))?;
+        let key = Key::new(decode(&record.event_source, &object.key)).map_err(|e| bad(e.to_string()))?;
         events.push(StorageEvent {
             bucket: Some(record.s3.bucket.name),
             key,
             size: object.size,
-            etag: object
-                .e_tag
-                .map(|tag| tag.trim_matches('"').to_owned())
-                .filter(|tag| !tag.is_empty()),
+            etag: object.e_tag.map(|tag| tag.trim_matches('"').to_owned()).filter(|tag| !tag.is_empty()),
         });
     }
     Ok(events)
@@ -72,14 +68,8 @@ fn decode(source: &str, key: &str) -> String {
     if source.starts_with("ceph:") || !key.bytes().all(encoded) {
         return key.to_owned();
     }
-    let spaced: Cow<'_, str> = if key.contains('+') {
-        key.replace('+', " ").into()
-    } else {
-        key.into()
-    };
-    percent_decode_str(&spaced)
-        .decode_utf8()
-        .map_or_else(|_| key.to_owned(), Cow::into_owned)
+    let spaced: Cow<'_, str> = if key.contains('+') { key.replace('+', " ").into() } else { key.into() };
+    percent_decode_str(&spaced).decode_utf8().map_or_else(|_| key.to_owned(), Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -91,11 +81,7 @@ mod tests {
     use super::*;
 
     fn keys(body: &Value) -> Vec<String> {
-        parse(body.to_string().as_bytes())
-            .unwrap()
-            .into_iter()
-            .map(|e| e.key.into())
-            .collect()
+        parse(body.to_string().as_bytes()).unwrap().into_iter().map(|e| e.key.into()).collect()
     }
 
     fn record(source: &str, name: &str, key: &str) -> Value {
@@ -121,45 +107,26 @@ mod tests {
             ("ceph:s3", "temp/a+b%20.jpg", "temp/a+b%20.jpg"),
             ("other:s3", "temp/a b+ü.jpg", "temp/a b+ü.jpg"),
         ] {
-            assert_eq!(
-                keys(&json!({"Records": [record(source, "ObjectCreated:Put", key)]})),
-                [expected]
-            );
+            assert_eq!(keys(&json!({"Records": [record(source, "ObjectCreated:Put", key)]})), [expected]);
         }
     }
 
     #[test]
     fn an_event_tells_size_and_bare_etag() {
-        let body =
-            json!({"Records": [record("aws:s3", "ObjectCreated:Put", "temp/a")]}).to_string();
+        let body = json!({"Records": [record("aws:s3", "ObjectCreated:Put", "temp/a")]}).to_string();
         let event = parse(body.as_bytes()).unwrap().remove(0);
-        assert_eq!(
-            (event.size, event.etag.as_deref(), event.bucket.as_deref()),
-            (Some(3), Some("abc"), Some("b"))
-        );
+        assert_eq!((event.size, event.etag.as_deref(), event.bucket.as_deref()), (Some(3), Some("abc"), Some("b")));
     }
 
     #[test]
     fn test_events_are_no_work_and_nonsense_is_refused() {
-        assert_eq!(
-            parse(br#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#),
-            Ok(vec![])
-        );
+        assert_eq!(parse(br#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#), Ok(vec![]));
         for bad in ["", "[]", "{}", "{\"Records\": 1}", "\"x\""] {
-            assert!(
-                matches!(parse(bad.as_bytes()), Err(EventError::Unknown(_))),
-                "{bad}"
-            );
+            assert!(matches!(parse(bad.as_bytes()), Err(EventError::Unknown(_))), "{bad}");
         }
         for key in ["../etc", "a//b", ""] {
             let body = json!({"Records": [record("aws:s3", "ObjectCreated:Put", key)]}).to_string();
-            assert!(
-                matches!(
-                    parse(body.as_bytes()),
-                    Err(EventError::Record { index: 0, .. })
-                ),
-                "{key}"
-            );
+            assert!(matches!(parse(body.as_bytes()), Err(EventError::Record { index: 0, .. })), "{key}");
         }
     }
 }

@@ -115,9 +115,7 @@ impl DeliveryStatus {
 
     /// The status a word stands for.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Pending, Self::Delivered, Self::Dead]
-            .into_iter()
-            .find(|s| s.as_str() == word)
+        [Self::Pending, Self::Delivered, Self::Dead].into_iter().find(|s| s.as_str() == word)
     }
 }
 
@@ -150,11 +148,7 @@ pub enum Next {
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Records new uploads, all or none.
-    async fn create(
-        &self,
-        uploads: &[Upload],
-        idempotency: Option<&Idempotency>,
-    ) -> Result<Created, LedgerError>;
+    async fn create(&self, uploads: &[Upload], idempotency: Option<&Idempotency>) -> Result<Created, LedgerError>;
 
     /// Records an upload whose original came without being announced, unless its key is known; gives the row in force.
     async fn adopt(&self, upload: &Upload) -> Result<Upload, LedgerError>;
@@ -173,12 +167,7 @@ pub trait Ledger: Send + Sync {
 
     /// Records how an upload ended, and the callback that tells it, in one transaction. The same delivery made
     /// again is sent again. False when there is no such upload (any more).
-    async fn finish(
-        &self,
-        id: &UploadId,
-        outcome: &Outcome,
-        delivery: Option<&Delivery>,
-    ) -> Result<bool, LedgerError>;
+    async fn finish(&self, id: &UploadId, outcome: &Outcome, delivery: Option<&Delivery>) -> Result<bool, LedgerError>;
 
     /// Marks as expired what is still pending at `now`; gives the ids.
     async fn expire(&self, now: OffsetDateTime) -> Result<Vec<UploadId>, LedgerError>;
@@ -190,26 +179,13 @@ pub trait Ledger: Send + Sync {
     async fn count(&self) -> Result<Vec<(Status, u64)>, LedgerError>;
 
     /// Takes up to `most` deliveries that are due, for a while: nobody else gets them until the lease runs out.
-    async fn claim_deliveries(
-        &self,
-        most: u32,
-        lease: Duration,
-    ) -> Result<Vec<Delivery>, LedgerError>;
+    async fn claim_deliveries(&self, most: u32, lease: Duration) -> Result<Vec<Delivery>, LedgerError>;
 
     /// Records an attempt and what follows it.
-    async fn settle_delivery(
-        &self,
-        id: &str,
-        attempt: &Attempt,
-        next: Next,
-    ) -> Result<(), LedgerError>;
+    async fn settle_delivery(&self, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError>;
 
     /// Deliveries, newest first.
-    async fn deliveries(
-        &self,
-        page: &Page,
-        upload: Option<&UploadId>,
-    ) -> Result<Vec<Delivery>, LedgerError>;
+    async fn deliveries(&self, page: &Page, upload: Option<&UploadId>) -> Result<Vec<Delivery>, LedgerError>;
 
     /// The attempts of a delivery, oldest first.
     async fn attempts(&self, id: &str) -> Result<Vec<Attempt>, LedgerError>;

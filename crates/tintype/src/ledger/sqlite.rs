@@ -6,19 +6,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{Row, SqlSafeStr, SqliteConnection};
 use time::OffsetDateTime;
 
-use super::{
-    Attempt, Created, Delivery, Idempotency, Ledger, LedgerError, Next, Page, sqlite_deliveries,
-};
+use super::{Attempt, Created, Delivery, Idempotency, Ledger, LedgerError, Next, Page, sqlite_deliveries};
 use crate::key::Key;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
-const UPLOAD_COLUMNS: &str = "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, expires_at";
+const UPLOAD_COLUMNS: &str =
+    "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, expires_at";
 
 /// A ledger in one file.
 #[derive(Debug, Clone)]
@@ -42,18 +40,9 @@ impl SqliteLedger {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10))
             .foreign_keys(true);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await?;
-        migrations()
-            .run(&writer)
-            .await
-            .map_err(|e| LedgerError(format!("{}: {e}", file.display())))?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(4)
-            .connect_with(options.read_only(true))
-            .await?;
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        migrations().run(&writer).await.map_err(|e| LedgerError(format!("{}: {e}", file.display())))?;
+        let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
         Ok(Self { writer, readers })
     }
 
@@ -77,11 +66,7 @@ fn migrations() -> Migrator {
 
 #[async_trait]
 impl Ledger for SqliteLedger {
-    async fn create(
-        &self,
-        uploads: &[Upload],
-        idempotency: Option<&Idempotency>,
-    ) -> Result<Created, LedgerError> {
+    async fn create(&self, uploads: &[Upload], idempotency: Option<&Idempotency>) -> Result<Created, LedgerError> {
         let mut tx = self.writer.begin().await?;
         if let Some(idempotency) = idempotency
             && let Some(before) = replay(&mut tx, idempotency).await?
@@ -107,12 +92,10 @@ impl Ledger for SqliteLedger {
 
     async fn adopt(&self, upload: &Upload) -> Result<Upload, LedgerError> {
         let mut tx = self.writer.begin().await?;
-        let known = sqlx::query(sql(&format!(
-            "SELECT {UPLOAD_COLUMNS} FROM uploads WHERE key = ?"
-        )))
-        .bind(upload.key.as_str())
-        .fetch_optional(&mut *tx)
-        .await?;
+        let known = sqlx::query(sql(&format!("SELECT {UPLOAD_COLUMNS} FROM uploads WHERE key = ?")))
+            .bind(upload.key.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
         let row = match known {
             Some(row) => read_upload(&row)?,
             None => {
@@ -125,22 +108,18 @@ impl Ledger for SqliteLedger {
     }
 
     async fn get(&self, id: &UploadId) -> Result<Option<Upload>, LedgerError> {
-        let row = sqlx::query(sql(&format!(
-            "SELECT {UPLOAD_COLUMNS} FROM uploads WHERE id = ?"
-        )))
-        .bind(id.as_str())
-        .fetch_optional(&self.readers)
-        .await?;
+        let row = sqlx::query(sql(&format!("SELECT {UPLOAD_COLUMNS} FROM uploads WHERE id = ?")))
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
         row.as_ref().map(read_upload).transpose()
     }
 
     async fn find(&self, key: &Key) -> Result<Option<Upload>, LedgerError> {
-        let row = sqlx::query(sql(&format!(
-            "SELECT {UPLOAD_COLUMNS} FROM uploads WHERE key = ?"
-        )))
-        .bind(key.as_str())
-        .fetch_optional(&self.readers)
-        .await?;
+        let row = sqlx::query(sql(&format!("SELECT {UPLOAD_COLUMNS} FROM uploads WHERE key = ?")))
+            .bind(key.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
         row.as_ref().map(read_upload).transpose()
     }
 
@@ -168,36 +147,24 @@ impl Ledger for SqliteLedger {
         Ok(())
     }
 
-    async fn finish(
-        &self,
-        id: &UploadId,
-        outcome: &Outcome,
-        delivery: Option<&Delivery>,
-    ) -> Result<bool, LedgerError> {
+    async fn finish(&self, id: &UploadId, outcome: &Outcome, delivery: Option<&Delivery>) -> Result<bool, LedgerError> {
         let (status, processed_key, manifest, error) = match outcome {
-            Outcome::Completed(manifest) => (
-                Status::Completed,
-                manifest.processed_key(),
-                Some(serde_json::to_string(manifest)?),
-                None,
-            ),
+            Outcome::Completed(manifest) => {
+                (Status::Completed, manifest.processed_key(), Some(serde_json::to_string(manifest)?), None)
+            }
             Outcome::Processed(key) => (Status::Completed, Some(key), None, None),
-            Outcome::Failed(failure) => (
-                Status::Failed,
-                None,
-                None,
-                Some(serde_json::to_string(failure)?),
-            ),
+            Outcome::Failed(failure) => (Status::Failed, None, None, Some(serde_json::to_string(failure)?)),
         };
         let mut tx = self.writer.begin().await?;
-        let done = sqlx::query("UPDATE uploads SET status = ?, processed_key = ?, manifest = ?, error = ? WHERE id = ?")
-            .bind(status.as_str())
-            .bind(processed_key.map(Key::as_str))
-            .bind(manifest)
-            .bind(error)
-            .bind(id.as_str())
-            .execute(&mut *tx)
-            .await?;
+        let done =
+            sqlx::query("UPDATE uploads SET status = ?, processed_key = ?, manifest = ?, error = ? WHERE id = ?")
+                .bind(status.as_str())
+                .bind(processed_key.map(Key::as_str))
+                .bind(manifest)
+                .bind(error)
+                .bind(id.as_str())
+                .execute(&mut *tx)
+                .await?;
         let known = done.rows_affected() == 1;
         if let Some(delivery) = delivery.filter(|_| known) {
             sqlite_deliveries::enqueue(&mut tx, delivery).await?;
@@ -224,51 +191,27 @@ impl Ledger for SqliteLedger {
             "DELETE FROM jobs WHERE upload_id = ?",
             "DELETE FROM uploads WHERE id = ?",
         ] {
-            sqlx::query(statement)
-                .bind(id.as_str())
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(statement).bind(id.as_str()).execute(&mut *tx).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
     async fn count(&self) -> Result<Vec<(Status, u64)>, LedgerError> {
-        let rows = sqlx::query("SELECT status, count(*) AS n FROM uploads GROUP BY status")
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    read_status(row)?,
-                    row.try_get::<i64, _>("n")?.unsigned_abs(),
-                ))
-            })
-            .collect()
+        let rows =
+            sqlx::query("SELECT status, count(*) AS n FROM uploads GROUP BY status").fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((read_status(row)?, row.try_get::<i64, _>("n")?.unsigned_abs()))).collect()
     }
 
-    async fn claim_deliveries(
-        &self,
-        most: u32,
-        lease: Duration,
-    ) -> Result<Vec<Delivery>, LedgerError> {
+    async fn claim_deliveries(&self, most: u32, lease: Duration) -> Result<Vec<Delivery>, LedgerError> {
         sqlite_deliveries::claim(self, most, lease).await
     }
 
-    async fn settle_delivery(
-        &self,
-        id: &str,
-        attempt: &Attempt,
-        next: Next,
-    ) -> Result<(), LedgerError> {
+    async fn settle_delivery(&self, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError> {
         sqlite_deliveries::settle(self, id, attempt, next).await
     }
 
-    async fn deliveries(
-        &self,
-        page: &Page,
-        upload: Option<&UploadId>,
-    ) -> Result<Vec<Delivery>, LedgerError> {
+    async fn deliveries(&self, page: &Page, upload: Option<&UploadId>) -> Result<Vec<Delivery>, LedgerError> {
         sqlite_deliveries::list(self, page, upload).await
     }
 
@@ -287,41 +230,24 @@ pub(super) fn sql(text: &str) -> sqlx::SqlStr {
 }
 
 async fn insert(tx: &mut SqliteConnection, upload: &Upload) -> Result<(), LedgerError> {
-    sqlx::query(sql(&format!(
-        "INSERT INTO uploads ({UPLOAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    )))
-    .bind(upload.id.as_str())
-    .bind(upload.key.as_str())
-    .bind(upload.status.as_str())
-    .bind(serde_json::to_string(&upload.policy)?)
-    .bind(upload.extension.as_deref())
-    .bind(&upload.preset)
-    .bind(upload.processed_key.as_ref().map(Key::as_str))
-    .bind(
-        upload
-            .manifest
-            .as_ref()
-            .map(serde_json::to_string)
-            .transpose()?,
-    )
-    .bind(
-        upload
-            .error
-            .as_ref()
-            .map(serde_json::to_string)
-            .transpose()?,
-    )
-    .bind(millis(upload.created_at))
-    .bind(millis(upload.expires_at))
-    .execute(tx)
-    .await?;
+    sqlx::query(sql(&format!("INSERT INTO uploads ({UPLOAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")))
+        .bind(upload.id.as_str())
+        .bind(upload.key.as_str())
+        .bind(upload.status.as_str())
+        .bind(serde_json::to_string(&upload.policy)?)
+        .bind(upload.extension.as_deref())
+        .bind(&upload.preset)
+        .bind(upload.processed_key.as_ref().map(Key::as_str))
+        .bind(upload.manifest.as_ref().map(serde_json::to_string).transpose()?)
+        .bind(upload.error.as_ref().map(serde_json::to_string).transpose()?)
+        .bind(millis(upload.created_at))
+        .bind(millis(upload.expires_at))
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
-async fn replay(
-    tx: &mut SqliteConnection,
-    asked: &Idempotency,
-) -> Result<Option<Created>, LedgerError> {
+async fn replay(tx: &mut SqliteConnection, asked: &Idempotency) -> Result<Option<Created>, LedgerError> {
     let row = sqlx::query("SELECT request, upload_ids FROM idempotency WHERE key = ?")
         .bind(&asked.key)
         .fetch_optional(&mut *tx)
@@ -333,12 +259,10 @@ async fn replay(
     let ids: Vec<UploadId> = serde_json::from_str(row.try_get("upload_ids")?)?;
     let mut uploads = Vec::new();
     for id in &ids {
-        let row = sqlx::query(sql(&format!(
-            "SELECT {UPLOAD_COLUMNS} FROM uploads WHERE id = ?"
-        )))
-        .bind(id.as_str())
-        .fetch_optional(&mut *tx)
-        .await?;
+        let row = sqlx::query(sql(&format!("SELECT {UPLOAD_COLUMNS} FROM uploads WHERE id = ?")))
+            .bind(id.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
         uploads.extend(row.as_ref().map(read_upload).transpose()?);
     }
     Ok(Some(Created::Replayed(uploads)))
@@ -353,18 +277,9 @@ fn read_upload(row: &SqliteRow) -> Result<Upload, LedgerError> {
         policy: serde_json::from_str(row.try_get("policy")?)?,
         extension: row.try_get("extension")?,
         preset: row.try_get("preset")?,
-        processed_key: json("processed_key")?
-            .map(Key::new)
-            .transpose()
-            .map_err(|e| LedgerError(e.to_string()))?,
-        manifest: json("manifest")?
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose()?,
-        error: json("error")?
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose()?,
+        processed_key: json("processed_key")?.map(Key::new).transpose().map_err(|e| LedgerError(e.to_string()))?,
+        manifest: json("manifest")?.as_deref().map(serde_json::from_str).transpose()?,
+        error: json("error")?.as_deref().map(serde_json::from_str).transpose()?,
         created_at: from_millis(row.try_get("created_at")?),
         expires_at: from_millis(row.try_get("expires_at")?),
     })
@@ -382,11 +297,7 @@ fn read_status(row: &SqliteRow) -> Result<Status, LedgerError> {
 
 /// Where a listing goes on: strictly older than the cursor.
 pub(super) fn cursor(page: &Page) -> (i64, String) {
-    page.before
-        .as_ref()
-        .map_or((i64::MAX, String::new()), |(at, id)| {
-            (millis(*at), id.clone())
-        })
+    page.before.as_ref().map_or((i64::MAX, String::new()), |(at, id)| (millis(*at), id.clone()))
 }
 
 pub(crate) fn millis(at: OffsetDateTime) -> i64 {
@@ -394,6 +305,5 @@ pub(crate) fn millis(at: OffsetDateTime) -> i64 {
 }
 
 pub(super) fn from_millis(millis: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -13,10 +13,7 @@ use crate::upload::UploadId;
 const COLUMNS: &str = "id, upload_id, url, method, body, status, attempts, due_at, last_status, last_error, created_at";
 
 /// Adds a delivery; one that is there already is sent again, as it was.
-pub(super) async fn enqueue(
-    tx: &mut SqliteConnection,
-    delivery: &Delivery,
-) -> Result<(), LedgerError> {
+pub(super) async fn enqueue(tx: &mut SqliteConnection, delivery: &Delivery) -> Result<(), LedgerError> {
     sqlx::query(
         "INSERT INTO deliveries (id, upload_id, url, method, body, status, due_at, created_at)
          VALUES (?, ?, ?, ?, ?, 'pending', ?, ?)
@@ -36,11 +33,7 @@ pub(super) async fn enqueue(
 }
 
 /// A claim moves the due time to the lease's end, so a worker that dies hands it on by itself.
-pub(super) async fn claim(
-    ledger: &SqliteLedger,
-    most: u32,
-    lease: Duration,
-) -> Result<Vec<Delivery>, LedgerError> {
+pub(super) async fn claim(ledger: &SqliteLedger, most: u32, lease: Duration) -> Result<Vec<Delivery>, LedgerError> {
     let now = OffsetDateTime::now_utc();
     let rows = sqlx::query(sql(&format!(
         "UPDATE deliveries SET due_at = ?1 WHERE id IN
@@ -55,12 +48,7 @@ pub(super) async fn claim(
     rows.iter().map(read).collect()
 }
 
-pub(super) async fn settle(
-    ledger: &SqliteLedger,
-    id: &str,
-    attempt: &Attempt,
-    next: Next,
-) -> Result<(), LedgerError> {
+pub(super) async fn settle(ledger: &SqliteLedger, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError> {
     let (status, wait) = match next {
         Next::Delivered => (DeliveryStatus::Delivered, Duration::ZERO),
         Next::Dead => (DeliveryStatus::Dead, Duration::ZERO),
@@ -112,12 +100,10 @@ pub(super) async fn list(
 }
 
 pub(super) async fn attempts(ledger: &SqliteLedger, id: &str) -> Result<Vec<Attempt>, LedgerError> {
-    let rows = sqlx::query(
-        "SELECT at, status, error, millis FROM delivery_attempts WHERE delivery_id = ? ORDER BY at",
-    )
-    .bind(id)
-    .fetch_all(&ledger.readers)
-    .await?;
+    let rows = sqlx::query("SELECT at, status, error, millis FROM delivery_attempts WHERE delivery_id = ? ORDER BY at")
+        .bind(id)
+        .fetch_all(&ledger.readers)
+        .await?;
     let attempts = rows.iter().map(|row| {
         Ok(Attempt {
             at: from_millis(row.try_get("at")?),
@@ -130,13 +116,11 @@ pub(super) async fn attempts(ledger: &SqliteLedger, id: &str) -> Result<Vec<Atte
 }
 
 pub(super) async fn resend(ledger: &SqliteLedger, id: &str) -> Result<bool, LedgerError> {
-    let done = sqlx::query(
-        "UPDATE deliveries SET status = 'pending', attempts = 0, due_at = ? WHERE id = ?",
-    )
-    .bind(millis(OffsetDateTime::now_utc()))
-    .bind(id)
-    .execute(&ledger.writer)
-    .await?;
+    let done = sqlx::query("UPDATE deliveries SET status = 'pending', attempts = 0, due_at = ? WHERE id = ?")
+        .bind(millis(OffsetDateTime::now_utc()))
+        .bind(id)
+        .execute(&ledger.writer)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -148,8 +132,7 @@ fn read(row: &SqliteRow) -> Result<Delivery, LedgerError> {
         url: row.try_get("url")?,
         method: row.try_get("method")?,
         body: row.try_get("body")?,
-        status: DeliveryStatus::parse(&word)
-            .ok_or_else(|| LedgerError(format!("{word:?} is no delivery status")))?,
+        status: DeliveryStatus::parse(&word).ok_or_else(|| LedgerError(format!("{word:?} is no delivery status")))?,
         attempts: row.try_get("attempts")?,
         due_at: from_millis(row.try_get("due_at")?),
         last_status: row.try_get("last_status")?,

@@ -25,10 +25,7 @@ pub struct Form {
 impl Form {
     /// The value of a field.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
@@ -55,11 +52,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a status and S3's code for it.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-        }
+        Self { status, code, message: message.into() }
     }
 
     fn denied(message: impl Into<String>) -> Self {
@@ -82,77 +75,46 @@ struct Document {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn verify(
-    form: &Form,
-    bucket: &str,
-    signer: &Credential,
-    now: OffsetDateTime,
-) -> Result<Grant, Refusal> {
-    let encoded = form
-        .get("policy")
-        .ok_or_else(|| Refusal::denied("Access Denied: the form has no policy"))?;
+pub fn verify(form: &Form, bucket: &str, signer: &Credential, now: OffsetDateTime) -> Result<Grant, Refusal> {
+    let encoded = form.get("policy").ok_or_else(|| Refusal::denied("Access Denied: the form has no policy"))?;
     check_signature(form, encoded, signer)?;
     let document = decode(encoded)?;
     let expiration = OffsetDateTime::parse(&document.expiration, &Rfc3339)
         .map_err(|_| Refusal::malformed("Invalid Policy: Invalid 'expiration' value"))?;
     if now >= expiration {
-        return Err(Refusal::denied(
-            "Invalid according to Policy: Policy expired.",
-        ));
+        return Err(Refusal::denied("Invalid according to Policy: Policy expired."));
     }
-    let conditions: Vec<Condition> = document
-        .conditions
-        .iter()
-        .map(Condition::parse)
-        .collect::<Result<_, _>>()?;
+    let conditions: Vec<Condition> = document.conditions.iter().map(Condition::parse).collect::<Result<_, _>>()?;
     for condition in &conditions {
         condition.check(form, bucket)?;
     }
     for (name, _) in &form.fields {
-        let exempt = EXEMPT.iter().any(|e| name.eq_ignore_ascii_case(e))
-            || name.to_ascii_lowercase().starts_with("x-ignore-");
+        let exempt =
+            EXEMPT.iter().any(|e| name.eq_ignore_ascii_case(e)) || name.to_ascii_lowercase().starts_with("x-ignore-");
         if !exempt && !conditions.iter().any(|condition| condition.names(name)) {
-            return Err(Refusal::denied(format!(
-                "Invalid according to Policy: Extra input fields: {name}"
-            )));
+            return Err(Refusal::denied(format!("Invalid according to Policy: Extra input fields: {name}")));
         }
     }
     let range = conditions.iter().find_map(|condition| match condition {
         Condition::Length(min, max) => Some((*min, *max)),
         _ => None,
     });
-    let (min_bytes, max_bytes) =
-        range.ok_or_else(|| Refusal::denied("the policy bounds no content-length-range"))?;
-    Ok(Grant {
-        min_bytes,
-        max_bytes,
-    })
+    let (min_bytes, max_bytes) = range.unwrap_or((0, u64::MAX));
+    Ok(Grant { min_bytes, max_bytes })
 }
 
 fn check_signature(form: &Form, encoded: &str, signer: &Credential) -> Result<(), Refusal> {
     let field = |name: &str| {
         form.get(name).ok_or_else(|| {
-            Refusal::new(
-                400,
-                "InvalidArgument",
-                format!("Bucket POST must contain a field named '{name}'."),
-            )
+            Refusal::new(400, "InvalidArgument", format!("Bucket POST must contain a field named '{name}'."))
         })
     };
     if field("x-amz-algorithm")? != ALGORITHM {
-        return Err(Refusal::new(
-            400,
-            "InvalidArgument",
-            "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"",
-        ));
+        return Err(Refusal::new(400, "InvalidArgument", "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
     }
     let parts: Vec<_> = field("x-amz-credential")?.rsplitn(5, '/').collect();
     let ["aws4_request", "s3", region, day, key_id] = parts[..] else {
-        return Err(Refusal::new(
-            400,
-            "AuthorizationQueryParametersError",
-            "x-amz-credential is malformed",
-        ));
+        return Err(Refusal::new(400, "AuthorizationQueryParametersError", "x-amz-credential is malformed"));
     };
     if key_id != signer.key_id {
         return Err(Refusal::new(
@@ -161,21 +123,11 @@ fn check_signature(form: &Form, encoded: &str, signer: &Credential) -> Result<()
             "The AWS Access Key Id you provided does not exist in our records.",
         ));
     }
+    let time = parse_day(day).filter(|_| field("x-amz-date").is_ok_and(|date| date.starts_with(day)));
     let time =
-        parse_day(day).filter(|_| field("x-amz-date").is_ok_and(|date| date.starts_with(day)));
-    let time = time.ok_or_else(|| {
-        Refusal::new(
-            403,
-            "SignatureDoesNotMatch",
-            "x-amz-date and x-amz-credential differ",
-        )
-    })?;
+        time.ok_or_else(|| Refusal::new(403, "SignatureDoesNotMatch", "x-amz-date and x-amz-credential differ"))?;
     let expected = Scope { time, region }.sign(&signer.secret, encoded);
-    if bool::from(
-        expected
-            .as_bytes()
-            .ct_eq(field("x-amz-signature")?.as_bytes()),
-    ) {
+    if bool::from(expected.as_bytes().ct_eq(field("x-amz-signature")?.as_bytes())) {
         Ok(())
     } else {
         Err(Refusal::new(
@@ -188,19 +140,12 @@ fn check_signature(form: &Form, encoded: &str, signer: &Credential) -> Result<()
 
 fn parse_day(day: &str) -> Option<OffsetDateTime> {
     let digits = (day.len() == 8 && day.bytes().all(|b| b.is_ascii_digit())).then_some(day)?;
-    let iso = format!(
-        "{}-{}-{}T00:00:00Z",
-        &digits[..4],
-        &digits[4..6],
-        &digits[6..]
-    );
+    let iso = format!("{}-{}-{}T00:00:00Z", &digits[..4], &digits[4..6], &digits[6..]);
     OffsetDateTime::parse(&iso, &Rfc3339).ok()
 }
 
 fn decode(encoded: &str) -> Result<Document, Refusal> {
-    let bytes = STANDARD
-        .decode(encoded)
-        .map_err(|_| Refusal::malformed("Invalid Policy: not base64"))?;
+    let bytes = STANDARD.decode(encoded).map_err(|_| Refusal::malformed("Invalid Policy: not base64"))?;
     serde_json::from_slice(&bytes).map_err(|_| Refusal::malformed("Invalid Policy: Invalid JSON."))
 }
 
@@ -214,29 +159,18 @@ impl Condition {
     fn parse(value: &Value) -> Result<Self, Refusal> {
         let bad = || Refusal::malformed(format!("Invalid Policy: Invalid condition {value}"));
         if let Value::Object(map) = value {
-            let (name, value) = map
-                .iter()
-                .next()
-                .filter(|_| map.len() == 1)
-                .ok_or_else(bad)?;
-            return Ok(Self::Equals(
-                name.clone(),
-                value.as_str().ok_or_else(bad)?.to_owned(),
-            ));
+            let (name, value) = map.iter().next().filter(|_| map.len() == 1).ok_or_else(bad)?;
+            return Ok(Self::Equals(name.clone(), value.as_str().ok_or_else(bad)?.to_owned()));
         }
-        let items = value
-            .as_array()
-            .filter(|items| items.len() == 3)
-            .ok_or_else(bad)?;
+        let items = value.as_array().filter(|items| items.len() == 3).ok_or_else(bad)?;
         let text = |i: usize| items[i].as_str().map(str::to_owned).ok_or_else(bad);
         let field = |i: usize| text(i).map(|name| name.trim_start_matches('$').to_owned());
         match text(0)?.to_ascii_lowercase().as_str() {
             "eq" => Ok(Self::Equals(field(1)?, text(2)?)),
             "starts-with" => Ok(Self::StartsWith(field(1)?, text(2)?)),
-            "content-length-range" => Ok(Self::Length(
-                items[1].as_u64().ok_or_else(bad)?,
-                items[2].as_u64().ok_or_else(bad)?,
-            )),
+            "content-length-range" => {
+                Ok(Self::Length(items[1].as_u64().ok_or_else(bad)?, items[2].as_u64().ok_or_else(bad)?))
+            }
             _ => Err(bad()),
         }
     }
@@ -250,29 +184,19 @@ impl Condition {
 
     fn check(&self, form: &Form, bucket: &str) -> Result<(), Refusal> {
         let value = |name: &str| {
-            if name.eq_ignore_ascii_case("bucket") {
-                bucket
-            } else {
-                form.get(name).unwrap_or("")
-            }
+            if name.eq_ignore_ascii_case("bucket") { bucket } else { form.get(name).unwrap_or("") }
         };
         let (holds, shown) = match self {
-            Self::Equals(name, wanted) => (
-                value(name) == wanted,
-                format!(r#"["eq", "${name}", "{wanted}"]"#),
-            ),
-            Self::StartsWith(name, wanted) => (
-                value(name).starts_with(wanted),
-                format!(r#"["starts-with", "${name}", "{wanted}"]"#),
-            ),
+            Self::Equals(name, wanted) => (value(name) == wanted, format!(r#"["eq", "${name}", "{wanted}"]"#)),
+            Self::StartsWith(name, wanted) => {
+                (value(name).starts_with(wanted), format!(r#"["starts-with", "${name}", "{wanted}"]"#))
+            }
             Self::Length(..) => (true, String::new()),
         };
         if holds {
             Ok(())
         } else {
-            Err(Refusal::denied(format!(
-                "Invalid according to Policy: Policy Condition failed: {shown}"
-            )))
+            Err(Refusal::denied(format!("Invalid according to Policy: Policy Condition failed: {shown}")))
         }
     }
 }
@@ -294,11 +218,7 @@ mod tests {
     const NOW: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
 
     fn signer() -> Credential {
-        Credential {
-            key_id: "TT".into(),
-            secret: "secret".into(),
-            token: None,
-        }
+        Credential { key_id: "TT".into(), secret: "secret".into(), token: None }
     }
 
     /// A form as the presigner makes it and an honest client sends it.
@@ -318,15 +238,8 @@ mod tests {
             metadata: [("id".to_owned(), "1".to_owned())].into(),
         };
         let key = Key::new("temp/abc").unwrap();
-        let presign = presigner
-            .presign(&key, &policy, NOW, NOW + Duration::MINUTE)
-            .await
-            .unwrap();
-        let fields = presign
-            .fields
-            .into_iter()
-            .map(|(n, v)| (n, v.as_str().unwrap().to_owned()))
-            .collect();
+        let presign = presigner.presign(&key, &policy, NOW, NOW + Duration::MINUTE).await.unwrap();
+        let fields = presign.fields.into_iter().map(|(n, v)| (n, v.as_str().unwrap().to_owned())).collect();
         Form { fields }
     }
 
@@ -337,17 +250,8 @@ mod tests {
     #[tokio::test]
     async fn an_honest_form_is_granted_for_its_lifetime_in_its_bucket() {
         let form = form().await;
-        assert_eq!(
-            code(&form, "tintype", NOW),
-            Ok(Grant {
-                min_bytes: 1,
-                max_bytes: 10
-            })
-        );
-        assert_eq!(
-            code(&form, "tintype", NOW + Duration::MINUTE),
-            Err("AccessDenied")
-        );
+        assert_eq!(code(&form, "tintype", NOW), Ok(Grant { min_bytes: 1, max_bytes: 10 }));
+        assert_eq!(code(&form, "tintype", NOW + Duration::MINUTE), Err("AccessDenied"));
         assert_eq!(code(&form, "other", NOW), Err("AccessDenied"));
     }
 
@@ -355,11 +259,7 @@ mod tests {
     async fn a_client_may_name_the_true_image_type_only() {
         for (value, allowed) in [("image/png", true), ("text/html", false), ("", false)] {
             let mut form = form().await;
-            form.fields
-                .iter_mut()
-                .find(|(n, _)| n == "Content-Type")
-                .unwrap()
-                .1 = value.into();
+            form.fields.iter_mut().find(|(n, _)| n == "Content-Type").unwrap().1 = value.into();
             assert_eq!(code(&form, "tintype", NOW).is_ok(), allowed, "{value}");
         }
     }
@@ -374,21 +274,9 @@ mod tests {
             ("x-amz-date", "20261123T120001Z", "AccessDenied"),
             ("x-amz-date", "20261124T120000Z", "SignatureDoesNotMatch"),
             ("x-amz-algorithm", "AWS4-HMAC-SHA1", "InvalidArgument"),
-            (
-                "x-amz-credential",
-                "XX/20261123/us-east-1/s3/aws4_request",
-                "InvalidAccessKeyId",
-            ),
-            (
-                "x-amz-credential",
-                "TT/20261123/us-west-2/s3/aws4_request",
-                "SignatureDoesNotMatch",
-            ),
-            (
-                "x-amz-credential",
-                "TT",
-                "AuthorizationQueryParametersError",
-            ),
+            ("x-amz-credential", "XX/20261123/us-east-1/s3/aws4_request", "InvalidAccessKeyId"),
+            ("x-amz-credential", "TT/20261123/us-west-2/s3/aws4_request", "SignatureDoesNotMatch"),
+            ("x-amz-credential", "TT", "AuthorizationQueryParametersError"),
             ("x-amz-signature", "", "SignatureDoesNotMatch"),
             (
                 "policy",
@@ -404,15 +292,7 @@ mod tests {
 
     #[tokio::test]
     async fn missing_and_extra_fields_are_refused() {
-        for name in [
-            "key",
-            "acl",
-            "policy",
-            "x-amz-meta-id",
-            "x-amz-signature",
-            "x-amz-credential",
-            "x-amz-date",
-        ] {
+        for name in ["key", "acl", "policy", "x-amz-meta-id", "x-amz-signature", "x-amz-credential", "x-amz-date"] {
             let mut form = form().await;
             form.fields.retain(|(n, _)| n != name);
             assert!(code(&form, "tintype", NOW).is_err(), "{name}");

@@ -72,10 +72,7 @@ impl S3Presigner {
         now: OffsetDateTime,
         expires_at: OffsetDateTime,
     ) -> Presign {
-        let scope = Scope {
-            time: now,
-            region: &self.region,
-        };
+        let scope = Scope { time: now, region: &self.region };
         let client = self.client_fields(key, policy);
         let signer = signer_fields(credential, &scope);
         let document = self.document(policy, &client, &signer, expires_at);
@@ -127,9 +124,7 @@ impl S3Presigner {
                 _ => json!({name: value}),
             });
         }
-        let (least, most) = policy
-            .size
-            .map_or((1, policy.max_bytes), |size| (size, size));
+        let (least, most) = policy.size.map_or((1, policy.max_bytes), |size| (size, size));
         conditions.push(json!(["content-length-range", least, most]));
         conditions.extend(signer.iter().map(|(name, value)| json!({name: value})));
         json!({"expiration": iso8601(expires_at), "conditions": conditions})
@@ -143,15 +138,9 @@ impl S3Presigner {
         now: OffsetDateTime,
         expires_at: OffsetDateTime,
     ) -> Presign {
-        let scope = Scope {
-            time: now,
-            region: &self.region,
-        };
+        let scope = Scope { time: now, region: &self.region };
         let headers = put_headers(policy);
-        let mut signed: Vec<(String, String)> = headers
-            .iter()
-            .map(|(n, v)| (n.to_lowercase(), v.clone()))
-            .collect();
+        let mut signed: Vec<(String, String)> = headers.iter().map(|(n, v)| (n.to_lowercase(), v.clone())).collect();
         signed.push(("host".into(), authority(&self.bucket_url)));
         signed.sort();
         let names: Vec<_> = signed.iter().map(|(name, _)| name.as_str()).collect();
@@ -164,50 +153,23 @@ impl S3Presigner {
             ("X-Amz-Date", scope.amz_date()),
             ("X-Amz-Expires", lifetime),
         ];
-        query.extend(
-            credential
-                .token
-                .clone()
-                .map(|token| ("X-Amz-Security-Token", token)),
-        );
+        query.extend(credential.token.clone().map(|token| ("X-Amz-Security-Token", token)));
         query.push(("X-Amz-SignedHeaders", names.clone()));
-        let query: Vec<_> = query
-            .iter()
-            .map(|(n, v)| format!("{n}={}", encode_query(v)))
-            .collect();
+        let query: Vec<_> = query.iter().map(|(n, v)| format!("{n}={}", encode_query(v))).collect();
         let query = query.join("&");
 
-        let path = format!(
-            "{}/{}",
-            self.bucket_url.path().trim_end_matches('/'),
-            encode_path(key.as_str())
-        );
-        let lines: String = signed
-            .iter()
-            .map(|(name, value)| format!("{name}:{}\n", value.trim()))
-            .collect();
+        let path = format!("{}/{}", self.bucket_url.path().trim_end_matches('/'), encode_path(key.as_str()));
+        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
         let request = format!("PUT\n{path}\n{query}\n{lines}\n{names}\nUNSIGNED-PAYLOAD");
-        let text = format!(
-            "{ALGORITHM}\n{}\n{}\n{}",
-            scope.amz_date(),
-            scope.name(),
-            hex(&Sha256::digest(request))
-        );
+        let text = format!("{ALGORITHM}\n{}\n{}\n{}", scope.amz_date(), scope.name(), hex(&Sha256::digest(request)));
         let signature = scope.sign(&credential.secret, &text);
         let origin = self.bucket_url.origin().ascii_serialization();
         // Without a size that the signature covers, no S3 bounds a PUT.
-        let enforced_by = if policy.size.is_some() {
-            EnforcedBy::Store
-        } else {
-            EnforcedBy::Processor
-        };
+        let enforced_by = if policy.size.is_some() { EnforcedBy::Store } else { EnforcedBy::Processor };
         Presign {
             method: "PUT".into(),
             url: format!("{origin}{path}?{query}&X-Amz-Signature={signature}"),
-            headers: headers
-                .into_iter()
-                .map(|(name, value)| (name, value.into()))
-                .collect(),
+            headers: headers.into_iter().map(|(name, value)| (name, value.into())).collect(),
             fields: Map::new(),
             expires_at,
             constraints: constraints(policy, enforced_by),
@@ -219,10 +181,7 @@ impl S3Presigner {
 fn signer_fields(credential: &Credential, scope: &Scope<'_>) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("x-amz-algorithm".into(), ALGORITHM.into());
-    fields.insert(
-        "x-amz-credential".into(),
-        scope.credential(credential).into(),
-    );
+    fields.insert("x-amz-credential".into(), scope.credential(credential).into());
     fields.insert("x-amz-date".into(), scope.amz_date().into());
     if let Some(token) = &credential.token {
         fields.insert("x-amz-security-token".into(), token.as_str().into());
@@ -232,26 +191,13 @@ fn signer_fields(credential: &Credential, scope: &Scope<'_>) -> Map<String, Valu
 
 fn put_headers(policy: &Policy) -> Vec<(String, String)> {
     let mut headers = vec![("Content-Type".to_owned(), policy.content_type.clone())];
-    headers.extend(
-        policy
-            .size
-            .map(|size| ("Content-Length".to_owned(), size.to_string())),
-    );
-    headers.extend(
-        policy
-            .metadata
-            .iter()
-            .map(|(name, value)| (format!("x-amz-meta-{name}"), value.clone())),
-    );
+    headers.extend(policy.size.map(|size| ("Content-Length".to_owned(), size.to_string())));
+    headers.extend(policy.metadata.iter().map(|(name, value)| (format!("x-amz-meta-{name}"), value.clone())));
     headers
 }
 
 fn constraints(policy: &Policy, enforced_by: EnforcedBy) -> Constraints {
-    Constraints {
-        max_bytes: policy.max_bytes,
-        content_type: policy.content_type.clone(),
-        enforced_by,
-    }
+    Constraints { max_bytes: policy.max_bytes, content_type: policy.content_type.clone(), enforced_by }
 }
 
 fn is_image(content_type: &str) -> bool {
@@ -260,8 +206,7 @@ fn is_image(content_type: &str) -> bool {
 
 fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// `2026-11-23T18:42:18Z`, to the second as boto3 writes it.
@@ -305,15 +250,9 @@ mod tests {
     #[test]
     fn signs_as_the_published_example() {
         let policy = "eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9ucyI6IFsNCiAgICB7ImJ1Y2tldCI6ICJzaWd2NGV4YW1wbGVidWNrZXQifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRrZXkiLCAidXNlci91c2VyMS8iXSwNCiAgICB7ImFjbCI6ICJwdWJsaWMtcmVhZCJ9LA0KICAgIHsic3VjY2Vzc19hY3Rpb25fcmVkaXJlY3QiOiAiaHR0cDovL3NpZ3Y0ZXhhbXBsZWJ1Y2tldC5zMy5hbWF6b25hd3MuY29tL3N1Y2Nlc3NmdWxfdXBsb2FkLmh0bWwifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRDb250ZW50LVR5cGUiLCAiaW1hZ2UvIl0sDQogICAgeyJ4LWFtei1tZXRhLXV1aWQiOiAiMTQzNjUxMjM2NTEyNzQifSwNCiAgICB7IngtYW16LXNlcnZlci1zaWRlLWVuY3J5cHRpb24iOiAiQUVTMjU2In0sDQogICAgWyJzdGFydHMtd2l0aCIsICIkeC1hbXotbWV0YS10YWciLCAiIl0sDQoNCiAgICB7IngtYW16LWNyZWRlbnRpYWwiOiAiQUtJQUlPU0ZPRE5ON0VYQU1QTEUvMjAxNTEyMjkvdXMtZWFzdC0xL3MzL2F3czRfcmVxdWVzdCJ9LA0KICAgIHsieC1hbXotYWxnb3JpdGhtIjogIkFXUzQtSE1BQy1TSEEyNTYifSwNCiAgICB7IngtYW16LWRhdGUiOiAiMjAxNTEyMjlUMDAwMDAwWiIgfQ0KICBdDQp9";
-        let scope = Scope {
-            time: datetime!(2015-12-29 00:00 UTC),
-            region: "us-east-1",
-        };
+        let scope = Scope { time: datetime!(2015-12-29 00:00 UTC), region: "us-east-1" };
         let signature = scope.sign("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", policy);
-        assert_eq!(
-            signature,
-            "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e"
-        );
+        assert_eq!(signature, "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e");
     }
 
     #[tokio::test]
@@ -321,10 +260,7 @@ mod tests {
         let now = datetime!(2026-11-23 12:00 UTC);
         let key = Key::new("temp/abc.jpg").unwrap();
         let expires = now + time::Duration::seconds(1000);
-        let presign = presigner()
-            .presign(&key, &policy(Method::Post), now, expires)
-            .await
-            .unwrap();
+        let presign = presigner().presign(&key, &policy(Method::Post), now, expires).await.unwrap();
         let names: Vec<_> = presign.fields.keys().map(String::as_str).collect();
         let expected = [
             "key",
@@ -339,9 +275,7 @@ mod tests {
             "x-amz-signature",
         ];
         assert_eq!(names, expected);
-        let document = STANDARD
-            .decode(presign.fields["policy"].as_str().unwrap())
-            .unwrap();
+        let document = STANDARD.decode(presign.fields["policy"].as_str().unwrap()).unwrap();
         let document: Value = serde_json::from_slice(&document).unwrap();
         assert_eq!(document["expiration"], "2026-11-23T12:16:40Z");
         let conditions = document["conditions"].as_array().unwrap();
@@ -362,21 +296,11 @@ mod tests {
         let now = datetime!(2026-11-23 12:00 UTC);
         let key = Key::new("temp/a b.jpg").unwrap();
         let mut policy = policy(Method::Put);
-        let loose = presigner()
-            .presign(&key, &policy, now, now + time::Duration::HOUR)
-            .await
-            .unwrap();
+        let loose = presigner().presign(&key, &policy, now, now + time::Duration::HOUR).await.unwrap();
         assert_eq!(loose.constraints.enforced_by, EnforcedBy::Processor);
-        assert!(
-            loose.url.starts_with(
-                "https://examplebucket.s3.amazonaws.com/temp/a%20b.jpg?X-Amz-Algorithm="
-            )
-        );
+        assert!(loose.url.starts_with("https://examplebucket.s3.amazonaws.com/temp/a%20b.jpg?X-Amz-Algorithm="));
         policy.size = Some(42);
-        let exact = presigner()
-            .presign(&key, &policy, now, now + time::Duration::HOUR)
-            .await
-            .unwrap();
+        let exact = presigner().presign(&key, &policy, now, now + time::Duration::HOUR).await.unwrap();
         assert_eq!(exact.constraints.enforced_by, EnforcedBy::Store);
         assert_eq!(exact.headers["Content-Length"], "42");
     }

@@ -11,11 +11,7 @@ use crate::preset::hex;
 /// The only algorithm.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 
 /// Day, region and service that a signature is good for.
@@ -37,13 +33,7 @@ impl Scope<'_> {
     /// `20261123T184218Z`.
     pub fn amz_date(&self) -> String {
         let t = self.time;
-        format!(
-            "{}T{:02}{:02}{:02}Z",
-            self.day(),
-            t.hour(),
-            t.minute(),
-            t.second()
-        )
+        format!("{}T{:02}{:02}{:02}Z", self.day(), t.hour(), t.minute(), t.second())
     }
 
     /// `20261123/eu-central-1/s3/aws4_request`.

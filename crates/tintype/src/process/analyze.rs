@@ -10,12 +10,7 @@ use crate::error::Failure;
 pub fn check(processor: &Processor, original: &Original) -> Result<(), ProcessError> {
     probe(&original.object.bytes, &processor.limits)?;
     if processor.strict_type {
-        let declared = original
-            .object
-            .meta
-            .content_type
-            .as_deref()
-            .and_then(Format::from_content_type);
+        let declared = original.object.meta.content_type.as_deref().and_then(Format::from_content_type);
         if let Some(declared) = declared.filter(|declared| *declared != original.format) {
             return Err(Failure::new(
                 "type_mismatch",

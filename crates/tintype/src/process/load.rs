@@ -37,13 +37,7 @@ pub async fn original(processor: &Processor, task: &Task) -> Result<Original, Pr
         .layout
         .manifest_key(&task.key, &extension)
         .map_err(|e| Failure::new("invalid_request", e.to_string()))?;
-    Ok(Original {
-        object,
-        format,
-        sha256,
-        extension,
-        manifest_key,
-    })
+    Ok(Original { object, format, sha256, extension, manifest_key })
 }
 
 /// Bytes decide the type; a name or header never does. The image crate words the refusal.
@@ -52,23 +46,12 @@ fn sniff(object: &Object) -> Result<Format, ProcessError> {
         return Ok(format);
     }
     tintype_image::probe(&object.bytes, &Limits::default())?;
-    Err(Failure::new(
-        "unsupported_format",
-        "the bytes are of no known image format",
-    )
-    .into())
+    Err(Failure::new("unsupported_format", "the bytes are of no known image format").into())
 }
 
 /// The manifest of the same original under the same preset, if it is there: then all variants are, too.
-pub async fn finished(
-    processor: &Processor,
-    original: &Original,
-) -> Result<Option<Manifest>, ProcessError> {
-    let stored = match processor
-        .target
-        .get(&original.manifest_key, MAX_MANIFEST)
-        .await
-    {
+pub async fn finished(processor: &Processor, original: &Original) -> Result<Option<Manifest>, ProcessError> {
+    let stored = match processor.target.get(&original.manifest_key, MAX_MANIFEST).await {
         Ok(stored) => stored,
         Err(StoreError::NotFound(_) | StoreError::TooLarge { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),

@@ -75,9 +75,7 @@ impl From<StoreError> for ProcessError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound(_) => Self::Final(Failure::new("not_found", error.to_string())),
-            StoreError::TooLarge { .. } => {
-                Self::Final(Failure::new("too_large", error.to_string()))
-            }
+            StoreError::TooLarge { .. } => Self::Final(Failure::new("too_large", error.to_string())),
             StoreError::Denied(_) | StoreError::Unavailable(_) => Self::Passing(error.to_string()),
         }
     }

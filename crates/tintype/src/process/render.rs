@@ -12,35 +12,21 @@ use crate::error::Failure;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Makes every variant of the preset.
-pub async fn variants(
-    processor: &Processor,
-    original: &Original,
-) -> Result<Rendered, ProcessError> {
+pub async fn variants(processor: &Processor, original: &Original) -> Result<Rendered, ProcessError> {
     let bytes = original.object.bytes.clone();
     let preset = processor.preset.clone();
-    let limits = Limits {
-        deadline: Some(Instant::now() + processor.deadline),
-        ..processor.limits
-    };
-    let work = tokio::task::spawn_blocking(move || {
-        tintype_image::render(&bytes, &preset.variants, preset.metadata, &limits)
-    });
+    let limits = Limits { deadline: Some(Instant::now() + processor.deadline), ..processor.limits };
+    let work =
+        tokio::task::spawn_blocking(move || tintype_image::render(&bytes, &preset.variants, preset.metadata, &limits));
     match tokio::time::timeout(processor.deadline + GRACE, work).await {
         Ok(Ok(rendered)) => Ok(rendered?),
         Ok(Err(crash)) => {
             tracing::error!(key = %original.object.meta.key, %crash, "the renderer crashed");
-            Err(Failure::new(
-                ErrorCode::Internal.as_str(),
-                "the renderer crashed on this image",
-            )
-            .into())
+            Err(Failure::new(ErrorCode::Internal.as_str(), "the renderer crashed on this image").into())
         }
         Err(_) => Err(Failure::new(
             ErrorCode::Timeout.as_str(),
-            format!(
-                "the image took longer than {} s",
-                processor.deadline.as_secs_f32()
-            ),
+            format!("the image took longer than {} s", processor.deadline.as_secs_f32()),
         )
         .into()),
     }

@@ -17,21 +17,11 @@ use crate::store::PutOptions;
 const CONCURRENCY: usize = 4;
 
 /// Writes everything and gives the manifest.
-pub async fn all(
-    processor: &Processor,
-    original: Original,
-    rendered: Rendered,
-) -> Result<Manifest, ProcessError> {
+pub async fn all(processor: &Processor, original: Original, rendered: Rendered) -> Result<Manifest, ProcessError> {
     let image = facts(&rendered);
     let (width, height) = (rendered.facts.width, rendered.facts.height);
-    let writes = rendered
-        .variants
-        .into_iter()
-        .map(|variant| save_variant(processor, &original, variant));
-    let variants: Vec<Variant> = stream::iter(writes)
-        .buffered(CONCURRENCY)
-        .try_collect()
-        .await?;
+    let writes = rendered.variants.into_iter().map(|variant| save_variant(processor, &original, variant));
+    let variants: Vec<Variant> = stream::iter(writes).buffered(CONCURRENCY).try_collect().await?;
     let meta = &original.object.meta;
     let manifest = Manifest {
         original: manifest::Original {
@@ -46,10 +36,7 @@ pub async fn all(
         variants,
         image,
         metadata: meta.metadata.clone(),
-        preset: PresetRef {
-            name: processor.preset.name.clone(),
-            version: processor.preset.version.clone(),
-        },
+        preset: PresetRef { name: processor.preset.name.clone(), version: processor.preset.version.clone() },
         engine: ENGINE.to_owned(),
     };
     save_manifest(processor, &original.manifest_key, &manifest).await?;
@@ -77,10 +64,7 @@ async fn save_variant(
         cache_control: processor.cache_control.clone(),
         metadata: original.object.meta.metadata.clone(),
     };
-    processor
-        .target
-        .put(&variant.key, made.bytes.into(), &options)
-        .await?;
+    processor.target.put(&variant.key, made.bytes.into(), &options).await?;
     Ok(variant)
 }
 
@@ -91,21 +75,10 @@ fn variant_key(processor: &Processor, original: &Original, name: &str) -> Result
         .map_err(|e| Failure::new("invalid_request", e.to_string()))
 }
 
-async fn save_manifest(
-    processor: &Processor,
-    key: &Key,
-    manifest: &Manifest,
-) -> Result<(), ProcessError> {
-    let json =
-        serde_json::to_vec_pretty(manifest).map_err(|e| Failure::new("internal", e.to_string()))?;
-    let options = PutOptions {
-        content_type: "application/json".into(),
-        ..Default::default()
-    };
-    processor
-        .target
-        .put(key, Bytes::from(json), &options)
-        .await?;
+async fn save_manifest(processor: &Processor, key: &Key, manifest: &Manifest) -> Result<(), ProcessError> {
+    let json = serde_json::to_vec_pretty(manifest).map_err(|e| Failure::new("internal", e.to_string()))?;
+    let options = PutOptions { content_type: "application/json".into(), ..Default::default() };
+    processor.target.put(key, Bytes::from(json), &options).await?;
     Ok(())
 }
 

@@ -49,20 +49,12 @@ async fn rest(app: &App, stop: &CancellationToken) {
 
 async fn handle(app: &App, leased: &Leased) -> Result<(), QueueError> {
     let job = &leased.job;
-    let upload = app
-        .ledger
-        .get(&job.upload_id)
-        .await
-        .map_err(|e| QueueError(e.to_string()))?;
+    let upload = app.ledger.get(&job.upload_id).await.map_err(|e| QueueError(e.to_string()))?;
     let Some(upload) = upload else {
         // Deleted since.
         return app.queue.ack(leased).await;
     };
-    let task = Task {
-        key: job.event.key.clone(),
-        extension: upload.extension.clone(),
-        force: job.force,
-    };
+    let task = Task { key: job.event.key.clone(), extension: upload.extension.clone(), force: job.force };
     let outcome = match app.processor.develop(&task).await {
         Ok(manifest) => Outcome::Completed(Box::new(manifest)),
         Err(ProcessError::Final(failure)) => Outcome::Failed(failure),

@@ -26,16 +26,14 @@ impl From<LedgerError> for QueueError {
 impl Queue for SqliteLedger {
     async fn push(&self, job: &Job) -> Result<(), QueueError> {
         let now = millis(OffsetDateTime::now_utc());
-        sqlx::query(
-            "INSERT INTO jobs (upload_id, event, force, due_at, created_at) VALUES (?, ?, ?, ?, ?)",
-        )
-        .bind(job.upload_id.as_str())
-        .bind(serde_json::to_string(&job.event).map_err(LedgerError::from)?)
-        .bind(job.force)
-        .bind(now)
-        .bind(now)
-        .execute(&self.writer)
-        .await?;
+        sqlx::query("INSERT INTO jobs (upload_id, event, force, due_at, created_at) VALUES (?, ?, ?, ?, ?)")
+            .bind(job.upload_id.as_str())
+            .bind(serde_json::to_string(&job.event).map_err(LedgerError::from)?)
+            .bind(job.force)
+            .bind(now)
+            .bind(now)
+            .execute(&self.writer)
+            .await?;
         Ok(())
     }
 
@@ -92,9 +90,7 @@ impl Queue for SqliteLedger {
     }
 
     async fn depth(&self) -> Result<u64, QueueError> {
-        let row = sqlx::query("SELECT count(*) AS n FROM jobs")
-            .fetch_one(&self.readers)
-            .await?;
+        let row = sqlx::query("SELECT count(*) AS n FROM jobs").fetch_one(&self.readers).await?;
         Ok(row.try_get::<i64, _>("n")?.unsigned_abs())
     }
 }

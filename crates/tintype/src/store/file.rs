@@ -34,9 +34,7 @@ impl FileStore {
         work: impl FnOnce(Self) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || work(store))
-            .await
-            .map_err(|e| StoreError::Unavailable(e.to_string()))?
+        tokio::task::spawn_blocking(move || work(store)).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
 }
 
@@ -46,25 +44,19 @@ impl Store for FileStore {
         let key = key.clone();
         self.blocking(move |store| {
             let data = std::fs::metadata(store.path(&key)).map_err(|e| failure(&key, &e))?;
-            if data.is_file() {
-                Ok(meta(key, &data))
-            } else {
-                Err(StoreError::NotFound(key))
-            }
+            if data.is_file() { Ok(meta(key, &data)) } else { Err(StoreError::NotFound(key)) }
         })
         .await
     }
 
     async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError> {
         let key = key.clone();
-        self.blocking(move |store| read(&store.path(&key), key, limit))
-            .await
+        self.blocking(move |store| read(&store.path(&key), key, limit)).await
     }
 
     async fn put(&self, key: &Key, bytes: Bytes, _options: &PutOptions) -> Result<(), StoreError> {
         let key = key.clone();
-        self.blocking(move |store| write(&store.path(&key), &bytes).map_err(|e| failure(&key, &e)))
-            .await
+        self.blocking(move |store| write(&store.path(&key), &bytes).map_err(|e| failure(&key, &e))).await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
@@ -80,8 +72,7 @@ impl Store for FileStore {
         let prefix = prefix.to_owned();
         self.blocking(move |store| {
             let mut found = Vec::new();
-            walk(&store.root, "", &prefix, &mut found)
-                .map_err(|e| StoreError::Unavailable(e.to_string()))?;
+            walk(&store.root, "", &prefix, &mut found).map_err(|e| StoreError::Unavailable(e.to_string()))?;
             found.sort_by(|a, b| a.key.cmp(&b.key));
             Ok(found)
         })
@@ -99,34 +90,18 @@ fn read(path: &Path, key: Key, limit: u64) -> Result<Object, StoreError> {
         return Err(StoreError::NotFound(key));
     }
     if data.len() > limit {
-        return Err(StoreError::TooLarge {
-            key,
-            size: data.len(),
-            limit,
-        });
+        return Err(StoreError::TooLarge { key, size: data.len(), limit });
     }
     let bytes = std::fs::read(path).map_err(|e| failure(&key, &e))?;
     let mut meta = meta(key, &data);
     meta.size = bytes.len() as u64;
     meta.etag = Some(hex(&Md5::digest(&bytes)));
-    Ok(Object {
-        meta,
-        bytes: bytes.into(),
-    })
+    Ok(Object { meta, bytes: bytes.into() })
 }
 
 fn meta(key: Key, data: &std::fs::Metadata) -> ObjectMeta {
-    let modified = data
-        .modified()
-        .map_or(OffsetDateTime::UNIX_EPOCH, OffsetDateTime::from);
-    ObjectMeta {
-        key,
-        size: data.len(),
-        etag: None,
-        content_type: None,
-        metadata: Default::default(),
-        modified,
-    }
+    let modified = data.modified().map_or(OffsetDateTime::UNIX_EPOCH, OffsetDateTime::from);
+    ObjectMeta { key, size: data.len(), etag: None, content_type: None, metadata: Default::default(), modified }
 }
 
 /// Writes beside the file and renames, so that a reader never sees a part.
@@ -135,12 +110,7 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut part = tempfile::Builder::new()
         .prefix(".tintype-")
-        .make_in(folder, |path| {
-            std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(path)
-        })?;
+        .make_in(folder, |path| std::fs::OpenOptions::new().write(true).create_new(true).open(path))?;
     part.write_all(bytes)?;
     part.persist(path)?;
     Ok(())

@@ -111,12 +111,7 @@ impl PublicUrl {
 
     /// The address of one object.
     pub fn of(&self, key: &Key) -> String {
-        const SAFE: &AsciiSet = &NON_ALPHANUMERIC
-            .remove(b'-')
-            .remove(b'_')
-            .remove(b'.')
-            .remove(b'~')
-            .remove(b'/');
+        const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
         format!("{}{}", self.0, utf8_percent_encode(key.as_str(), SAFE))
     }
 }

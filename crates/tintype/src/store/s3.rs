@@ -37,15 +37,10 @@ impl S3Config {
     /// The address of the bucket as clients reach it.
     pub fn bucket_url(&self) -> Url {
         let text = match &self.endpoint {
-            Some(endpoint) => format!(
-                "{}/{}",
-                endpoint.as_str().trim_end_matches('/'),
-                self.bucket
-            ),
+            Some(endpoint) => format!("{}/{}", endpoint.as_str().trim_end_matches('/'), self.bucket),
             None => format!("https://{}.s3.{}.amazonaws.com", self.bucket, self.region),
         };
-        text.parse()
-            .expect("a checked endpoint and a bucket name make an address")
+        text.parse().expect("a checked endpoint and a bucket name make an address")
     }
 }
 
@@ -65,9 +60,7 @@ impl S3Store {
                 .with_allow_http(endpoint.scheme() == "http");
         }
         let inner = builder.build().map_err(|e| e.to_string())?;
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The store's credentials, for signing.
@@ -81,49 +74,25 @@ struct Borrowed(Arc<AmazonS3>);
 #[async_trait]
 impl CredentialSource for Borrowed {
     async fn credential(&self) -> Result<Credential, PresignError> {
-        let found = self
-            .0
-            .credentials()
-            .get_credential()
-            .await
-            .map_err(|e| PresignError(e.to_string()))?;
-        Ok(Credential {
-            key_id: found.key_id.clone(),
-            secret: found.secret_key.clone(),
-            token: found.token.clone(),
-        })
+        let found = self.0.credentials().get_credential().await.map_err(|e| PresignError(e.to_string()))?;
+        Ok(Credential { key_id: found.key_id.clone(), secret: found.secret_key.clone(), token: found.token.clone() })
     }
 }
 
 #[async_trait]
 impl Store for S3Store {
     async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError> {
-        let found = self
-            .inner
-            .head(&path(key)?)
-            .await
-            .map_err(|e| failure(key, e))?;
+        let found = self.inner.head(&path(key)?).await.map_err(|e| failure(key, e))?;
         Ok(meta(key.clone(), &found))
     }
 
     async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError> {
-        let found = self
-            .inner
-            .get(&path(key)?)
-            .await
-            .map_err(|e| failure(key, e))?;
+        let found = self.inner.get(&path(key)?).await.map_err(|e| failure(key, e))?;
         if found.meta.size > limit {
-            return Err(StoreError::TooLarge {
-                key: key.clone(),
-                size: found.meta.size,
-                limit,
-            });
+            return Err(StoreError::TooLarge { key: key.clone(), size: found.meta.size, limit });
         }
         let mut meta = meta(key.clone(), &found.meta);
-        meta.content_type = found
-            .attributes
-            .get(&Attribute::ContentType)
-            .map(|v| v.to_string());
+        meta.content_type = found.attributes.get(&Attribute::ContentType).map(|v| v.to_string());
         meta.metadata = metadata(&found.attributes);
         let bytes = found.bytes().await.map_err(|e| failure(key, e))?;
         Ok(Object { meta, bytes })
@@ -133,25 +102,13 @@ impl Store for S3Store {
         let mut attributes = Attributes::new();
         attributes.insert(Attribute::ContentType, options.content_type.clone().into());
         if !options.cache_control.is_empty() {
-            attributes.insert(
-                Attribute::CacheControl,
-                options.cache_control.clone().into(),
-            );
+            attributes.insert(Attribute::CacheControl, options.cache_control.clone().into());
         }
         for (name, value) in &options.metadata {
-            attributes.insert(
-                Attribute::Metadata(name.clone().into()),
-                value.clone().into(),
-            );
+            attributes.insert(Attribute::Metadata(name.clone().into()), value.clone().into());
         }
-        let options = object_store::PutOptions {
-            attributes,
-            ..Default::default()
-        };
-        self.inner
-            .put_opts(&path(key)?, bytes.into(), options)
-            .await
-            .map_err(|e| failure(key, e))?;
+        let options = object_store::PutOptions { attributes, ..Default::default() };
+        self.inner.put_opts(&path(key)?, bytes.into(), options).await.map_err(|e| failure(key, e))?;
         Ok(())
     }
 
@@ -164,26 +121,12 @@ impl Store for S3Store {
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         // object_store lists by whole segments; the rest of the prefix is filtered here.
-        let folder = prefix
-            .rsplit_once('/')
-            .map(|(folder, _)| folder)
-            .filter(|f| !f.is_empty());
-        let folder = folder
-            .map(Path::parse)
-            .transpose()
-            .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        let found: Vec<_> = self
-            .inner
-            .list(folder.as_ref())
-            .try_collect()
-            .await
-            .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        let keys = found
-            .iter()
-            .filter_map(|o| Key::new(o.location.as_ref()).ok().map(|key| meta(key, o)));
-        let mut objects: Vec<_> = keys
-            .filter(|o| o.key.as_str().starts_with(prefix))
-            .collect();
+        let folder = prefix.rsplit_once('/').map(|(folder, _)| folder).filter(|f| !f.is_empty());
+        let folder = folder.map(Path::parse).transpose().map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        let found: Vec<_> =
+            self.inner.list(folder.as_ref()).try_collect().await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        let keys = found.iter().filter_map(|o| Key::new(o.location.as_ref()).ok().map(|key| meta(key, o)));
+        let mut objects: Vec<_> = keys.filter(|o| o.key.as_str().starts_with(prefix)).collect();
         objects.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(objects)
     }
@@ -205,10 +148,7 @@ fn meta(key: Key, found: &object_store::ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         key,
         size: found.size,
-        etag: found
-            .e_tag
-            .as_deref()
-            .map(|tag| tag.trim_matches('"').to_owned()),
+        etag: found.e_tag.as_deref().map(|tag| tag.trim_matches('"').to_owned()),
         content_type: None,
         metadata: BTreeMap::new(),
         modified: OffsetDateTime::from_unix_timestamp(found.last_modified.timestamp())
@@ -228,9 +168,7 @@ fn failure(key: &Key, error: object_store::Error) -> StoreError {
     use object_store::Error as E;
     match error {
         E::NotFound { .. } => StoreError::NotFound(key.clone()),
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
-            StoreError::Denied(error.to_string())
-        }
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => StoreError::Denied(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),
     }
 }

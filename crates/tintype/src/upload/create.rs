@@ -73,24 +73,14 @@ pub struct Promised {
 ///
 /// # Errors
 /// A problem that says which request is wrong and how.
-pub async fn create(
-    app: &App,
-    asked: &[NewUpload],
-    idempotency: Option<Idempotency>,
-) -> Result<Vec<Ticket>, Problem> {
+pub async fn create(app: &App, asked: &[NewUpload], idempotency: Option<Idempotency>) -> Result<Vec<Ticket>, Problem> {
     let now = OffsetDateTime::now_utc();
     // Whole seconds, so that the row can be signed again to the same credential.
     let now = now.replace_nanosecond(0).unwrap_or(now);
     let mut uploads = Vec::with_capacity(asked.len());
     for (index, new) in asked.iter().enumerate() {
         let upload = draft(app, new, now);
-        uploads.push(upload.map_err(|p| {
-            if asked.len() > 1 {
-                p.at(&format!("request {index}"))
-            } else {
-                p
-            }
-        })?);
+        uploads.push(upload.map_err(|p| if asked.len() > 1 { p.at(&format!("request {index}")) } else { p })?);
     }
     let uploads = match app.ledger.create(&uploads, idempotency.as_ref()).await? {
         Created::New => uploads,
@@ -113,29 +103,14 @@ pub async fn create(
 fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Problem> {
     let defaults = &app.config.upload;
     check_preset(app, new.preset.as_deref())?;
-    let content_type = check_content_type(
-        new.content_type
-            .as_deref()
-            .unwrap_or(&defaults.content_type),
-    )?;
-    if let Some(size) = new
-        .size
-        .filter(|size| *size > defaults.max_bytes || *size == 0)
-    {
-        let detail = format!(
-            "size is {size} bytes; it must be from 1 to {}",
-            defaults.max_bytes
-        );
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            detail,
-        ));
+    let content_type = check_content_type(new.content_type.as_deref().unwrap_or(&defaults.content_type))?;
+    if let Some(size) = new.size.filter(|size| *size > defaults.max_bytes || *size == 0) {
+        let detail = format!("size is {size} bytes; it must be from 1 to {}", defaults.max_bytes);
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
     }
     let id = UploadId::random();
     let extension = new.filename.as_deref().and_then(extension_of_filename);
-    let promised =
-        Format::from_content_type(&content_type).map(|format| format.extension().to_owned());
+    let promised = Format::from_content_type(&content_type).map(|format| format.extension().to_owned());
     Ok(Upload {
         key: app.layout.upload_key(&id, extension),
         id,
@@ -160,25 +135,20 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Prob
 fn check_preset(app: &App, name: Option<&str>) -> Result<(), Problem> {
     let known = &app.processor.preset.name;
     match name {
-        Some(name) if name != known => Err(Problem::invalid(format!(
-            "there is no preset {name:?}; this server has {known:?}"
-        ))),
+        Some(name) if name != known => {
+            Err(Problem::invalid(format!("there is no preset {name:?}; this server has {known:?}")))
+        }
         _ => Ok(()),
     }
 }
 
 fn check_content_type(text: &str) -> Result<String, Problem> {
     let subtype = text.strip_prefix("image/").unwrap_or_default();
-    let good = !subtype.is_empty()
-        && subtype
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"*+-.".contains(&b));
+    let good = !subtype.is_empty() && subtype.bytes().all(|b| b.is_ascii_alphanumeric() || b"*+-.".contains(&b));
     if good {
         Ok(text.to_owned())
     } else {
-        Err(Problem::invalid(format!(
-            "content_type {text:?} is no image type; use image/png, say, or image/*"
-        )))
+        Err(Problem::invalid(format!("content_type {text:?} is no image type; use image/png, say, or image/*")))
     }
 }
 
@@ -191,51 +161,30 @@ fn check_metadata(given: &Map<String, Value>) -> Result<BTreeMap<String, String>
             Value::Number(number) => number.to_string(),
             Value::Bool(flag) => flag.to_string(),
             _ => {
-                return Err(Problem::invalid(format!(
-                    "metadata {name:?} must be a text, a number or a boolean"
-                )));
+                return Err(Problem::invalid(format!("metadata {name:?} must be a text, a number or a boolean")));
             }
         };
-        let good_name = !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let good_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if !good_name {
-            return Err(Problem::invalid(format!(
-                "metadata name {name:?} may hold letters, digits, - and _ only"
-            )));
+            return Err(Problem::invalid(format!("metadata name {name:?} may hold letters, digits, - and _ only")));
         }
         if value.trim() != value || !value.bytes().all(|b| (0x20..0x7F).contains(&b)) {
-            let detail = format!(
-                "metadata {name:?} must be printable ASCII without spaces at its ends; percent-encode it, say"
-            );
+            let detail =
+                format!("metadata {name:?} must be printable ASCII without spaces at its ends; percent-encode it, say");
             return Err(Problem::invalid(detail));
         }
         metadata.insert(name.to_ascii_lowercase(), value);
     }
-    let bytes: usize = metadata
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let bytes: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
     if bytes > MAX_METADATA {
-        return Err(Problem::invalid(format!(
-            "metadata has {bytes} bytes; S3 takes at most {MAX_METADATA}"
-        )));
+        return Err(Problem::invalid(format!("metadata has {bytes} bytes; S3 takes at most {MAX_METADATA}")));
     }
     Ok(metadata)
 }
 
 /// The ticket of an upload: the same one whenever it is asked for again.
 pub async fn ticket(app: &App, upload: &Upload) -> Result<Ticket, Problem> {
-    let presign = app
-        .presigner
-        .presign(
-            &upload.key,
-            &upload.policy,
-            upload.created_at,
-            upload.expires_at,
-        )
-        .await?;
+    let presign = app.presigner.presign(&upload.key, &upload.policy, upload.created_at, upload.expires_at).await?;
     let base = app.api_url();
     Ok(Ticket {
         id: upload.id.clone(),
@@ -251,18 +200,9 @@ pub async fn ticket(app: &App, upload: &Upload) -> Result<Ticket, Problem> {
 fn promised(app: &App, upload: &Upload) -> Vec<Promised> {
     let extension = upload.key.extension().or_else(|| upload.extension.clone());
     let variants = app.processor.preset.variants.iter().map(|spec| {
-        let key = extension
-            .as_ref()
-            .and_then(|ext| app.layout.variant_key(&upload.key, &spec.name, ext).ok());
-        let url = key
-            .as_ref()
-            .zip(app.processor.public_url.as_ref())
-            .map(|(key, base)| base.of(key));
-        Promised {
-            name: spec.name.clone(),
-            key,
-            url,
-        }
+        let key = extension.as_ref().and_then(|ext| app.layout.variant_key(&upload.key, &spec.name, ext).ok());
+        let url = key.as_ref().zip(app.processor.public_url.as_ref()).map(|(key, base)| base.of(key));
+        Promised { name: spec.name.clone(), key, url }
     });
     variants.collect()
 }

@@ -73,15 +73,9 @@ impl Status {
 
     /// The status a word stands for.
     pub fn parse(word: &str) -> Option<Self> {
-        [
-            Self::Pending,
-            Self::Processing,
-            Self::Completed,
-            Self::Failed,
-            Self::Expired,
-        ]
-        .into_iter()
-        .find(|status| status.as_str() == word)
+        [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Expired]
+            .into_iter()
+            .find(|status| status.as_str() == word)
     }
 
     /// Whether it is an end state.

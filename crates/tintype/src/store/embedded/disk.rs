@@ -79,9 +79,7 @@ impl DiskStore {
         let root = root.into();
         fs::create_dir_all(root.join("blobs"))?;
         fs::create_dir_all(root.join("index"))?;
-        let store = Self {
-            root: Arc::new(root),
-        };
+        let store = Self { root: Arc::new(root) };
         store.sweep()?;
         Ok(store)
     }
@@ -93,22 +91,11 @@ impl DiskStore {
         let path = self.root.join("blobs").join(&blob);
         fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
         let file = fs::File::create_new(&path)?;
-        Ok(Incoming {
-            file,
-            path: Some(path),
-            blob,
-            size: 0,
-            md5: Md5::new(),
-        })
+        Ok(Incoming { file, path: Some(path), blob, size: 0, md5: Md5::new() })
     }
 
     /// Puts finished bytes under a key.
-    pub fn commit(
-        &self,
-        mut incoming: Incoming,
-        key: &Key,
-        options: &PutOptions,
-    ) -> Result<ObjectMeta, DiskError> {
+    pub fn commit(&self, mut incoming: Incoming, key: &Key, options: &PutOptions) -> Result<ObjectMeta, DiskError> {
         let index = self.index_path(key)?;
         incoming.file.sync_all()?;
         let record = Record {
@@ -143,11 +130,7 @@ impl DiskStore {
             match fs::File::open(self.root.join("blobs").join(&record.blob)) {
                 Ok(file) => {
                     let meta = meta(key.clone(), &record);
-                    return Ok(Opened {
-                        meta,
-                        cache_control: record.cache_control,
-                        file,
-                    });
+                    return Ok(Opened { meta, cache_control: record.cache_control, file });
                 }
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 Err(e) => return Err(e.into()),
@@ -170,23 +153,16 @@ impl DiskStore {
     /// Every object whose key starts with a prefix, in the order of keys.
     pub fn scan(&self, prefix: &str) -> Result<Vec<ObjectMeta>, DiskError> {
         let mut keys = Vec::new();
-        walk(&self.root.join("index"), "", prefix, &mut |key, _| {
-            keys.push(key)
-        })?;
+        walk(&self.root.join("index"), "", prefix, &mut |key, _| keys.push(key))?;
         keys.sort();
         // An object removed since the walk is left out.
-        Ok(keys
-            .iter()
-            .filter_map(|key| self.head(key).ok().map(|(meta, _)| meta))
-            .collect())
+        Ok(keys.iter().filter_map(|key| self.head(key).ok().map(|(meta, _)| meta)).collect())
     }
 
     fn record(&self, key: &Key) -> Result<Record, DiskError> {
         match fs::read(self.index_path(key)?) {
             Ok(json) => Ok(serde_json::from_slice(&json).map_err(io::Error::from)?),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                Err(DiskError::NotFound)
-            }
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(DiskError::NotFound),
             Err(e) => Err(e.into()),
         }
     }
@@ -218,20 +194,14 @@ impl DiskStore {
     fn sweep(&self) -> io::Result<()> {
         let mut named = HashSet::new();
         walk(&self.root.join("index"), "", "", &mut |_, path| {
-            let record = fs::read(path)
-                .ok()
-                .and_then(|json| serde_json::from_slice::<Record>(&json).ok());
+            let record = fs::read(path).ok().and_then(|json| serde_json::from_slice::<Record>(&json).ok());
             named.extend(record.map(|record| record.blob));
         })?;
         for folder in fs::read_dir(self.root.join("blobs"))? {
             let folder = folder?;
             for blob in fs::read_dir(folder.path())? {
                 let blob = blob?;
-                let name = format!(
-                    "{}/{}",
-                    folder.file_name().display(),
-                    blob.file_name().display()
-                );
+                let name = format!("{}/{}", folder.file_name().display(), blob.file_name().display());
                 if !named.contains(&name) {
                     fs::remove_file(blob.path())?;
                 }
@@ -246,9 +216,7 @@ impl DiskStore {
         work: impl FnOnce(&Self, &Key) -> Result<T, DiskError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (store, key) = (self.clone(), key.clone());
-        let done =
-            tokio::task::spawn_blocking(move || work(&store, &key).map_err(|e| failure(&key, e)))
-                .await;
+        let done = tokio::task::spawn_blocking(move || work(&store, &key).map_err(|e| failure(&key, e))).await;
         done.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
 }
@@ -288,8 +256,7 @@ impl Drop for Incoming {
 #[async_trait]
 impl Store for DiskStore {
     async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError> {
-        self.blocking(key, |store, key| store.head(key).map(|(meta, _)| meta))
-            .await
+        self.blocking(key, |store, key| store.head(key).map(|(meta, _)| meta)).await
     }
 
     async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError> {
@@ -304,16 +271,9 @@ impl Store for DiskStore {
             })
             .await?;
         if meta.size > limit {
-            return Err(StoreError::TooLarge {
-                key: meta.key,
-                size: meta.size,
-                limit,
-            });
+            return Err(StoreError::TooLarge { key: meta.key, size: meta.size, limit });
         }
-        Ok(Object {
-            meta,
-            bytes: bytes.into(),
-        })
+        Ok(Object { meta, bytes: bytes.into() })
     }
 
     async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {
@@ -333,15 +293,11 @@ impl Store for DiskStore {
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         let (store, prefix) = (self.clone(), prefix.to_owned());
         let found = tokio::task::spawn_blocking(move || store.scan(&prefix)).await;
-        found
-            .map_err(|e| StoreError::Unavailable(e.to_string()))?
-            .map_err(|e| StoreError::Unavailable(e.to_string()))
+        found.map_err(|e| StoreError::Unavailable(e.to_string()))?.map_err(|e| StoreError::Unavailable(e.to_string()))
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        fs::metadata(self.root.join("index"))
-            .map(drop)
-            .map_err(|e| StoreError::Unavailable(e.to_string()))
+        fs::metadata(self.root.join("index")).map(drop).map_err(|e| StoreError::Unavailable(e.to_string()))
     }
 }
 
@@ -375,12 +331,7 @@ fn write_record(path: &Path, record: &Record) -> io::Result<()> {
 }
 
 /// Calls `visit` with each key below a folder of the index that starts with a prefix.
-fn walk(
-    folder: &Path,
-    at: &str,
-    prefix: &str,
-    visit: &mut dyn FnMut(Key, &Path),
-) -> io::Result<()> {
+fn walk(folder: &Path, at: &str, prefix: &str, visit: &mut dyn FnMut(Key, &Path)) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();

@@ -24,12 +24,7 @@ const MAX_DRAIN: u64 = 64 * 1024 * 1024;
 /// Answers one POST upload.
 pub async fn post_object(endpoint: &Endpoint, request: Request) -> Response {
     let bucket = request.uri().path().trim_matches('/').to_owned();
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|h| h.to_str().ok())
-        .unwrap_or_default()
-        .to_owned();
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default().to_owned();
     let mut multipart = match open(endpoint, request) {
         Ok(multipart) => multipart,
         Err(refusal) => return refuse(&refusal),
@@ -44,24 +39,12 @@ pub async fn post_object(endpoint: &Endpoint, request: Request) -> Response {
 }
 
 fn open(endpoint: &Endpoint, request: Request) -> Result<Multipart<'static>, Refusal> {
-    let content_type = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let boundary = multer::parse_boundary(content_type.unwrap_or_default()).map_err(|_| {
-        Refusal::new(
-            400,
-            "MalformedPOSTRequest",
-            "The multipart form has no boundary.",
-        )
-    })?;
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let boundary = multer::parse_boundary(content_type.unwrap_or_default())
+        .map_err(|_| Refusal::new(400, "MalformedPOSTRequest", "The multipart form has no boundary."))?;
     let limit = SizeLimit::new().whole_stream(endpoint.max_bytes.max(MAX_DRAIN) * 2);
     let stream = request.into_body().into_data_stream();
-    Ok(Multipart::with_constraints(
-        stream,
-        boundary,
-        Constraints::new().size_limit(limit),
-    ))
+    Ok(Multipart::with_constraints(stream, boundary, Constraints::new().size_limit(limit)))
 }
 
 async fn receive(
@@ -71,28 +54,18 @@ async fn receive(
 ) -> Result<(Form, ObjectMeta), Refusal> {
     let (form, file) = read_fields(multipart).await?;
     if bucket != BUCKET {
-        return Err(Refusal::new(
-            404,
-            "NoSuchBucket",
-            "The specified bucket does not exist",
-        ));
+        return Err(Refusal::new(404, "NoSuchBucket", "The specified bucket does not exist"));
     }
-    let grant = verify(&form, bucket, &endpoint.account, OffsetDateTime::now_utc())?;
     let key = object_key(&form, file.file_name())?;
+    let grant = verify(&form, bucket, &endpoint.account, OffsetDateTime::now_utc())?;
     let incoming = read_file(endpoint, file, &grant).await?;
     let object = commit(endpoint, incoming, &key, &form).await?;
-    endpoint
-        .arrivals
-        .arrived(&object)
-        .await
-        .map_err(|why| Refusal::new(503, "SlowDown", why))?;
+    endpoint.arrivals.arrived(&object).await.map_err(|why| Refusal::new(503, "SlowDown", why))?;
     Ok((form, object))
 }
 
 /// Reads text fields up to the file, as S3 does: whatever comes after the file is ignored.
-async fn read_fields(
-    multipart: &mut Multipart<'static>,
-) -> Result<(Form, Field<'static>), Refusal> {
+async fn read_fields(multipart: &mut Multipart<'static>) -> Result<(Form, Field<'static>), Refusal> {
     let mut form = Form::default();
     let mut total = 0;
     while let Some(mut field) = multipart.next_field().await.map_err(malformed)? {
@@ -112,48 +85,27 @@ async fn read_fields(
             }
             value.extend_from_slice(&chunk);
         }
-        let value = String::from_utf8(value).map_err(|_| {
-            Refusal::new(
-                400,
-                "MalformedPOSTRequest",
-                format!("The field {name} is not UTF-8."),
-            )
-        })?;
+        let value = String::from_utf8(value)
+            .map_err(|_| Refusal::new(400, "MalformedPOSTRequest", format!("The field {name} is not UTF-8.")))?;
         form.fields.push((name, value));
     }
-    Err(Refusal::new(
-        400,
-        "InvalidArgument",
-        "POST requires exactly one file upload per request.",
-    ))
+    Err(Refusal::new(400, "InvalidArgument", "POST requires exactly one file upload per request."))
 }
 
 fn object_key(form: &Form, filename: Option<&str>) -> Result<Key, Refusal> {
-    let text = form.get("key").ok_or_else(|| {
-        Refusal::new(
-            400,
-            "InvalidArgument",
-            "Bucket POST must contain a field named 'key'.",
-        )
-    })?;
-    let filename = filename
-        .and_then(|name| name.rsplit(['/', '\\']).next())
-        .unwrap_or_default();
-    Key::new(text.replace("${filename}", filename))
-        .map_err(|e| Refusal::new(400, "InvalidArgument", e.to_string()))
+    let text = form
+        .get("key")
+        .ok_or_else(|| Refusal::new(400, "InvalidArgument", "Bucket POST must contain a field named 'key'."))?;
+    let filename = filename.and_then(|name| name.rsplit(['/', '\\']).next()).unwrap_or_default();
+    Key::new(text.replace("${filename}", filename)).map_err(|e| Refusal::new(400, "InvalidArgument", e.to_string()))
 }
 
-async fn read_file(
-    endpoint: &Endpoint,
-    mut file: Field<'static>,
-    grant: &Grant,
-) -> Result<Incoming, Refusal> {
+async fn read_file(endpoint: &Endpoint, mut file: Field<'static>, grant: &Grant) -> Result<Incoming, Refusal> {
     let most = grant.max_bytes.min(endpoint.max_bytes);
     let mut incoming = endpoint.disk.begin().map_err(|e| failed(e.into()))?;
     while let Some(chunk) = file.chunk().await.map_err(malformed)? {
         if incoming.size() + chunk.len() as u64 > most {
-            let message =
-                format!("Your proposed upload exceeds the maximum allowed size of {most} bytes");
+            let message = format!("Your proposed upload exceeds the maximum allowed size of {most} bytes");
             return Err(Refusal::new(400, "EntityTooLarge", message));
         }
         incoming = tokio::task::spawn_blocking(move || incoming.write(&chunk).map(|()| incoming))
@@ -162,26 +114,16 @@ async fn read_file(
             .map_err(|e| failed(e.into()))?;
     }
     if incoming.size() < grant.min_bytes {
-        let message = format!(
-            "Your proposed upload is smaller than the minimum allowed size of {} bytes",
-            grant.min_bytes
-        );
+        let message =
+            format!("Your proposed upload is smaller than the minimum allowed size of {} bytes", grant.min_bytes);
         return Err(Refusal::new(400, "EntityTooSmall", message));
     }
     Ok(incoming)
 }
 
-async fn commit(
-    endpoint: &Endpoint,
-    incoming: Incoming,
-    key: &Key,
-    form: &Form,
-) -> Result<ObjectMeta, Refusal> {
+async fn commit(endpoint: &Endpoint, incoming: Incoming, key: &Key, form: &Form) -> Result<ObjectMeta, Refusal> {
     let options = PutOptions {
-        content_type: form
-            .get("Content-Type")
-            .unwrap_or("binary/octet-stream")
-            .to_owned(),
+        content_type: form.get("Content-Type").unwrap_or("binary/octet-stream").to_owned(),
         cache_control: form.get("Cache-Control").unwrap_or_default().to_owned(),
         metadata: metadata(form),
     };
@@ -195,22 +137,15 @@ async fn commit(
 fn metadata(form: &Form) -> std::collections::BTreeMap<String, String> {
     let named = form.fields.iter().filter_map(|(name, value)| {
         let name = name.to_ascii_lowercase();
-        name.strip_prefix("x-amz-meta-")
-            .map(|name| (name.to_owned(), value.clone()))
+        name.strip_prefix("x-amz-meta-").map(|name| (name.to_owned(), value.clone()))
     });
     named.collect()
 }
 
 fn malformed(error: multer::Error) -> Refusal {
     match error {
-        multer::Error::StreamSizeExceeded { .. } => {
-            Refusal::new(400, "EntityTooLarge", "The form is too large.")
-        }
-        error => Refusal::new(
-            400,
-            "MalformedPOSTRequest",
-            format!("The form could not be read: {error}"),
-        ),
+        multer::Error::StreamSizeExceeded { .. } => Refusal::new(400, "EntityTooLarge", "The form is too large."),
+        error => Refusal::new(400, "MalformedPOSTRequest", format!("The form could not be read: {error}")),
     }
 }
 
@@ -219,11 +154,7 @@ fn failed(error: DiskError) -> Refusal {
         return Refusal::new(400, "KeyTooLongError", error.to_string());
     }
     tracing::error!(%error, "the store could not write an upload");
-    Refusal::new(
-        503,
-        "ServiceUnavailable",
-        "The store cannot write just now. Please try again.",
-    )
+    Refusal::new(503, "ServiceUnavailable", "The store cannot write just now. Please try again.")
 }
 
 /// Lets the client finish sending, within bounds: most clients read no answer before.
@@ -242,10 +173,7 @@ async fn drain(multipart: &mut Multipart<'static>) {
 fn accept(form: &Form, object: &ObjectMeta, host: &str) -> Response {
     let etag = format!("\"{}\"", object.etag.as_deref().unwrap_or_default());
     let location = format!("http://{host}/{BUCKET}/{}", object.key);
-    let mut response = match (
-        form.get("success_action_redirect"),
-        form.get("success_action_status"),
-    ) {
+    let mut response = match (form.get("success_action_redirect"), form.get("success_action_status")) {
         (Some(target), _) if Url::parse(target).is_ok() => redirect(target, object, &etag),
         (_, Some("200")) => StatusCode::OK.into_response(),
         (_, Some("201")) => created(object, &location, &etag),
@@ -281,33 +209,17 @@ fn created(object: &ObjectMeta, location: &str, etag: &str) -> Response {
 }
 
 fn refuse(refusal: &Refusal) -> Response {
-    tracing::debug!(
-        code = refusal.code,
-        message = refusal.message,
-        "refused an upload"
-    );
+    tracing::debug!(code = refusal.code, message = refusal.message, "refused an upload");
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-    let body = format!(
-        "<Error><Code>{}</Code><Message>{}</Message></Error>",
-        refusal.code,
-        escape(&refusal.message)
-    );
+    let body = format!("<Error><Code>{}</Code><Message>{}</Message></Error>", refusal.code, escape(&refusal.message));
     xml(status, body)
 }
 
 fn xml(status: StatusCode, body: String) -> Response {
     let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}");
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/xml")],
-        Body::from(body),
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, "application/xml")], Body::from(body)).into_response()
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -71,10 +71,7 @@ pub fn router(endpoint: Endpoint) -> Router {
         .allow_origin(tower_http::cors::Any)
         .expose_headers([header::ETAG, header::LOCATION])
         .max_age(Duration::from_secs(3600));
-    Router::new()
-        .fallback(answer)
-        .layer(cors)
-        .with_state(Shared { endpoint, protocol })
+    Router::new().fallback(answer).layer(cors).with_state(Shared { endpoint, protocol })
 }
 
 async fn answer(State(shared): State<Shared>, request: Request) -> Response {
@@ -92,9 +89,6 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
 }
 
 fn is_form(request: &Request) -> bool {
-    let content_type = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with("multipart/form-data"))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::SimpleAuth;
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -17,6 +17,7 @@ use tokio_util::io::ReaderStream;
 use super::disk::{DiskError, Opened};
 use super::{BUCKET, Endpoint, REGION};
 use crate::key::Key;
+use crate::presign::Credential;
 use crate::store::{ObjectMeta, PutOptions};
 
 /// Most keys of one listing, as S3's.
@@ -26,21 +27,27 @@ const MAX_KEYS: i32 = 1000;
 pub fn service(endpoint: Arc<Endpoint>) -> S3Service {
     let mut config = S3Config::default();
     // A URL signed an hour ago is still good if its lifetime says so.
-    config.presigned_url_max_skew_time_secs = u32::try_from(endpoint.longest_lifetime.as_secs())
-        .unwrap_or(u32::MAX)
-        .max(900);
-    let account = SimpleAuth::from_single(
-        endpoint.account.key_id.clone(),
-        endpoint.account.secret.clone(),
-    );
-    let access = Access {
-        public_folder: endpoint.public_folder.clone(),
-    };
+    config.presigned_url_max_skew_time_secs =
+        u32::try_from(endpoint.longest_lifetime.as_secs()).unwrap_or(u32::MAX).max(900);
+    let account = Account(endpoint.account.clone());
+    let access = Access { public_folder: endpoint.public_folder.clone() };
     let mut builder = S3ServiceBuilder::new(Protocol(endpoint));
     builder.set_auth(account);
     builder.set_access(access);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     builder.build()
+}
+
+struct Account(Credential);
+
+#[async_trait]
+impl S3Auth for Account {
+    async fn get_secret_key(&self, key_id: &str) -> S3Result<SecretKey> {
+        if key_id == self.0.key_id {
+            return Ok(self.0.secret.clone().into());
+        }
+        Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))
+    }
 }
 
 struct Access {
@@ -70,17 +77,11 @@ impl Protocol {
         work: impl FnOnce(&super::DiskStore) -> Result<T, DiskError> + Send + 'static,
     ) -> S3Result<T> {
         let disk = self.0.disk.clone();
-        let done = tokio::task::spawn_blocking(move || work(&disk))
-            .await
-            .map_err(S3Error::internal_error)?;
+        let done = tokio::task::spawn_blocking(move || work(&disk)).await.map_err(S3Error::internal_error)?;
         done.map_err(|error| match error {
             DiskError::NotFound => s3_error!(NoSuchKey, "The specified key does not exist."),
             DiskError::NameTooLong => s3_error!(KeyTooLongError, "{error}"),
-            DiskError::Io(error) => s3_error!(
-                error,
-                ServiceUnavailable,
-                "The store cannot do that just now."
-            ),
+            DiskError::Io(error) => s3_error!(error, ServiceUnavailable, "The store cannot do that just now."),
         })
     }
 
@@ -92,30 +93,14 @@ impl Protocol {
 
 #[async_trait]
 impl S3 for Protocol {
-    async fn list_buckets(
-        &self,
-        _: S3Request<ListBucketsInput>,
-    ) -> S3Result<S3Response<ListBucketsOutput>> {
-        let bucket = Bucket {
-            name: Some(BUCKET.into()),
-            bucket_region: None,
-            creation_date: None,
-        };
-        Ok(S3Response::new(ListBucketsOutput {
-            buckets: Some(vec![bucket]),
-            ..Default::default()
-        }))
+    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
+        let bucket = Bucket { name: Some(BUCKET.into()), bucket_region: None, creation_date: None };
+        Ok(S3Response::new(ListBucketsOutput { buckets: Some(vec![bucket]), ..Default::default() }))
     }
 
-    async fn head_bucket(
-        &self,
-        request: S3Request<HeadBucketInput>,
-    ) -> S3Result<S3Response<HeadBucketOutput>> {
+    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
         check_bucket(&request.input.bucket)?;
-        Ok(S3Response::new(HeadBucketOutput {
-            bucket_region: Some(REGION.into()),
-            ..Default::default()
-        }))
+        Ok(S3Response::new(HeadBucketOutput { bucket_region: Some(REGION.into()), ..Default::default() }))
     }
 
     async fn get_bucket_location(
@@ -126,10 +111,7 @@ impl S3 for Protocol {
         Ok(S3Response::new(GetBucketLocationOutput::default()))
     }
 
-    async fn head_object(
-        &self,
-        request: S3Request<HeadObjectInput>,
-    ) -> S3Result<S3Response<HeadObjectOutput>> {
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let key = object_key(&request.input.bucket, &request.input.key)?;
         let (meta, cache_control) = self.disk(move |disk| disk.head(&key)).await?;
         Ok(S3Response::new(HeadObjectOutput {
@@ -144,42 +126,26 @@ impl S3 for Protocol {
         }))
     }
 
-    async fn get_object(
-        &self,
-        request: S3Request<GetObjectInput>,
-    ) -> S3Result<S3Response<GetObjectOutput>> {
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let key = object_key(&input.bucket, &input.key)?;
-        let Opened {
-            meta,
-            cache_control,
-            mut file,
-        } = self.disk(move |disk| disk.read(&key)).await?;
+        let Opened { meta, cache_control, mut file } = self.disk(move |disk| disk.read(&key)).await?;
         if let (Some(IfNoneMatch::ETag(wanted)), Some(found)) = (&input.if_none_match, etag(&meta))
             && wanted.weak_cmp(&found)
         {
             return Err(S3Error::new(S3ErrorCode::NotModified));
         }
-        let range = input
-            .range
-            .map(|range| range.check(meta.size))
-            .transpose()?;
-        let (start, end) = range
-            .as_ref()
-            .map_or((0, meta.size), |range| (range.start, range.end));
-        file.seek(SeekFrom::Start(start))
-            .map_err(S3Error::internal_error)?;
+        let range = input.range.map(|range| range.check(meta.size)).transpose()?;
+        let (start, end) = range.as_ref().map_or((0, meta.size), |range| (range.start, range.end));
+        file.seek(SeekFrom::Start(start)).map_err(S3Error::internal_error)?;
         let body = ReaderStream::new(tokio::fs::File::from_std(file).take(end - start));
         Ok(S3Response::new(GetObjectOutput {
             accept_ranges: Some("bytes".into()),
             body: Some(StreamingBlob::wrap(body)),
             cache_control: Some(cache_control).filter(|text| !text.is_empty()),
             content_length: Some(signed(end - start)),
-            content_range: range
-                .map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, meta.size)),
-            content_type: input
-                .response_content_type
-                .or_else(|| meta.content_type.clone()),
+            content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, meta.size)),
+            content_type: input.response_content_type.or_else(|| meta.content_type.clone()),
             e_tag: etag(&meta),
             last_modified: Some(meta.modified.into()),
             metadata: Some(meta.metadata.into_iter().collect()),
@@ -187,55 +153,28 @@ impl S3 for Protocol {
         }))
     }
 
-    async fn put_object(
-        &self,
-        request: S3Request<PutObjectInput>,
-    ) -> S3Result<S3Response<PutObjectOutput>> {
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let input = request.input;
         let key = object_key(&input.bucket, &input.key)?;
         let options = PutOptions {
-            content_type: input
-                .content_type
-                .unwrap_or_else(|| "binary/octet-stream".into()),
+            content_type: input.content_type.unwrap_or_else(|| "binary/octet-stream".into()),
             cache_control: input.cache_control.unwrap_or_default(),
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
         };
         let mut body = input.body.ok_or_else(|| s3_error!(IncompleteBody))?;
         let mut incoming = self.disk(|disk| Ok(disk.begin()?)).await?;
-        while let Some(chunk) = body
-            .try_next()
-            .await
-            .map_err(|e| s3_error!(IncompleteBody, "{e}"))?
-        {
+        while let Some(chunk) = body.try_next().await.map_err(|e| s3_error!(IncompleteBody, "{e}"))? {
             if incoming.size() + chunk.len() as u64 > self.0.max_bytes {
-                return Err(s3_error!(
-                    EntityTooLarge,
-                    "An object here has at most {} bytes.",
-                    self.0.max_bytes
-                ));
+                return Err(s3_error!(EntityTooLarge, "An object here has at most {} bytes.", self.0.max_bytes));
             }
-            incoming = self
-                .disk(move |_| Ok(incoming.write(&chunk).map(|()| incoming)?))
-                .await?;
+            incoming = self.disk(move |_| Ok(incoming.write(&chunk).map(|()| incoming)?)).await?;
         }
-        let object = self
-            .disk(move |disk| disk.commit(incoming, &key, &options))
-            .await?;
-        self.0
-            .arrivals
-            .arrived(&object)
-            .await
-            .map_err(|why| s3_error!(ServiceUnavailable, "{why}"))?;
-        Ok(S3Response::new(PutObjectOutput {
-            e_tag: etag(&object),
-            ..Default::default()
-        }))
+        let object = self.disk(move |disk| disk.commit(incoming, &key, &options)).await?;
+        self.0.arrivals.arrived(&object).await.map_err(|why| s3_error!(ServiceUnavailable, "{why}"))?;
+        Ok(S3Response::new(PutObjectOutput { e_tag: etag(&object), ..Default::default() }))
     }
 
-    async fn delete_object(
-        &self,
-        request: S3Request<DeleteObjectInput>,
-    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
         let key = object_key(&request.input.bucket, &request.input.key)?;
         self.disk(move |disk| disk.remove(&key)).await?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
@@ -249,33 +188,16 @@ impl S3 for Protocol {
         for object in request.input.delete.objects {
             let key = object_key(&request.input.bucket, &object.key)?;
             self.disk(move |disk| disk.remove(&key)).await?;
-            deleted.push(DeletedObject {
-                key: Some(object.key),
-                ..Default::default()
-            });
+            deleted.push(DeletedObject { key: Some(object.key), ..Default::default() });
         }
-        Ok(S3Response::new(DeleteObjectsOutput {
-            deleted: Some(deleted),
-            ..Default::default()
-        }))
+        Ok(S3Response::new(DeleteObjectsOutput { deleted: Some(deleted), ..Default::default() }))
     }
 
-    async fn list_objects(
-        &self,
-        request: S3Request<ListObjectsInput>,
-    ) -> S3Result<S3Response<ListObjectsOutput>> {
+    async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
         let input = request.input;
         check_bucket(&input.bucket)?;
         let objects = self.objects(input.prefix.as_deref()).await?;
-        let page = page(
-            objects,
-            &Cut::new(
-                &input.prefix,
-                &input.delimiter,
-                input.max_keys,
-                &input.marker,
-            ),
-        );
+        let page = page(objects, &Cut::new(&input.prefix, &input.delimiter, input.max_keys, &input.marker));
         Ok(S3Response::new(ListObjectsOutput {
             name: Some(input.bucket),
             prefix: input.prefix,
@@ -296,15 +218,9 @@ impl S3 for Protocol {
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let input = request.input;
         check_bucket(&input.bucket)?;
-        let after = input
-            .continuation_token
-            .clone()
-            .or_else(|| input.start_after.clone());
+        let after = input.continuation_token.clone().or_else(|| input.start_after.clone());
         let objects = self.objects(input.prefix.as_deref()).await?;
-        let page = page(
-            objects,
-            &Cut::new(&input.prefix, &input.delimiter, input.max_keys, &after),
-        );
+        let page = page(objects, &Cut::new(&input.prefix, &input.delimiter, input.max_keys, &after));
         Ok(S3Response::new(ListObjectsV2Output {
             name: Some(input.bucket),
             prefix: input.prefix,
@@ -347,11 +263,8 @@ impl<'a> Cut<'a> {
 
     /// The folder of a key below the prefix, if a delimiter was asked for.
     fn folder(&self, key: &str) -> Option<String> {
-        let rest = key
-            .strip_prefix(self.prefix)
-            .filter(|_| !self.delimiter.is_empty())?;
-        rest.find(self.delimiter)
-            .map(|at| key[..self.prefix.len() + at + self.delimiter.len()].to_owned())
+        let rest = key.strip_prefix(self.prefix).filter(|_| !self.delimiter.is_empty())?;
+        rest.find(self.delimiter).map(|at| key[..self.prefix.len() + at + self.delimiter.len()].to_owned())
     }
 }
 
@@ -376,9 +289,7 @@ fn page(objects: Vec<ObjectMeta>, cut: &Cut<'_>) -> Page {
             return page;
         }
         match folder {
-            Some(prefix) => page.folders.push(CommonPrefix {
-                prefix: Some(prefix),
-            }),
+            Some(prefix) => page.folders.push(CommonPrefix { prefix: Some(prefix) }),
             None => page.contents.push(Object {
                 e_tag: etag(&object),
                 key: Some(name.clone()),
@@ -393,14 +304,7 @@ fn page(objects: Vec<ObjectMeta>, cut: &Cut<'_>) -> Page {
 }
 
 fn check_bucket(bucket: &str) -> S3Result<()> {
-    if bucket == BUCKET {
-        Ok(())
-    } else {
-        Err(s3_error!(
-            NoSuchBucket,
-            "The one bucket here is `{BUCKET}`."
-        ))
-    }
+    if bucket == BUCKET { Ok(()) } else { Err(s3_error!(NoSuchBucket, "The one bucket here is `{BUCKET}`.")) }
 }
 
 fn object_key(bucket: &str, key: &str) -> S3Result<Key> {
