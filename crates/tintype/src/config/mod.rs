@@ -156,7 +156,7 @@ impl Config {
         if listen.is_some() && !loopback && keys.as_ref().is_some_and(Vec::is_empty) {
             r.mistake::<()>(
                 "server.listen",
-                "an address that others can reach needs auth.keys; or listen on 127.0.0.1",
+                "an address beyond loopback needs auth.keys, since others can reach it; or listen on 127.0.0.1",
             );
         }
         let public_url = r.optional_url("server.public_url");
