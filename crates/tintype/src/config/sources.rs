@@ -58,8 +58,8 @@ impl Sources {
             settings.insert(key, Setting { value, from: None });
         }
         for (key, setting) in self.overrides(&mut mistakes) {
-            if settings.contains_key(&key) {
-                settings.insert(key, setting);
+            if let Some(known) = settings.get_mut(&key) {
+                *known = setting;
             } else {
                 let nearest = settings.keys().min_by_key(|known| distance(known, &key)).cloned().unwrap_or_default();
                 mistakes.push(Mistake {
@@ -73,7 +73,7 @@ impl Sources {
 
     /// What is set, in the order of precedence.
     fn overrides(&self, mistakes: &mut Vec<Mistake>) -> Vec<(String, Setting)> {
-        let mut found = self.from_file(mistakes);
+        let mut found = self.in_file(mistakes);
         for (variable, key) in SEED {
             let value = self.environment.get(variable);
             found.extend(value.map(|value| (key.to_owned(), text(value, variable))));
@@ -87,7 +87,7 @@ impl Sources {
         found
     }
 
-    fn from_file(&self, mistakes: &mut Vec<Mistake>) -> Vec<(String, Setting)> {
+    fn in_file(&self, mistakes: &mut Vec<Mistake>) -> Vec<(String, Setting)> {
         let usual = Path::new(USUAL_FILE);
         let Some(path) = self.file.as_deref().or(Some(usual).filter(|usual| usual.exists())) else {
             return Vec::new();

@@ -2,6 +2,8 @@
 //!
 //! A change of an upload's state and the callback it causes are one transaction here.
 
+#[cfg(test)]
+mod conformance;
 pub(crate) mod sqlite;
 mod sqlite_deliveries;
 

@@ -2,6 +2,8 @@
 //!
 //! A claim is a lease: a worker that dies lets go of its job when the lease runs out, and another takes it.
 
+#[cfg(test)]
+mod conformance;
 mod ledger;
 
 use std::time::Duration;

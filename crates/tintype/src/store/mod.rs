@@ -1,5 +1,7 @@
 //! Step 4: the port to object storage. One file a provider.
 
+#[cfg(test)]
+mod conformance;
 pub mod embedded;
 pub mod file;
 pub mod s3;

@@ -59,8 +59,12 @@ impl S3Store {
                 .with_endpoint(endpoint.as_str().trim_end_matches('/'))
                 .with_allow_http(endpoint.scheme() == "http");
         }
-        let inner = builder.build().map_err(|e| e.to_string())?;
-        Ok(Self { inner: Arc::new(inner) })
+        builder.build().map(Self::wrap).map_err(|e| e.to_string())
+    }
+
+    /// A store by a client that is set up already.
+    pub(super) fn wrap(client: AmazonS3) -> Self {
+        Self { inner: Arc::new(client) }
     }
 
     /// The store's credentials, for signing.
