@@ -1,0 +1,44 @@
+"""A backend's side of step 6: takes callbacks, checks their signature, prints what they tell.
+
+    pip install standardwebhooks
+    TINTYPE_CALLBACK__SECRET=whsec_... python3 examples/listen.py [port]
+"""
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+webhook = Webhook(os.environ["TINTYPE_CALLBACK__SECRET"])
+
+
+class Listener(BaseHTTPRequestHandler):
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            told = webhook.verify(body, {name.lower(): value for name, value in self.headers.items()})
+        except WebhookVerificationError as error:
+            print(f"refused: {error}", flush=True)
+            return self.answer(401)
+        # Deliveries come at least once: remember webhook-id to do the work once.
+        print(f"{self.headers['webhook-id']}: {told['id']} {told['status']}", flush=True)
+        for variant in told.get("variants", []):
+            print(f"  {variant['name']:16} {variant['width']}x{variant['height']}  {variant['url']}", flush=True)
+        if "error" in told:
+            print(f"  {told['error']['code']}: {told['error']['message']}", flush=True)
+        self.answer(204)
+
+    do_POST = do_PUT
+
+    def answer(self, status):
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+if __name__ == "__main__":
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8099
+    print(f"listening on http://127.0.0.1:{port}", flush=True)
+    HTTPServer(("127.0.0.1", port), Listener).serve_forever()
