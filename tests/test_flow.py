@@ -68,6 +68,36 @@ def test_upload_is_developed_and_called_back(deployment, receiver, driver):
     assert body["variants"] == manifest["variants"]
 
 
+def test_presigned_put_is_developed_and_held_to_what_it_signs(deployment, receiver):
+    data = corpus.good()["baseline.jpg"]
+    created = deployment.create(method="PUT", filename="a.jpg", content_type="image/jpeg", size=len(data), metadata=METADATA)
+    presign = created["presign"]
+    assert (presign["method"], presign["fields"], presign["constraints"]["enforced_by"]) == ("PUT", {}, "store")
+    headers = presign["headers"]
+    for wrong in (headers | {"Content-Type": "text/html"}, headers | {"x-amz-meta-id": "6"}):
+        assert requests.put(presign["url"], data=data, headers=wrong, timeout=30).status_code in (400, 403)
+    longer = headers | {"Content-Length": str(len(data) + 1)}
+    assert requests.put(presign["url"], data=data + b"x", headers=longer, timeout=30).status_code in (400, 403)
+    assert requests.put(presign["url"], data=data, headers=headers, timeout=30).status_code == 200
+    if not deployment.at.notifies:
+        deployment.announce(deployment.at.bucket, f"temp/{created['id']}.jpg")
+    upload = deployment.finish(created["id"])
+    assert upload["status"] == "completed", upload
+    check_variants(upload["manifest"], data, METADATA)
+    receiver.wait(created["id"]).verify()
+    assert deployment.create(method="PUT")["presign"]["constraints"]["enforced_by"] == "processor"
+
+
+def test_exact_type_promises_its_extension(deployment):
+    created = deployment.create(content_type="image/png")
+    promised = {v["key"] for v in created["variants"]}
+    assert f"image/{created['id']}_50x50.png" in promised
+    send(deployment, created, PHOTO, drivers.boto3_style)  # a JPEG all the same: the promise holds, the type tells the truth
+    manifest = deployment.finish(created["id"])["manifest"]
+    assert {v["key"] for v in manifest["variants"]} == promised
+    assert {v["content_type"] for v in manifest["variants"]} == {"image/jpeg"}
+
+
 def test_key_without_extension_gets_the_formats(deployment, receiver):
     data = corpus.good()["rgba8.png"]
     created = deployment.create()
