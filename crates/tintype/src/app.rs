@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,7 +186,9 @@ impl App {
 /// # Errors
 /// When the folder cannot be made, or another process holds it.
 pub fn lock(data: &Path) -> anyhow::Result<fs::File> {
-    fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    // Secrets and rows: for the owner alone.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.with_context(|| format!("cannot make the data folder {}", data.display()))?;
     let path = data.join("lock");
     let file = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {

@@ -11,6 +11,8 @@ use crate::upload::UploadId;
 
 /// How often to look for credentials that ran out.
 const EVERY: Duration = Duration::from_secs(5);
+/// How long an Idempotency-Key is remembered.
+const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 /// Originals are listed this many times in the time they are kept; listing costs money in a cloud.
 const LISTINGS: u32 = 24;
 
@@ -37,7 +39,9 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn expire(app: &App) -> anyhow::Result<()> {
-    let expired: Vec<UploadId> = app.ledger.expire(OffsetDateTime::now_utc()).await?;
+    let now = OffsetDateTime::now_utc();
+    app.ledger.forget_idempotency(now - IDEMPOTENCY).await?;
+    let expired: Vec<UploadId> = app.ledger.expire(now).await?;
     for id in &expired {
         tracing::info!(upload = %id, "expired");
         app.signals.changed(id);

@@ -61,13 +61,12 @@ fn walk(root: &Path, folder: &Path, skip: Option<&Path>, found: &mut Vec<Input>)
 
 fn input(root: &Path, path: &Path) -> Input {
     let relative = path.strip_prefix(root).unwrap_or(path);
-    let key = relative.to_str().ok_or_else(|| "its name is not UTF-8".to_owned());
-    let key = key.and_then(|text| Key::new(text).map_err(|e| e.to_string()));
-    Input {
-        root: root.to_owned(),
-        name: path.display().to_string(),
-        key: key.map_err(|why| Failure::new("invalid_request", why)),
-    }
+    let key = match relative.to_str() {
+        _ if !path.exists() => Err(Failure::new("not_found", "there is no such file")),
+        Some(text) => Key::new(text).map_err(|e| Failure::new("invalid_request", e.to_string())),
+        None => Err(Failure::new("invalid_request", "its name is not UTF-8")),
+    };
+    Input { root: root.to_owned(), name: path.display().to_string(), key }
 }
 
 /// Two inputs, and the key both would write.

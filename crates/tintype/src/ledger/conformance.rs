@@ -109,6 +109,10 @@ async fn equal_idempotency_keys_are_equal_requests(ledger: &dyn Ledger) {
     let other = ledger.create(std::slice::from_ref(&second), Some(&promise("other"))).await.unwrap();
     assert_eq!(other, Created::Conflict);
     assert_eq!(ledger.get(&second.id).await.unwrap(), None);
+    ledger.forget_idempotency(OffsetDateTime::now_utc() - LONG).await.unwrap();
+    assert_ne!(ledger.create(std::slice::from_ref(&second), Some(&promise("r"))).await.unwrap(), Created::New);
+    ledger.forget_idempotency(OffsetDateTime::now_utc() + LONG).await.unwrap();
+    assert_eq!(ledger.create(std::slice::from_ref(&second), Some(&promise("r"))).await.unwrap(), Created::New);
 }
 
 async fn a_batch_is_all_or_none(ledger: &dyn Ledger) {

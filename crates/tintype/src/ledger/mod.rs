@@ -174,6 +174,9 @@ pub trait Ledger: Send + Sync {
     /// Marks as expired what is still pending at `now`; gives the ids.
     async fn expire(&self, now: OffsetDateTime) -> Result<Vec<UploadId>, LedgerError>;
 
+    /// Forgets the Idempotency-Keys from before a time.
+    async fn forget_idempotency(&self, before: OffsetDateTime) -> Result<(), LedgerError>;
+
     /// Forgets an upload, its jobs and its deliveries.
     async fn remove(&self, id: &UploadId) -> Result<(), LedgerError>;
 

@@ -183,6 +183,11 @@ impl Ledger for SqliteLedger {
         rows.iter().map(|row| read_id(row, "id")).collect()
     }
 
+    async fn forget_idempotency(&self, before: OffsetDateTime) -> Result<(), LedgerError> {
+        sqlx::query("DELETE FROM idempotency WHERE created_at < ?").bind(millis(before)).execute(&self.writer).await?;
+        Ok(())
+    }
+
     async fn remove(&self, id: &UploadId) -> Result<(), LedgerError> {
         let mut tx = self.writer.begin().await?;
         for statement in [

@@ -16,8 +16,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use tower_http::cors::CorsLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use disk::{DiskError, DiskStore};
 
@@ -71,7 +72,9 @@ pub fn router(endpoint: Endpoint) -> Router {
         .allow_origin(tower_http::cors::Any)
         .expose_headers([header::ETAG, header::LOCATION])
         .max_age(Duration::from_secs(3600));
-    Router::new().fallback(answer).layer(cors).with_state(Shared { endpoint, protocol })
+    let nosniff =
+        SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Router::new().fallback(answer).layer(cors).layer(nosniff).with_state(Shared { endpoint, protocol })
 }
 
 async fn answer(State(shared): State<Shared>, request: Request) -> Response {

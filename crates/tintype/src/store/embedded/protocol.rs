@@ -127,7 +127,7 @@ impl S3 for Protocol {
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let input = request.input;
+        let (input, signed_by) = (request.input, request.credentials);
         let key = object_key(&input.bucket, &input.key)?;
         let Opened { meta, cache_control, mut file } = self.disk(move |disk| disk.read(&key)).await?;
         if let (Some(IfNoneMatch::ETag(wanted)), Some(found)) = (&input.if_none_match, etag(&meta))
@@ -145,7 +145,11 @@ impl S3 for Protocol {
             cache_control: Some(cache_control).filter(|text| !text.is_empty()),
             content_length: Some(signed(end - start)),
             content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, meta.size)),
-            content_type: input.response_content_type.or_else(|| meta.content_type.clone()),
+            // As on S3, only who signs may choose: a public image is never served as a page.
+            content_type: input
+                .response_content_type
+                .filter(|_| signed_by.is_some())
+                .or_else(|| meta.content_type.clone()),
             e_tag: etag(&meta),
             last_modified: Some(meta.modified.into()),
             metadata: Some(meta.metadata.into_iter().collect()),
