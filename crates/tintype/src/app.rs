@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::preset::{Preset, hex};
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::Processor;
-use crate::queue::Queue;
+use crate::queue::{Job, Queue, QueueError};
 use crate::store::embedded::{self, Arrivals, DiskStore};
 use crate::store::s3::{S3Config, S3Store};
 use crate::store::{ObjectMeta, PublicUrl, Store};
@@ -141,10 +141,18 @@ impl App {
         }
     }
 
+    /// Adds a job, and wakes a worker and whoever waits for the upload.
+    pub async fn enqueue(&self, job: Job) -> Result<(), QueueError> {
+        self.queue.push(&job).await?;
+        self.signals.jobs.notify_one();
+        self.signals.changed(&job.upload_id);
+        Ok(())
+    }
+
     /// Records how an upload ended together with the callback that tells it, and wakes who waits.
     pub async fn settle(&self, upload: &Upload, outcome: &Outcome) -> Result<(), LedgerError> {
-        let delivery = self.config.callback.as_ref().map(|c| c.delivery(&self.layout, upload, outcome));
-        if !self.ledger.finish(&upload.id, outcome, delivery.as_ref()).await? {
+        let notice = self.config.callback.as_ref().map(|c| c.notice(&self.layout, upload, outcome));
+        if !self.ledger.finish(&upload.id, outcome, notice.as_ref()).await? {
             // Deleted while it was developed: nothing of it may stay.
             if let Err(error) = self.erase(upload).await {
                 tracing::warn!(%error, upload = %upload.id, "objects of a deleted upload are left");
@@ -240,7 +248,14 @@ fn open_s3(config: &Config, bucket: &str) -> anyhow::Result<StoreParts> {
 /// A secret of this installation, made on first use and readable by its owner alone.
 fn load_secret(path: &Path) -> anyhow::Result<String> {
     match fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim().to_owned()),
+        Ok(text) if text.trim().len() == 64 && text.trim().bytes().all(|b| b.is_ascii_hexdigit()) => {
+            Ok(text.trim().to_owned())
+        }
+        // What a crash cut off is no secret.
+        Ok(_) => bail!(
+            "{} does not hold the 64 hex digits it was made with; restore it, or remove it to get a new one",
+            path.display()
+        ),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let secret = hex(&rand::rng().random::<[u8; 32]>());
             write_private(path, &secret)?;
@@ -266,12 +281,18 @@ fn load_account(path: &Path) -> anyhow::Result<Credential> {
     Ok(Credential { key_id: value("aws_access_key_id")?, secret: value("aws_secret_access_key")?, token: None })
 }
 
+/// Whole or not at all.
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    Ok(())
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || {
+        // A temporary file is its owner's alone.
+        let mut part = tempfile::NamedTempFile::new_in(folder)?;
+        part.write_all(text.as_bytes())?;
+        part.as_file().sync_all()?;
+        part.persist_noclobber(path)?;
+        Ok::<_, std::io::Error>(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Step 5 without a wire: what the embedded store tells its own service.
@@ -282,7 +303,7 @@ impl Arrivals for InProcess {
     async fn arrived(&self, object: &ObjectMeta) -> Result<(), String> {
         let event =
             StorageEvent { bucket: None, key: object.key.clone(), size: Some(object.size), etag: object.etag.clone() };
-        accept(&self.0, &event).await.map(drop).map_err(|e| e.to_string())
+        accept(&self.0, event).await.map(drop).map_err(|e| e.to_string())
     }
 }
 

@@ -42,7 +42,9 @@ impl Key {
             return Err(KeyError::TooLong(text.len()));
         }
         let bad_segment = text.split('/').any(|s| matches!(s, "" | "." | ".."));
-        if bad_segment || text.chars().any(char::is_control) {
+        // XML, which S3 lists keys in, has neither control characters nor these two.
+        let unlistable = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+        if bad_segment || text.chars().any(unlistable) {
             return Err(KeyError::Segment(text));
         }
         Ok(Self(text))
@@ -268,7 +270,7 @@ mod tests {
 
     #[test]
     fn traversal_is_no_key() {
-        for bad in ["", "/a", "a//b", "a/../b", "..", "a/./b", "a/", "a\nb", "a\0"] {
+        for bad in ["", "/a", "a//b", "a/../b", "..", "a/./b", "a/", "a\nb", "a\0", "a\u{FFFE}"] {
             assert!(Key::new(bad).is_err(), "{bad:?}");
         }
         assert!(Key::new("x".repeat(1025)).is_err());

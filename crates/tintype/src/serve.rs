@@ -37,8 +37,9 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     let drain = config.drain;
     let (app, parts) = App::open(config).await?;
     let app = Arc::new(app);
-    // This process is the only one on this ledger: whatever was in hand when the last one ended is free.
+    // This process is the only one on this ledger: what was in hand when the last one ended is free.
     app.queue.recover().await.context("cannot take up the jobs of the last run")?;
+    app.ledger.recover().await.context("cannot take up the callbacks of the last run")?;
 
     let (closing, working) = (CancellationToken::new(), CancellationToken::new());
     let mut servers = JoinSet::new();
@@ -116,6 +117,14 @@ async fn finish(
     }
 }
 
+/// An address without what may be a secret in it.
+fn without_password(address: &str) -> String {
+    match (address.find("://"), address.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &address[..scheme], &address[at..]),
+        _ => address.split('?').next().unwrap_or_default().to_owned(),
+    }
+}
+
 /// Where to go, for a person at a terminal.
 fn announce(app: &App) {
     let config = &app.config;
@@ -133,7 +142,7 @@ fn announce(app: &App) {
         StoreUrl::S3 { bucket } => line("store", &format!("s3://{bucket}")),
     }
     match &config.callback {
-        Some(callback) => line("callback", &format!("{} {}", callback.method, callback.url)),
+        Some(callback) => line("callback", &format!("{} {}", callback.method, without_password(&callback.url))),
         None => line("callback", "none: set CALLBACK_URL to be told of outcomes"),
     }
     line("data", &config.data.display().to_string());

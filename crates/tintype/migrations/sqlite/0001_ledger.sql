@@ -10,6 +10,8 @@ CREATE TABLE uploads (
     processed_key TEXT,
     manifest   TEXT,
     error      TEXT,
+    -- How many different outcomes there have been: the last part of a webhook-id.
+    outcomes   INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT;
@@ -25,6 +27,12 @@ CREATE TABLE idempotency (
     created_at INTEGER NOT NULL
 ) STRICT;
 
+-- Keys of deleted uploads whose credential is still good: what comes under them is removed.
+CREATE TABLE revoked (
+    key   TEXT PRIMARY KEY,
+    until INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE jobs (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     upload_id  TEXT NOT NULL,
@@ -37,6 +45,7 @@ CREATE TABLE jobs (
 ) STRICT;
 
 CREATE INDEX jobs_by_due ON jobs (due_at, id);
+CREATE INDEX jobs_by_upload ON jobs (upload_id);
 
 CREATE TABLE deliveries (
     id          TEXT PRIMARY KEY,
@@ -47,6 +56,7 @@ CREATE TABLE deliveries (
     status      TEXT NOT NULL,
     attempts    INTEGER NOT NULL DEFAULT 0,
     due_at      INTEGER NOT NULL,
+    leased      INTEGER NOT NULL DEFAULT 0,
     last_status INTEGER,
     last_error  TEXT,
     created_at  INTEGER NOT NULL

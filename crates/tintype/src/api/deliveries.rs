@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use super::auth::Caller;
+use super::extract::{Id, Params};
 use super::paging::{Listing, next};
 use super::problem::Problem;
 use crate::app::App;
@@ -26,8 +27,8 @@ pub struct OfUpload {
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Query(query): Query<Listing>,
-    Query(of): Query<OfUpload>,
+    Params(query): Params<Listing>,
+    Params(of): Params<OfUpload>,
 ) -> Result<Json<Value>, Problem> {
     caller.must_be_server()?;
     let page = query.page(|word| DeliveryStatus::parse(word).is_some())?;
@@ -45,11 +46,7 @@ pub async fn list(
 }
 
 /// Due again at once.
-pub async fn resend(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn resend(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.must_be_server()?;
     if !app.ledger.resend(&id).await? {
         return Err(Problem::not_found("there is no such delivery"));

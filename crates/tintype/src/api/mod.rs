@@ -3,7 +3,9 @@
 mod auth;
 mod deliveries;
 mod events;
+mod extract;
 mod health;
+mod origin;
 mod paging;
 pub mod problem;
 mod results;
@@ -45,6 +47,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
         })
+        .layer(axum::middleware::from_fn_with_state(app.clone(), origin::guard))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,

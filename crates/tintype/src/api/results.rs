@@ -3,27 +3,28 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::auth::Caller;
+use super::extract::{Body, Id};
 use super::problem::Problem;
 use super::uploads::{View, find};
 use crate::app::App;
 use crate::callback;
+use crate::manifest::Manifest;
 use crate::store::StoreError;
-use crate::upload::{Outcome, Upload};
+use crate::upload::{Outcome, Upload, UploadId};
 
 /// Takes a result from a server with an API key, or from a processor that signs with `callback.secret`.
 pub async fn put(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<View>, Problem> {
     may_tell(&app, &caller, &headers, &body)?;
     let upload = find(&app, &id).await?;
@@ -35,6 +36,11 @@ pub async fn put(
 
 /// Holds a result against the store and records it.
 pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Problem> {
+    // A signed result of one upload is not to be played back on another.
+    let told = value.get("id").and_then(Value::as_str);
+    if told.is_some_and(|id| UploadId::parse(id).as_ref() != Some(&upload.id)) {
+        return Err(Problem::invalid("the result is of another upload"));
+    }
     let outcome = callback::parse(value).map_err(Problem::invalid)?;
     check(app, upload, &outcome).await?;
     app.settle(upload, &outcome).await?;
@@ -52,6 +58,11 @@ pub fn may_tell(app: &App, caller: &Caller, headers: &HeaderMap, body: &[u8]) ->
     if signed { Ok(()) } else { caller.must_be_server() }
 }
 
+fn has_whole_preset(app: &App, manifest: &Manifest) -> bool {
+    let mut wanted = app.processor.preset.variants.iter();
+    wanted.all(|spec| manifest.variants.iter().any(|variant| variant.name == spec.name))
+}
+
 /// A result is of this upload, and what it says was written is in the store: no other is `completed`.
 async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Problem> {
     let keys: Vec<_> = match outcome {
@@ -59,6 +70,9 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
         Outcome::Processed(key) => vec![key],
         Outcome::Completed(manifest) if manifest.original.key != upload.key => {
             return Err(Problem::invalid("the manifest is of another original"));
+        }
+        Outcome::Completed(manifest) if !has_whole_preset(app, manifest) => {
+            return Err(Problem::invalid("the manifest does not hold every variant of the preset"));
         }
         Outcome::Completed(manifest) => manifest.variants.iter().map(|variant| &variant.key).collect(),
     };

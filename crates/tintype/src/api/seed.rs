@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use super::auth::Caller;
+use super::extract::{Body, Id};
 use super::problem::Problem;
 use super::results::{may_tell, record};
 use super::uploads::{find, json_body};
@@ -32,7 +32,7 @@ async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     caller.must_be_server()?;
     let body = json_body(&headers, &body)?;
@@ -47,7 +47,7 @@ async fn create(
 }
 
 /// How an upload stands.
-async fn read(State(app): State<Arc<App>>, caller: Caller, Path(uuid): Path<String>) -> Result<Json<Value>, Problem> {
+async fn read(State(app): State<Arc<App>>, caller: Caller, Id(uuid): Id) -> Result<Json<Value>, Problem> {
     let id = parse(&uuid)?;
     caller.must_hold(&app, &id)?;
     let upload = find(&app, id.as_str()).await?;
@@ -58,9 +58,9 @@ async fn read(State(app): State<Arc<App>>, caller: Caller, Path(uuid): Path<Stri
 async fn update(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(uuid): Path<String>,
+    Id(uuid): Id,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
     may_tell(&app, &caller, &headers, &body)?;
     let id = parse(&uuid)?;

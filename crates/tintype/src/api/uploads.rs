@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -13,6 +12,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::auth::Caller;
+use super::extract::{Body, Id, Params};
 use super::paging::{Listing, next};
 use super::problem::Problem;
 use crate::app::App;
@@ -46,8 +46,8 @@ impl From<Upload> for View {
             status: upload.status,
             created_at: upload.created_at,
             expires_at: upload.expires_at,
-            manifest: upload.manifest,
-            error: upload.error,
+            manifest: upload.manifest.filter(|_| upload.status == Status::Completed),
+            error: upload.error.filter(|_| upload.status == Status::Failed),
         }
     }
 }
@@ -64,7 +64,7 @@ pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     caller.must_be_server()?;
     let body = json_body(&headers, &body)?;
@@ -119,7 +119,7 @@ fn idempotency(headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency>,
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Query(query): Query<Listing>,
+    Params(query): Params<Listing>,
 ) -> Result<Json<Value>, Problem> {
     caller.must_be_server()?;
     let page = query.page(|word| Status::parse(word).is_some())?;
@@ -130,22 +130,18 @@ pub async fn list(
 }
 
 /// Original, variants, manifest, row: all go.
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.must_be_server()?;
     let upload = find(&app, &id).await?;
     app.erase(&upload).await?;
-    app.ledger.remove(&upload.id).await?;
+    app.ledger.remove(&upload).await?;
     app.signals.changed(&upload.id);
     tracing::info!(upload = %upload.id, "deleted");
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Develops the original again, whatever came of it before.
-pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     caller.must_be_server()?;
     let upload = find(&app, &id).await?;
     let object = match app.store.head(&upload.key).await {
@@ -157,10 +153,8 @@ pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<S
         Err(error) => return Err(error.into()),
     };
     let event = StorageEvent { bucket: None, key: upload.key.clone(), size: Some(object.size), etag: object.etag };
-    app.ledger.mark_processing(&upload.id).await?;
-    app.queue.push(&Job { upload_id: upload.id.clone(), event, force: true }).await?;
-    app.signals.jobs.notify_one();
-    app.signals.changed(&upload.id);
+    app.ledger.reopen(&upload.id).await?;
+    app.enqueue(Job { upload_id: upload.id.clone(), event, force: true }).await?;
     let now = find(&app, &id).await?;
     Ok((StatusCode::ACCEPTED, Json(View::from(now))).into_response())
 }

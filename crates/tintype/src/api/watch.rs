@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures::Stream;
@@ -14,6 +14,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::time::Instant;
 
 use super::auth::Caller;
+use super::extract::{Id, Params};
 use super::problem::Problem;
 use super::uploads::{View, find};
 use crate::app::App;
@@ -34,8 +35,8 @@ pub struct Wait {
 pub async fn status(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
-    Query(query): Query<Wait>,
+    Id(id): Id,
+    Params(query): Params<Wait>,
 ) -> Result<Json<View>, Problem> {
     let mut changes = app.signals.listen();
     let mut upload = see(&app, &caller, &id).await?;
@@ -51,7 +52,7 @@ pub async fn status(
 pub async fn events(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let changes = app.signals.listen();
     let first = see(&app, &caller, &id).await?;

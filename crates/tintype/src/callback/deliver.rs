@@ -144,7 +144,8 @@ impl Deliverer {
             .body(delivery.body.clone());
         match request.send().await {
             Ok(response) => judge(response.status(), response.headers()),
-            Err(error) => Answer::Unreachable(chain(&error)),
+            // The address may hold a secret, and the log says the delivery anyway.
+            Err(error) => Answer::Unreachable(chain(&error.without_url())),
         }
     }
 

@@ -11,11 +11,9 @@ pub mod signature;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use time::OffsetDateTime;
 
 use crate::key::Layout;
-use crate::ledger::{Delivery, DeliveryStatus};
-use crate::preset::hex;
+use crate::ledger::Notice;
 use crate::upload::{Outcome, Upload};
 
 pub use payload::{body, parse};
@@ -39,22 +37,12 @@ pub struct CallbackConfig {
 }
 
 impl CallbackConfig {
-    /// The delivery that tells how an upload ended. Equal outcomes give equal ids.
-    pub fn delivery(&self, layout: &Layout, upload: &Upload, outcome: &Outcome) -> Delivery {
-        let body = body(upload, outcome).to_string();
-        let now = OffsetDateTime::now_utc();
-        Delivery {
-            id: delivery_id(upload, outcome),
-            upload_id: upload.id.clone(),
+    /// What is to be told of how an upload ended, and where.
+    pub fn notice(&self, layout: &Layout, upload: &Upload, outcome: &Outcome) -> Notice {
+        Notice {
             url: self.expand(layout, upload),
             method: self.method.clone(),
-            body,
-            status: DeliveryStatus::Pending,
-            attempts: 0,
-            due_at: now,
-            last_status: None,
-            last_error: None,
-            created_at: now,
+            body: body(upload, outcome).to_string(),
         }
     }
 
@@ -63,15 +51,4 @@ impl CallbackConfig {
         let key = utf8_percent_encode(layout.relative(&upload.key), SAFE).to_string();
         self.url.replace("{id}", upload.id.as_str()).replace("{key}", &key)
     }
-}
-
-/// The same outcome of the same original is the same message, however often it is found out.
-fn delivery_id(upload: &Upload, outcome: &Outcome) -> String {
-    use sha2::{Digest, Sha256};
-    let what = match outcome {
-        Outcome::Completed(m) => format!("completed {} {} {}", m.original.sha256, m.preset.version, m.engine),
-        Outcome::Processed(key) => format!("processed {key}"),
-        Outcome::Failed(failure) => format!("failed {} {}", failure.code, failure.message),
-    };
-    format!("msg_{}", hex(&Sha256::digest(format!("{} {} {what}", upload.id, upload.key))[..16]))
 }

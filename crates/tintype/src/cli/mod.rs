@@ -111,12 +111,11 @@ fn serve(args: ServeArgs) -> u8 {
 
 fn config(args: &ConfigArgs) -> u8 {
     if !args.check {
-        report::out(DEFAULTS.trim_end());
-        return DONE;
+        return if report::out(DEFAULTS.trim_end()) { DONE } else { FAILED };
     }
     match load(&Sources::of_process(args.config.clone(), Vec::new())) {
         Some(_) => {
-            report::out("the configuration has no mistakes");
+            eprintln!("the configuration has no mistakes");
             DONE
         }
         None => USAGE,

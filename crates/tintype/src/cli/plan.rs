@@ -1,6 +1,6 @@
 //! What `tintype process` is to do: every input with its key, and no two that write the same file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,13 @@ pub fn inputs(paths: &[PathBuf], skip: &Path) -> Vec<Input> {
             found.push(input(root.unwrap_or(Path::new(".")), path));
         }
     }
-    found
+    without_repeats(found)
+}
+
+/// A file that was named twice, or together with its folder, is one input.
+fn without_repeats(inputs: Vec<Input>) -> Vec<Input> {
+    let mut seen = HashSet::new();
+    inputs.into_iter().filter(|input| input.path().is_none_or(|path| seen.insert(path))).collect()
 }
 
 fn walk(root: &Path, folder: &Path, skip: Option<&Path>, found: &mut Vec<Input>) {
@@ -63,30 +69,41 @@ fn input(root: &Path, path: &Path) -> Input {
     let relative = path.strip_prefix(root).unwrap_or(path);
     let key = match relative.to_str() {
         _ if !path.exists() => Err(Failure::new("not_found", "there is no such file")),
+        // A pipe or a device may never end.
+        _ if !path.is_file() => Err(Failure::new("invalid_request", "it is no regular file")),
         Some(text) => Key::new(text).map_err(|e| Failure::new("invalid_request", e.to_string())),
         None => Err(Failure::new("invalid_request", "its name is not UTF-8")),
     };
     Input { root: root.to_owned(), name: path.display().to_string(), key }
 }
 
-/// Two inputs, and the key both would write.
+impl Input {
+    /// Where it really is.
+    fn path(&self) -> Option<PathBuf> {
+        fs::canonicalize(self.root.join(self.key.as_ref().ok()?.as_str())).ok()
+    }
+}
+
+/// Two inputs, and the key both would write; or one that the other's variant would write over.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Collision {
     /// The first.
     pub first: String,
     /// The second.
     pub second: String,
-    /// What both would write.
+    /// What would be written twice.
     pub key: Key,
 }
 
-/// The inputs that would write over each other.
-pub fn collisions(inputs: &[Input], layout: &Layout, variants: &[VariantSpec]) -> Vec<Collision> {
+/// The inputs whose variants would write over each other's, or over an input.
+pub fn collisions(inputs: &[Input], out: &Path, layout: &Layout, variants: &[VariantSpec]) -> Vec<Collision> {
+    let originals: HashMap<PathBuf, &Input> = inputs.iter().filter_map(|i| Some((i.path()?, i))).collect();
     let mut owners: HashMap<Key, &Input> = HashMap::new();
     let mut found: Vec<Collision> = Vec::new();
     for input in inputs {
         for key in outputs(input, layout, variants) {
-            match owners.get(&key) {
+            let overwritten = fs::canonicalize(out.join(key.as_str())).ok().and_then(|path| originals.get(&path));
+            match overwritten.or(owners.get(&key)) {
                 Some(first) if found.last().is_none_or(|last| last.second != input.name) => {
                     found.push(Collision { first: first.name.clone(), second: input.name.clone(), key });
                 }
@@ -135,8 +152,10 @@ mod tests {
         let inputs = inputs(&[dir.path().to_owned()], &dir.path().join("image"));
         let layout = Layout::for_files("image/").unwrap();
         let name = |text: &str| text.rsplit('/').next().unwrap().to_owned();
-        let pairs =
-            collisions(&inputs, &layout, &variants()).iter().map(|c| (name(&c.first), name(&c.second))).collect();
+        let pairs = collisions(&inputs, dir.path(), &layout, &variants())
+            .iter()
+            .map(|c| (name(&c.first), name(&c.second)))
+            .collect();
         (inputs.iter().map(|i| i.key.clone().unwrap().to_string()).collect(), pairs)
     }
 
@@ -153,5 +172,18 @@ mod tests {
         assert_eq!(plan(&["a.JPG", "a.jpg"]).1, pair("a.JPG", "a.jpg"));
         assert_eq!(plan(&["a.jpg", "a_50x50.jpg"]).1, pair("a.jpg", "a_50x50.jpg"));
         assert!(plan(&["a.jpg", "a.png"]).1.is_empty());
+    }
+
+    #[test]
+    fn an_input_is_never_written_over_and_counts_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("image/own.jpg");
+        fs::create_dir_all(own.parent().unwrap()).unwrap();
+        fs::write(&own, b"x").unwrap();
+        let inputs = inputs(&[own.clone(), own.clone()], &dir.path().join("elsewhere"));
+        assert_eq!(inputs.len(), 1);
+        let layout = Layout::for_files("image/").unwrap();
+        assert_eq!(collisions(&inputs, dir.path(), &layout, &variants()).len(), 1);
+        assert!(collisions(&inputs, &dir.path().join("out"), &layout, &variants()).is_empty());
     }
 }

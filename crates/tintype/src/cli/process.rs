@@ -62,12 +62,16 @@ pub fn run(args: &ProcessArgs) -> u8 {
     }
     let layout = Layout::for_files(config.layout.folder()).expect("a folder that a configuration was made of");
     let inputs = inputs(&args.paths, &args.out.join(layout.folder()));
-    let clashes = collisions(&inputs, &layout, &preset.variants);
+    let clashes = collisions(&inputs, &args.out, &layout, &preset.variants);
     for clash in &clashes {
-        eprintln!("tintype: {} and {} would both write {}", clash.first, clash.second, clash.key);
+        if clash.first == clash.second {
+            eprintln!("tintype: {} would be written over by its own variant {}", clash.first, clash.key);
+        } else {
+            eprintln!("tintype: {} and {} would both write {}", clash.first, clash.second, clash.key);
+        }
     }
     if !clashes.is_empty() {
-        eprintln!("Nothing was done. Rename one of each pair, or process them with different --out folders.");
+        eprintln!("Nothing was done. Rename one of each pair, or give another --out folder.");
         return USAGE;
     }
     let processor = processor(&config, preset, layout, args);

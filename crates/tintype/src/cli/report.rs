@@ -1,6 +1,6 @@
 //! What `tintype process` tells: manifests or sentences on stdout, progress on stderr.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,9 +11,15 @@ use tintype::manifest::Manifest;
 
 use super::plan::Input;
 
-/// Writes a line to stdout. A reader that has gone away (`| head`) is no error.
-pub fn out(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+/// Writes a line to stdout; false when it is lost. A reader that has gone away (`| head`) wants no more.
+pub fn out(line: &str) -> bool {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("tintype: cannot write to stdout: {error}");
+            false
+        }
+        _ => true,
+    }
 }
 
 /// Tells results as they come.
@@ -22,6 +28,8 @@ pub struct Report {
     bar: ProgressBar,
     done: usize,
     failed: usize,
+    /// Lines that could not be written.
+    lost: bool,
 }
 
 impl Report {
@@ -31,7 +39,7 @@ impl Report {
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {elapsed} (left {eta})");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { json, bar, done: 0, failed: 0 }
+        Self { json, bar, done: 0, failed: 0, lost: false }
     }
 
     /// One original is done.
@@ -65,8 +73,8 @@ impl Report {
         }
     }
 
-    fn line(&self, line: &str) {
-        self.bar.suspend(|| out(line));
+    fn line(&mut self, line: &str) {
+        self.lost |= !self.bar.suspend(|| out(line));
         self.step();
     }
 
@@ -77,10 +85,10 @@ impl Report {
         }
     }
 
-    /// The last line; true when nothing failed.
+    /// The last line; true when nothing failed or was lost.
     pub fn finish(self) -> bool {
         self.bar.finish_and_clear();
         eprintln!("{} done, {} failed", self.done, self.failed);
-        self.failed == 0
+        self.failed == 0 && !self.lost
     }
 }

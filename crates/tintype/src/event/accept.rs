@@ -1,5 +1,7 @@
 //! From a storage event to a job.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 
 use super::StorageEvent;
@@ -7,6 +9,7 @@ use crate::app::App;
 use crate::key::Key;
 use crate::ledger::LedgerError;
 use crate::queue::{Job, QueueError};
+use crate::store::StoreError;
 use crate::upload::{Method, Policy, Status, Upload, UploadId};
 
 /// What became of an event.
@@ -27,13 +30,25 @@ pub enum AcceptError {
     /// The jobs.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The objects.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of this program.
+    #[error("accepting an event crashed")]
+    Crashed,
 }
 
-/// Turns an event into a job. Once this returns, the job outlives a crash.
+/// Turns an event into a job. Once this returns, the job outlives a crash; and it goes on to its end even if
+/// the caller goes away, as a client does that closes its connection after the last byte.
 ///
 /// # Errors
-/// When ledger or queue fail; nothing is lost if the sender tries again.
-pub async fn accept(app: &App, event: &StorageEvent) -> Result<Accepted, AcceptError> {
+/// When ledger, queue or store fail; nothing is lost if the sender tries again.
+pub async fn accept(app: &Arc<App>, event: StorageEvent) -> Result<Accepted, AcceptError> {
+    let app = app.clone();
+    tokio::spawn(async move { queue(&app, event).await }).await.map_err(|_| AcceptError::Crashed)?
+}
+
+async fn queue(app: &App, event: StorageEvent) -> Result<Accepted, AcceptError> {
     if event.bucket.as_ref().is_some_and(|bucket| *bucket != app.bucket) {
         return Ok(Accepted::Ignored("it is of another bucket"));
     }
@@ -41,13 +56,12 @@ pub async fn accept(app: &App, event: &StorageEvent) -> Result<Accepted, AcceptE
     if app.layout.is_output(&event.key) {
         return Ok(Accepted::Ignored("it is in the folder of variants"));
     }
-    let upload = app.ledger.adopt(&unannounced(app, &event.key).await?).await?;
-    // In this order: a job that is done before the mark is set would be marked for ever.
-    app.ledger.mark_processing(&upload.id).await?;
-    app.queue.push(&Job { upload_id: upload.id.clone(), event: event.clone(), force: false }).await?;
+    let Some(upload) = app.ledger.arrived(&unannounced(app, &event.key).await?).await? else {
+        app.store.delete(&event.key).await?;
+        return Ok(Accepted::Ignored("its upload was deleted"));
+    };
     tracing::info!(upload = %upload.id, key = %event.key, "original arrived");
-    app.signals.jobs.notify_one();
-    app.signals.changed(&upload.id);
+    app.enqueue(Job { upload_id: upload.id.clone(), event, force: false }).await?;
     Ok(Accepted::Queued(upload.id))
 }
 

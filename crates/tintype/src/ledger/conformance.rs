@@ -53,21 +53,8 @@ fn upload() -> Upload {
     }
 }
 
-fn delivery(upload: &Upload) -> Delivery {
-    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
-    Delivery {
-        id: format!("msg_{}", upload.id),
-        upload_id: upload.id.clone(),
-        url: "http://localhost/".into(),
-        method: "PUT".into(),
-        body: "{}".into(),
-        status: DeliveryStatus::Pending,
-        attempts: 0,
-        due_at: now,
-        last_status: None,
-        last_error: None,
-        created_at: now,
-    }
+fn notice() -> Notice {
+    Notice { url: "http://localhost/".into(), method: "PUT".into(), body: "{}".into() }
 }
 
 fn failed() -> Outcome {
@@ -109,9 +96,9 @@ async fn equal_idempotency_keys_are_equal_requests(ledger: &dyn Ledger) {
     let other = ledger.create(std::slice::from_ref(&second), Some(&promise("other"))).await.unwrap();
     assert_eq!(other, Created::Conflict);
     assert_eq!(ledger.get(&second.id).await.unwrap(), None);
-    ledger.forget_idempotency(OffsetDateTime::now_utc() - LONG).await.unwrap();
+    ledger.forget(OffsetDateTime::now_utc() - LONG).await.unwrap();
     assert_ne!(ledger.create(std::slice::from_ref(&second), Some(&promise("r"))).await.unwrap(), Created::New);
-    ledger.forget_idempotency(OffsetDateTime::now_utc() + LONG).await.unwrap();
+    ledger.forget(OffsetDateTime::now_utc() + LONG).await.unwrap();
     assert_eq!(ledger.create(std::slice::from_ref(&second), Some(&promise("r"))).await.unwrap(), Created::New);
 }
 
@@ -123,38 +110,43 @@ async fn a_batch_is_all_or_none(ledger: &dyn Ledger) {
 
 async fn an_unannounced_key_is_adopted_once(ledger: &dyn Ledger) {
     let row = upload();
-    assert_eq!(ledger.adopt(&row).await.unwrap(), row);
+    let adopted = Upload { status: Status::Processing, ..row.clone() };
+    assert_eq!(ledger.arrived(&row).await.unwrap(), Some(adopted.clone()));
     let again = Upload { id: UploadId::random(), ..row.clone() };
-    assert_eq!(ledger.adopt(&again).await.unwrap(), row);
+    assert_eq!(ledger.arrived(&again).await.unwrap(), Some(adopted));
 }
 
 async fn an_outcome_and_its_callback_are_one(ledger: &dyn Ledger) {
     let row = upload();
-    assert!(!ledger.finish(&row.id, &failed(), Some(&delivery(&row))).await.unwrap());
+    assert!(!ledger.finish(&row.id, &failed(), Some(&notice())).await.unwrap());
     assert!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap().is_empty());
     ledger.create(std::slice::from_ref(&row), None).await.unwrap();
-    ledger.mark_processing(&row.id).await.unwrap();
-    assert_eq!(ledger.get(&row.id).await.unwrap().unwrap().status, Status::Processing);
-    assert!(ledger.finish(&row.id, &failed(), Some(&delivery(&row))).await.unwrap());
+    assert_eq!(ledger.arrived(&row).await.unwrap().unwrap().status, Status::Processing);
+    assert!(ledger.finish(&row.id, &failed(), Some(&notice())).await.unwrap());
     let found = ledger.get(&row.id).await.unwrap().unwrap();
     assert_eq!((found.status, found.error.unwrap().code.as_ref()), (Status::Failed, "corrupt"));
-    assert_eq!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap(), [delivery(&row)]);
+    let told = ledger.deliveries(&page(), Some(&row.id)).await.unwrap();
+    assert_eq!((told.len(), told[0].status, told[0].body.as_str()), (1, DeliveryStatus::Pending, "{}"));
     let key = Key::new("image/x.jpg").unwrap();
     assert!(ledger.finish(&row.id, &Outcome::Processed(key.clone()), None).await.unwrap());
     let found = ledger.get(&row.id).await.unwrap().unwrap();
     assert_eq!((found.status, found.processed_key, found.error), (Status::Completed, Some(key), None));
-    ledger.mark_processing(&row.id).await.unwrap();
-    assert_eq!(ledger.get(&row.id).await.unwrap().unwrap().status, Status::Completed, "a second event changes nothing");
-    ledger.remove(&row.id).await.unwrap();
+    let second_event = ledger.arrived(&row).await.unwrap().unwrap();
+    assert_eq!(second_event.status, Status::Completed, "a second event changes nothing");
+    ledger.reopen(&row.id).await.unwrap();
+    assert_eq!(ledger.get(&row.id).await.unwrap().unwrap().status, Status::Processing);
+    ledger.remove(&row).await.unwrap();
 }
 
 async fn a_delivery_is_claimed_once_and_settled(ledger: &dyn Ledger) {
     let row = upload();
     ledger.create(std::slice::from_ref(&row), None).await.unwrap();
-    ledger.finish(&row.id, &failed(), Some(&delivery(&row))).await.unwrap();
+    ledger.finish(&row.id, &failed(), Some(&notice())).await.unwrap();
     let claimed = ledger.claim_deliveries(10, LONG).await.unwrap();
-    assert_eq!(claimed.iter().map(|d| &d.id).collect::<Vec<_>>(), [&delivery(&row).id]);
+    assert_eq!(claimed.len(), 1);
     assert!(ledger.claim_deliveries(10, LONG).await.unwrap().is_empty());
+    ledger.recover().await.unwrap();
+    assert_eq!(ledger.claim_deliveries(10, LONG).await.unwrap().len(), 1, "a restart frees what was in hand");
     let id = &claimed[0].id;
     ledger.settle_delivery(id, &attempt(None), Next::RetryIn(Duration::ZERO)).await.unwrap();
     assert_eq!(ledger.claim_deliveries(10, LONG).await.unwrap()[0].attempts, 1);
@@ -167,43 +159,50 @@ async fn a_delivery_is_claimed_once_and_settled(ledger: &dyn Ledger) {
     assert_eq!(ledger.claim_deliveries(10, LONG).await.unwrap().len(), 1);
     ledger.settle_delivery(id, &attempt(Some(410)), Next::Dead).await.unwrap();
     assert!(!ledger.resend("msg_none").await.unwrap());
-    ledger.remove(&row.id).await.unwrap();
+    ledger.remove(&row).await.unwrap();
     assert!(ledger.attempts(id).await.unwrap().is_empty());
 }
 
 async fn the_same_delivery_again_is_sent_again_under_its_id(ledger: &dyn Ledger) {
     let row = upload();
-    ledger.create(std::slice::from_ref(&row), None).await.unwrap();
-    for _ in 0..2 {
-        ledger.finish(&row.id, &failed(), Some(&delivery(&row))).await.unwrap();
+    let other = Outcome::Failed(Failure::new("corrupt", "in another way"));
+    let mut ids = Vec::new();
+    for outcome in [failed(), failed(), other, failed()] {
+        ledger.arrived(&row).await.unwrap();
+        ledger.finish(&row.id, &outcome, Some(&notice())).await.unwrap();
         let claimed = ledger.claim_deliveries(10, LONG).await.unwrap();
         assert_eq!(claimed.len(), 1);
         ledger.settle_delivery(&claimed[0].id, &attempt(Some(200)), Next::Delivered).await.unwrap();
+        ids.push(claimed[0].id.clone());
     }
-    assert_eq!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap().len(), 1);
-    ledger.remove(&row.id).await.unwrap();
+    assert_eq!(ids[0], ids[1], "found out twice, it is the same message");
+    assert!(ids[1] != ids[2] && ids[3] != ids[2] && ids[3] != ids[0], "a receiver that drops known ids ends right");
+    ledger.remove(&row).await.unwrap();
 }
 
 async fn only_pending_uploads_expire(ledger: &dyn Ledger) {
     let (pending, arrived) = (upload(), upload());
     ledger.create(&[pending.clone(), arrived.clone()], None).await.unwrap();
-    ledger.mark_processing(&arrived.id).await.unwrap();
+    ledger.arrived(&arrived).await.unwrap();
     assert!(ledger.expire(pending.created_at).await.unwrap().is_empty());
     let expired = ledger.expire(pending.expires_at).await.unwrap();
     assert!(expired.contains(&pending.id) && !expired.contains(&arrived.id));
     assert_eq!(ledger.get(&pending.id).await.unwrap().unwrap().status, Status::Expired);
-    ledger.mark_processing(&pending.id).await.unwrap();
-    assert_eq!(ledger.get(&pending.id).await.unwrap().unwrap().status, Status::Processing, "late is better than never");
+    let late = ledger.arrived(&pending).await.unwrap().unwrap();
+    assert_eq!(late.status, Status::Processing, "late is better than never");
 }
 
 async fn what_is_removed_is_gone(ledger: &dyn Ledger) {
     let row = upload();
     ledger.create(std::slice::from_ref(&row), None).await.unwrap();
-    ledger.finish(&row.id, &failed(), Some(&delivery(&row))).await.unwrap();
-    ledger.remove(&row.id).await.unwrap();
+    ledger.finish(&row.id, &failed(), Some(&notice())).await.unwrap();
+    ledger.remove(&row).await.unwrap();
     assert_eq!(ledger.get(&row.id).await.unwrap(), None);
     assert!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap().is_empty());
-    ledger.remove(&row.id).await.unwrap();
+    ledger.remove(&row).await.unwrap();
+    assert_eq!(ledger.arrived(&row).await.unwrap(), None, "its credential is still good, and revoked");
+    ledger.forget(row.expires_at + LONG).await.unwrap();
+    assert!(ledger.arrived(&row).await.unwrap().is_some());
 }
 
 async fn listings_go_on_where_they_stopped(ledger: &dyn Ledger) {

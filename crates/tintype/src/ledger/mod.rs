@@ -66,6 +66,17 @@ pub struct Page {
     pub limit: u32,
 }
 
+/// What a callback will say, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Where to.
+    pub url: String,
+    /// `PUT` or `POST`.
+    pub method: String,
+    /// What it says.
+    pub body: String,
+}
+
 /// A callback's message to one endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
@@ -152,8 +163,9 @@ pub trait Ledger: Send + Sync {
     /// Records new uploads, all or none.
     async fn create(&self, uploads: &[Upload], idempotency: Option<&Idempotency>) -> Result<Created, LedgerError>;
 
-    /// Records an upload whose original came without being announced, unless its key is known; gives the row in force.
-    async fn adopt(&self, upload: &Upload) -> Result<Upload, LedgerError>;
+    /// Says that an original has arrived: the row of its key, or else this one, is `processing` (or stays
+    /// `completed`). None when the upload was deleted while its credential is still good.
+    async fn arrived(&self, upload: &Upload) -> Result<Option<Upload>, LedgerError>;
 
     /// One upload.
     async fn get(&self, id: &UploadId) -> Result<Option<Upload>, LedgerError>;
@@ -164,27 +176,30 @@ pub trait Ledger: Send + Sync {
     /// Uploads, newest first.
     async fn list(&self, page: &Page) -> Result<Vec<Upload>, LedgerError>;
 
-    /// Says that an original has arrived.
-    async fn mark_processing(&self, id: &UploadId) -> Result<(), LedgerError>;
+    /// Says that an upload is to be developed again.
+    async fn reopen(&self, id: &UploadId) -> Result<(), LedgerError>;
 
-    /// Records how an upload ended, and the callback that tells it, in one transaction. The same delivery made
-    /// again is sent again. False when there is no such upload (any more).
-    async fn finish(&self, id: &UploadId, outcome: &Outcome, delivery: Option<&Delivery>) -> Result<bool, LedgerError>;
+    /// Records how an upload ended, and the callback that tells it, in one transaction. The same outcome found
+    /// out again is told again under its id, another under another. False when there is no such upload (any more).
+    async fn finish(&self, id: &UploadId, outcome: &Outcome, notice: Option<&Notice>) -> Result<bool, LedgerError>;
 
     /// Marks as expired what is still pending at `now`; gives the ids.
     async fn expire(&self, now: OffsetDateTime) -> Result<Vec<UploadId>, LedgerError>;
 
-    /// Forgets the Idempotency-Keys from before a time.
-    async fn forget_idempotency(&self, before: OffsetDateTime) -> Result<(), LedgerError>;
+    /// Forgets the Idempotency-Keys from before a time, and revoked keys whose credential has run out by then.
+    async fn forget(&self, before: OffsetDateTime) -> Result<(), LedgerError>;
 
-    /// Forgets an upload, its jobs and its deliveries.
-    async fn remove(&self, id: &UploadId) -> Result<(), LedgerError>;
+    /// Forgets an upload, its jobs and its deliveries; while its credential is good, its key is revoked.
+    async fn remove(&self, upload: &Upload) -> Result<(), LedgerError>;
 
     /// How many uploads have each status.
     async fn count(&self) -> Result<Vec<(Status, u64)>, LedgerError>;
 
     /// Takes up to `most` deliveries that are due, for a while: nobody else gets them until the lease runs out.
     async fn claim_deliveries(&self, most: u32, lease: Duration) -> Result<Vec<Delivery>, LedgerError>;
+
+    /// Makes every claimed delivery due: for the only process on this ledger, as it starts.
+    async fn recover(&self) -> Result<(), LedgerError>;
 
     /// Records an attempt and what follows it.
     async fn settle_delivery(&self, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError>;

@@ -11,7 +11,7 @@ use sqlx::sqlite::{
 use sqlx::{Row, SqlSafeStr, SqliteConnection};
 use time::OffsetDateTime;
 
-use super::{Attempt, Created, Delivery, Idempotency, Ledger, LedgerError, Next, Page, sqlite_deliveries};
+use super::{Attempt, Created, Delivery, Idempotency, Ledger, LedgerError, Next, Notice, Page, sqlite_deliveries};
 use crate::key::Key;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
@@ -90,21 +90,33 @@ impl Ledger for SqliteLedger {
         Ok(Created::New)
     }
 
-    async fn adopt(&self, upload: &Upload) -> Result<Upload, LedgerError> {
+    async fn arrived(&self, upload: &Upload) -> Result<Option<Upload>, LedgerError> {
         let mut tx = self.writer.begin().await?;
-        let known = sqlx::query(sql(&format!("SELECT {UPLOAD_COLUMNS} FROM uploads WHERE key = ?")))
+        let revoked = sqlx::query("SELECT 1 FROM revoked WHERE key = ? AND until > ?")
             .bind(upload.key.as_str())
+            .bind(millis(OffsetDateTime::now_utc()))
             .fetch_optional(&mut *tx)
             .await?;
-        let row = match known {
+        if revoked.is_some() {
+            return Ok(None);
+        }
+        let row = sqlx::query(sql(&format!(
+            "UPDATE uploads SET status = CASE status WHEN 'completed' THEN status ELSE 'processing' END
+             WHERE key = ? RETURNING {UPLOAD_COLUMNS}"
+        )))
+        .bind(upload.key.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let row = match row {
             Some(row) => read_upload(&row)?,
             None => {
-                insert(&mut tx, upload).await?;
-                upload.clone()
+                let row = Upload { status: Status::Processing, ..upload.clone() };
+                insert(&mut tx, &row).await?;
+                row
             }
         };
         tx.commit().await?;
-        Ok(row)
+        Ok(Some(row))
     }
 
     async fn get(&self, id: &UploadId) -> Result<Option<Upload>, LedgerError> {
@@ -139,15 +151,15 @@ impl Ledger for SqliteLedger {
         rows.iter().map(read_upload).collect()
     }
 
-    async fn mark_processing(&self, id: &UploadId) -> Result<(), LedgerError> {
-        sqlx::query("UPDATE uploads SET status = 'processing', error = NULL WHERE id = ? AND status <> 'completed'")
+    async fn reopen(&self, id: &UploadId) -> Result<(), LedgerError> {
+        sqlx::query("UPDATE uploads SET status = 'processing' WHERE id = ?")
             .bind(id.as_str())
             .execute(&self.writer)
             .await?;
         Ok(())
     }
 
-    async fn finish(&self, id: &UploadId, outcome: &Outcome, delivery: Option<&Delivery>) -> Result<bool, LedgerError> {
+    async fn finish(&self, id: &UploadId, outcome: &Outcome, notice: Option<&Notice>) -> Result<bool, LedgerError> {
         let (status, processed_key, manifest, error) = match outcome {
             Outcome::Completed(manifest) => {
                 (Status::Completed, manifest.processed_key(), Some(serde_json::to_string(manifest)?), None)
@@ -156,21 +168,26 @@ impl Ledger for SqliteLedger {
             Outcome::Failed(failure) => (Status::Failed, None, None, Some(serde_json::to_string(failure)?)),
         };
         let mut tx = self.writer.begin().await?;
-        let done =
-            sqlx::query("UPDATE uploads SET status = ?, processed_key = ?, manifest = ?, error = ? WHERE id = ?")
-                .bind(status.as_str())
-                .bind(processed_key.map(Key::as_str))
-                .bind(manifest)
-                .bind(error)
-                .bind(id.as_str())
-                .execute(&mut *tx)
-                .await?;
-        let known = done.rows_affected() == 1;
-        if let Some(delivery) = delivery.filter(|_| known) {
-            sqlite_deliveries::enqueue(&mut tx, delivery).await?;
+        let row = sqlx::query(
+            "UPDATE uploads SET
+               outcomes = outcomes + (outcomes = 0 OR processed_key IS NOT ?2 OR manifest IS NOT ?3 OR error IS NOT ?4),
+               status = ?1, processed_key = ?2, manifest = ?3, error = ?4
+             WHERE id = ?5 RETURNING outcomes",
+        )
+        .bind(status.as_str())
+        .bind(processed_key.map(Key::as_str))
+        .bind(manifest)
+        .bind(error)
+        .bind(id.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        if let Some(notice) = notice {
+            let delivery = format!("msg_{id}_{}", row.try_get::<i64, _>("outcomes")?);
+            sqlite_deliveries::enqueue(&mut tx, &delivery, id, notice).await?;
         }
         tx.commit().await?;
-        Ok(known)
+        Ok(true)
     }
 
     async fn expire(&self, now: OffsetDateTime) -> Result<Vec<UploadId>, LedgerError> {
@@ -183,20 +200,27 @@ impl Ledger for SqliteLedger {
         rows.iter().map(|row| read_id(row, "id")).collect()
     }
 
-    async fn forget_idempotency(&self, before: OffsetDateTime) -> Result<(), LedgerError> {
-        sqlx::query("DELETE FROM idempotency WHERE created_at < ?").bind(millis(before)).execute(&self.writer).await?;
+    async fn forget(&self, before: OffsetDateTime) -> Result<(), LedgerError> {
+        for statement in ["DELETE FROM idempotency WHERE created_at < ?", "DELETE FROM revoked WHERE until < ?"] {
+            sqlx::query(statement).bind(millis(before)).execute(&self.writer).await?;
+        }
         Ok(())
     }
 
-    async fn remove(&self, id: &UploadId) -> Result<(), LedgerError> {
+    async fn remove(&self, upload: &Upload) -> Result<(), LedgerError> {
         let mut tx = self.writer.begin().await?;
+        sqlx::query("INSERT OR REPLACE INTO revoked (key, until) VALUES (?, ?)")
+            .bind(upload.key.as_str())
+            .bind(millis(upload.expires_at))
+            .execute(&mut *tx)
+            .await?;
         for statement in [
             "DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE upload_id = ?)",
             "DELETE FROM deliveries WHERE upload_id = ?",
             "DELETE FROM jobs WHERE upload_id = ?",
             "DELETE FROM uploads WHERE id = ?",
         ] {
-            sqlx::query(statement).bind(id.as_str()).execute(&mut *tx).await?;
+            sqlx::query(statement).bind(upload.id.as_str()).execute(&mut *tx).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -210,6 +234,10 @@ impl Ledger for SqliteLedger {
 
     async fn claim_deliveries(&self, most: u32, lease: Duration) -> Result<Vec<Delivery>, LedgerError> {
         sqlite_deliveries::claim(self, most, lease).await
+    }
+
+    async fn recover(&self) -> Result<(), LedgerError> {
+        sqlite_deliveries::recover(self).await
     }
 
     async fn settle_delivery(&self, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError> {

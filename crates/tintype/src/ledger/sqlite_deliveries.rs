@@ -7,26 +7,31 @@ use sqlx::{Row, SqliteConnection};
 use time::OffsetDateTime;
 
 use super::sqlite::{SqliteLedger, cursor, from_millis, millis, read_id, sql};
-use super::{Attempt, Delivery, DeliveryStatus, LedgerError, Next, Page};
+use super::{Attempt, Delivery, DeliveryStatus, LedgerError, Next, Notice, Page};
 use crate::upload::UploadId;
 
 const COLUMNS: &str = "id, upload_id, url, method, body, status, attempts, due_at, last_status, last_error, created_at";
 
-/// Adds a delivery; one that is there already is sent again, as it was.
-pub(super) async fn enqueue(tx: &mut SqliteConnection, delivery: &Delivery) -> Result<(), LedgerError> {
+/// Adds a delivery; one that is there already is told again, with what is to be said now.
+pub(super) async fn enqueue(
+    tx: &mut SqliteConnection,
+    id: &str,
+    upload: &UploadId,
+    notice: &Notice,
+) -> Result<(), LedgerError> {
+    let now = millis(OffsetDateTime::now_utc());
     sqlx::query(
         "INSERT INTO deliveries (id, upload_id, url, method, body, status, due_at, created_at)
-         VALUES (?, ?, ?, ?, ?, 'pending', ?, ?)
-         ON CONFLICT (id) DO UPDATE SET status = 'pending', attempts = 0, due_at = excluded.due_at
+         VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?6)
+         ON CONFLICT (id) DO UPDATE SET status = 'pending', attempts = 0, due_at = ?6, url = ?3, method = ?4, body = ?5
          WHERE status <> 'pending'",
     )
-    .bind(&delivery.id)
-    .bind(delivery.upload_id.as_str())
-    .bind(&delivery.url)
-    .bind(&delivery.method)
-    .bind(&delivery.body)
-    .bind(millis(delivery.due_at))
-    .bind(millis(delivery.created_at))
+    .bind(id)
+    .bind(upload.as_str())
+    .bind(&notice.url)
+    .bind(&notice.method)
+    .bind(&notice.body)
+    .bind(now)
     .execute(tx)
     .await?;
     Ok(())
@@ -36,7 +41,7 @@ pub(super) async fn enqueue(tx: &mut SqliteConnection, delivery: &Delivery) -> R
 pub(super) async fn claim(ledger: &SqliteLedger, most: u32, lease: Duration) -> Result<Vec<Delivery>, LedgerError> {
     let now = OffsetDateTime::now_utc();
     let rows = sqlx::query(sql(&format!(
-        "UPDATE deliveries SET due_at = ?1 WHERE id IN
+        "UPDATE deliveries SET due_at = ?1, leased = 1 WHERE id IN
            (SELECT id FROM deliveries WHERE status = 'pending' AND due_at <= ?2 ORDER BY due_at LIMIT ?3)
          RETURNING {COLUMNS}"
     )))
@@ -48,6 +53,14 @@ pub(super) async fn claim(ledger: &SqliteLedger, most: u32, lease: Duration) -> 
     rows.iter().map(read).collect()
 }
 
+pub(super) async fn recover(ledger: &SqliteLedger) -> Result<(), LedgerError> {
+    sqlx::query("UPDATE deliveries SET due_at = ?, leased = 0 WHERE leased = 1 AND status = 'pending'")
+        .bind(millis(OffsetDateTime::now_utc()))
+        .execute(&ledger.writer)
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn settle(ledger: &SqliteLedger, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError> {
     let (status, wait) = match next {
         Next::Delivered => (DeliveryStatus::Delivered, Duration::ZERO),
@@ -56,7 +69,7 @@ pub(super) async fn settle(ledger: &SqliteLedger, id: &str, attempt: &Attempt, n
     };
     let mut tx = ledger.writer.begin().await?;
     sqlx::query(
-        "UPDATE deliveries SET status = ?, attempts = attempts + 1, due_at = ?, last_status = ?, last_error = ?
+        "UPDATE deliveries SET leased = 0, status = ?, attempts = attempts + 1, due_at = ?, last_status = ?, last_error = ?
          WHERE id = ?",
     )
     .bind(status.as_str())

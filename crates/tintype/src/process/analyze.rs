@@ -7,8 +7,11 @@ use super::{ProcessError, Processor};
 use crate::error::Failure;
 
 /// Refuses an original that is too costly, or not what it was declared to be where that matters.
-pub fn check(processor: &Processor, original: &Original) -> Result<(), ProcessError> {
-    probe(&original.object.bytes, &processor.limits)?;
+pub async fn check(processor: &Processor, original: &Original) -> Result<(), ProcessError> {
+    let (bytes, limits) = (original.object.bytes.clone(), processor.limits);
+    // Off the async threads: should a parser crash, it takes no worker with it.
+    let probed = tokio::task::spawn_blocking(move || probe(&bytes, &limits)).await;
+    probed.map_err(|_| Failure::new("internal", "the header's parser crashed on this image"))??;
     if processor.strict_type {
         let declared = original.object.meta.content_type.as_deref().and_then(Format::from_content_type);
         if let Some(declared) = declared.filter(|declared| *declared != original.format) {

@@ -49,7 +49,7 @@ fn sniff(object: &Object) -> Result<Format, ProcessError> {
     Err(Failure::new("unsupported_format", "the bytes are of no known image format").into())
 }
 
-/// The manifest of the same original under the same preset, if it is there: then all variants are, too.
+/// The manifest of the same original under the same preset, if it and all its variants are there.
 pub async fn finished(processor: &Processor, original: &Original) -> Result<Option<Manifest>, ProcessError> {
     let stored = match processor.target.get(&original.manifest_key, MAX_MANIFEST).await {
         Ok(stored) => stored,
@@ -65,5 +65,15 @@ pub async fn finished(processor: &Processor, original: &Original) -> Result<Opti
         && manifest.original.etag == meta.etag
         && manifest.metadata == meta.metadata
         && manifest.preset.version == processor.preset.version;
-    Ok(Some(manifest).filter(|_| same))
+    if !same {
+        return Ok(None);
+    }
+    for variant in &manifest.variants {
+        match processor.target.head(&variant.key).await {
+            Ok(found) if found.size == variant.bytes => {}
+            Ok(_) | Err(StoreError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Some(manifest))
 }

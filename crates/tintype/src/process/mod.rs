@@ -76,6 +76,7 @@ impl From<StoreError> for ProcessError {
         match error {
             StoreError::NotFound(_) => Self::Final(Failure::new("not_found", error.to_string())),
             StoreError::TooLarge { .. } => Self::Final(Failure::new("too_large", error.to_string())),
+            StoreError::Invalid(why) => Self::Final(Failure::new("invalid_request", why)),
             StoreError::Denied(_) | StoreError::Unavailable(_) => Self::Passing(error.to_string()),
         }
     }
@@ -94,7 +95,7 @@ impl Processor {
         {
             return Ok(manifest);
         }
-        analyze::check(self, &original)?;
+        analyze::check(self, &original).await?;
         let rendered = render::variants(self, &original).await?;
         save::all(self, original, rendered).await
     }

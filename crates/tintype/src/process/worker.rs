@@ -54,6 +54,12 @@ async fn handle(app: &App, leased: &Leased) -> Result<(), QueueError> {
         // Deleted since.
         return app.queue.ack(leased).await;
     };
+    // Only a crash skips the end of an attempt: such a job would take every worker down in turn.
+    if leased.attempt > app.config.attempts {
+        let why = format!("given up: {} attempts ended without a word", leased.attempt - 1);
+        record(app, &upload, &Outcome::Failed(Failure::new("internal", why))).await.map_err(QueueError)?;
+        return app.queue.ack(leased).await;
+    }
     let task = Task { key: job.event.key.clone(), extension: upload.extension.clone(), force: job.force };
     let outcome = match app.processor.develop(&task).await {
         Ok(manifest) => Outcome::Completed(Box::new(manifest)),

@@ -36,7 +36,25 @@ async fn conforms(queue: &dyn Queue) {
     a_retry_waits(queue).await;
     an_old_lease_settles_nothing(queue).await;
     a_restart_frees_what_was_in_hand(queue).await;
+    jobs_of_one_upload_are_done_one_after_another(queue).await;
     many_workers_share_without_overlap(queue).await;
+}
+
+async fn jobs_of_one_upload_are_done_one_after_another(queue: &dyn Queue) {
+    let (first, other) = (job(), job());
+    for job in [&first, &first, &other] {
+        queue.push(job).await.unwrap();
+    }
+    assert!(queue.has(&first.upload_id).await.unwrap() && !queue.has(&UploadId::random()).await.unwrap());
+    let one = queue.claim(LONG).await.unwrap().unwrap();
+    let two = queue.claim(LONG).await.unwrap().unwrap();
+    assert_eq!((&one.job, &two.job), (&first, &other));
+    assert_eq!(queue.claim(LONG).await.unwrap(), None);
+    queue.ack(&one).await.unwrap();
+    let again = queue.claim(LONG).await.unwrap().unwrap();
+    assert_eq!(again.job, first);
+    queue.ack(&two).await.unwrap();
+    queue.ack(&again).await.unwrap();
 }
 
 async fn a_job_is_claimed_once_and_gone_when_acked(queue: &dyn Queue) {

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::{Job, Leased, Queue, QueueError};
 use crate::ledger::sqlite::{millis, read_id};
 use crate::ledger::{LedgerError, SqliteLedger};
+use crate::upload::UploadId;
 
 impl From<sqlx::Error> for QueueError {
     fn from(error: sqlx::Error) -> Self {
@@ -41,7 +42,10 @@ impl Queue for SqliteLedger {
         let now = OffsetDateTime::now_utc();
         let row = sqlx::query(
             "UPDATE jobs SET lease = ?1, due_at = ?2, attempts = attempts + 1 WHERE id =
-               (SELECT id FROM jobs WHERE due_at <= ?3 ORDER BY due_at, id LIMIT 1)
+               (SELECT id FROM jobs WHERE due_at <= ?3 AND NOT EXISTS
+                  (SELECT 1 FROM jobs AS other WHERE other.upload_id = jobs.upload_id AND other.id <> jobs.id
+                     AND other.lease IS NOT NULL AND other.due_at > ?3)
+                ORDER BY due_at, id LIMIT 1)
              RETURNING id, upload_id, event, force, attempts, lease",
         )
         .bind(uuid::Uuid::new_v4().simple().to_string())
@@ -87,6 +91,14 @@ impl Queue for SqliteLedger {
             .execute(&self.writer)
             .await?;
         Ok(())
+    }
+
+    async fn has(&self, upload: &UploadId) -> Result<bool, QueueError> {
+        let row = sqlx::query("SELECT 1 FROM jobs WHERE upload_id = ? LIMIT 1")
+            .bind(upload.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.is_some())
     }
 
     async fn depth(&self) -> Result<u64, QueueError> {

@@ -48,7 +48,7 @@ pub trait Queue: Send + Sync {
     /// Adds a job. Once this returns it outlives a crash.
     async fn push(&self, job: &Job) -> Result<(), QueueError>;
 
-    /// Takes the oldest job that is due, for the length of a lease.
+    /// Takes the oldest job that is due, for the length of a lease. Jobs of one upload are done one after another.
     async fn claim(&self, lease: Duration) -> Result<Option<Leased>, QueueError>;
 
     /// Done: the job goes.
@@ -59,6 +59,9 @@ pub trait Queue: Send + Sync {
 
     /// Makes every leased job due: for the only process on this queue, as it starts.
     async fn recover(&self) -> Result<(), QueueError>;
+
+    /// Whether an upload has a job that waits or is in hand.
+    async fn has(&self, upload: &UploadId) -> Result<bool, QueueError>;
 
     /// Jobs that wait or are in hand.
     async fn depth(&self) -> Result<u64, QueueError>;

@@ -56,7 +56,7 @@ impl Store for FileStore {
 
     async fn put(&self, key: &Key, bytes: Bytes, _options: &PutOptions) -> Result<(), StoreError> {
         let key = key.clone();
-        self.blocking(move |store| write(&store.path(&key), &bytes).map_err(|e| failure(&key, &e))).await
+        self.blocking(move |store| write(&store.path(&key), &bytes).map_err(|e| not_written(&key, &e))).await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
@@ -139,9 +139,18 @@ fn walk(folder: &Path, at: &str, prefix: &str, found: &mut Vec<ObjectMeta>) -> s
     Ok(())
 }
 
+/// A folder that is not there is no missing object here.
+fn not_written(key: &Key, error: &std::io::Error) -> StoreError {
+    match failure(key, error) {
+        StoreError::NotFound(_) => StoreError::Unavailable(format!("{key} cannot be written: {error}")),
+        other => other,
+    }
+}
+
 fn failure(key: &Key, error: &std::io::Error) -> StoreError {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => StoreError::NotFound(key.clone()),
+        ErrorKind::InvalidFilename => StoreError::Invalid(format!("{key}: {error}")),
         ErrorKind::PermissionDenied => StoreError::Denied(format!("{key}: {error}")),
         _ => StoreError::Unavailable(format!("{key}: {error}")),
     }

@@ -69,6 +69,9 @@ pub enum StoreError {
         /// The caller's limit.
         limit: u64,
     },
+    /// The store cannot have such an object. Final.
+    #[error("{0}")]
+    Invalid(String),
     /// The store refuses these credentials. Try again once they are mended.
     #[error("the store denied access: {0}")]
     Denied(String),

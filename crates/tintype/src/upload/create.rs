@@ -84,7 +84,11 @@ pub async fn create(app: &App, asked: &[NewUpload], idempotency: Option<Idempote
     }
     let uploads = match app.ledger.create(&uploads, idempotency.as_ref()).await? {
         Created::New => uploads,
-        Created::Replayed(before) => before,
+        Created::Replayed(before) if before.len() == asked.len() => before,
+        Created::Replayed(_) => {
+            let detail = "an upload that this Idempotency-Key was answered with has been deleted; use a new key";
+            return Err(Problem::new(StatusCode::CONFLICT, "upload_deleted", detail));
+        }
         Created::Conflict => {
             return Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

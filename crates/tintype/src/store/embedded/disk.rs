@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -68,6 +70,8 @@ pub struct Opened {
 #[derive(Debug, Clone)]
 pub struct DiskStore {
     root: Arc<PathBuf>,
+    /// Held while a record is replaced, so that each old blob is removed by who replaced it.
+    replacing: Arc<Mutex<()>>,
 }
 
 impl DiskStore {
@@ -79,7 +83,7 @@ impl DiskStore {
         let root = root.into();
         fs::create_dir_all(root.join("blobs"))?;
         fs::create_dir_all(root.join("index"))?;
-        let store = Self { root: Arc::new(root) };
+        let store = Self { root: Arc::new(root), replacing: Arc::default() };
         store.sweep()?;
         Ok(store)
     }
@@ -107,9 +111,15 @@ impl DiskStore {
             metadata: options.metadata.clone(),
             modified: OffsetDateTime::now_utc(),
         };
-        let replaced = self.record(key).ok();
-        write_record(&index, &record)?;
+        let part = prepare_record(&index, &record)?;
+        let replaced = {
+            let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+            let replaced = self.record(key).ok();
+            part.persist(&index).map_err(|e| e.error)?;
+            replaced
+        };
         incoming.path = None;
+        sync_folder(&index)?;
         if let Some(old) = replaced {
             self.remove_blob(&old.blob)?;
         }
@@ -190,13 +200,22 @@ impl DiskStore {
         }
     }
 
-    /// Removes blobs that no record names and records that were never renamed.
+    /// Removes blobs that no record names and records that were never renamed. A record that cannot be read
+    /// names its blob still: then nothing is removed.
     fn sweep(&self) -> io::Result<()> {
+        remove_parts(&self.root.join("index"))?;
         let mut named = HashSet::new();
-        walk(&self.root.join("index"), "", "", &mut |_, path| {
-            let record = fs::read(path).ok().and_then(|json| serde_json::from_slice::<Record>(&json).ok());
-            named.extend(record.map(|record| record.blob));
+        let mut unreadable = None;
+        walk(&self.root.join("index"), "", "", &mut |key, path| match fs::read(path)
+            .and_then(|json| Ok(serde_json::from_slice::<Record>(&json)?))
+        {
+            Ok(record) => drop(named.insert(record.blob)),
+            Err(error) => unreadable = Some((key, error)),
         })?;
+        if let Some((key, error)) = unreadable {
+            tracing::warn!(%key, %error, "a record of the store cannot be read, so left-over blobs stay");
+            return Ok(());
+        }
         for folder in fs::read_dir(self.root.join("blobs"))? {
             let folder = folder?;
             for blob in fs::read_dir(folder.path())? {
@@ -237,6 +256,11 @@ impl Incoming {
         self.md5.update(bytes);
         self.size += bytes.len() as u64;
         Ok(())
+    }
+
+    /// MD5 of the bytes so far, as the header `Content-MD5` has it.
+    pub fn content_md5(&self) -> String {
+        STANDARD.encode(self.md5.clone().finalize())
     }
 
     /// Bytes so far.
@@ -304,6 +328,7 @@ impl Store for DiskStore {
 fn failure(key: &Key, error: DiskError) -> StoreError {
     match error {
         DiskError::NotFound => StoreError::NotFound(key.clone()),
+        DiskError::NameTooLong => StoreError::Invalid(format!("{key}: {error}")),
         error => StoreError::Unavailable(format!("{key}: {error}")),
     }
 }
@@ -319,15 +344,32 @@ fn meta(key: Key, record: &Record) -> ObjectMeta {
     }
 }
 
-fn write_record(path: &Path, record: &Record) -> io::Result<()> {
+/// A record on disk, not yet in its place.
+fn prepare_record(path: &Path, record: &Record) -> io::Result<tempfile::NamedTempFile> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     // `~` first: neither an encoded name nor a folder's.
     let mut part = tempfile::Builder::new().prefix("~").tempfile_in(folder)?;
     part.write_all(&serde_json::to_vec(record)?)?;
     part.as_file().sync_all()?;
-    part.persist(path)?;
-    fs::File::open(folder)?.sync_all()
+    Ok(part)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Removes records that a crash left on their way.
+fn remove_parts(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_parts(&entry.path())?;
+        } else if entry.file_name().as_encoded_bytes().starts_with(b"~") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Calls `visit` with each key below a folder of the index that starts with a prefix.
@@ -353,4 +395,63 @@ fn walk(folder: &Path, at: &str, prefix: &str, visit: &mut dyn FnMut(Key, &Path)
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn put(store: &DiskStore, key: &str, bytes: &[u8]) {
+        let mut incoming = store.begin().unwrap();
+        incoming.write(bytes).unwrap();
+        store.commit(incoming, &Key::new(key).unwrap(), &PutOptions::default()).unwrap();
+    }
+
+    fn files(root: &Path) -> usize {
+        let inside = |entry: fs::DirEntry| if entry.path().is_dir() { files(&entry.path()) } else { 1 };
+        fs::read_dir(root).unwrap().map(|entry| inside(entry.unwrap())).sum()
+    }
+
+    #[test]
+    fn a_start_removes_what_a_crash_left_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(dir.path()).unwrap();
+        put(&store, "temp/a", b"kept");
+        put(&store, "temp/a", b"replaced");
+        let mut cut_off = store.begin().unwrap();
+        cut_off.write(b"half").unwrap();
+        std::mem::forget(cut_off);
+        fs::write(dir.path().join("index/temp~/~part"), b"{").unwrap();
+        assert_eq!(files(dir.path()), 4);
+        let again = DiskStore::open(dir.path()).unwrap();
+        assert_eq!(files(dir.path()), 2);
+        assert_eq!(again.head(&Key::new("temp/a").unwrap()).unwrap().0.size, 8);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_costs_no_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(dir.path()).unwrap();
+        put(&store, "temp/a", b"kept");
+        fs::write(dir.path().join("index/temp~/a"), b"{\"of\": \"another version\"}").unwrap();
+        DiskStore::open(dir.path()).unwrap();
+        assert_eq!(files(&dir.path().join("blobs")), 1);
+    }
+
+    #[test]
+    fn bytes_that_are_dropped_leave_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(dir.path()).unwrap();
+        store.begin().unwrap().write(b"gone").unwrap();
+        assert_eq!(files(dir.path()), 0);
+    }
+
+    #[test]
+    fn a_name_no_file_system_takes_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(dir.path()).unwrap();
+        let long = Key::new(format!("temp/{}", "x".repeat(300))).unwrap();
+        assert!(matches!(store.head(&long), Err(DiskError::NameTooLong)));
+    }
 }

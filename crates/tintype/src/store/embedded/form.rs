@@ -2,69 +2,116 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
 
-use axum::body::Body;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
-use multer::{Constraints, Field, Multipart, SizeLimit};
+use multer::{Field, Multipart};
 use time::OffsetDateTime;
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::disk::{DiskError, Incoming};
-use super::{BUCKET, Endpoint};
+use super::{BUCKET, Endpoint, TakeError};
 use crate::key::Key;
 use crate::presign::policy::{Form, Grant, Refusal, verify};
 use crate::store::{ObjectMeta, PutOptions};
 
-/// Most bytes of all text fields together; S3 allows 20 KB.
+/// Most bytes of all text fields together, names and values; S3 allows 20 KB.
 const MAX_FIELDS: usize = 20 * 1024;
+/// Most bytes on the wire before the file begins. What is buffered of a form is bounded by this.
+const MAX_BEFORE_FILE: usize = 512 * 1024;
+/// Most bytes of metadata, names and values, as S3's.
+const MAX_METADATA: usize = 2048;
 /// Most bytes read and thrown away after a refusal, so that the client gets to read why.
-const MAX_DRAIN: u64 = 64 * 1024 * 1024;
+const MAX_DRAIN: usize = 64 * 1024 * 1024;
 
 /// Answers one POST upload.
 pub async fn post_object(endpoint: &Endpoint, request: Request) -> Response {
     let bucket = request.uri().path().trim_matches('/').to_owned();
     let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default().to_owned();
-    let mut multipart = match open(endpoint, request) {
-        Ok(multipart) => multipart,
-        Err(refusal) => return refuse(&refusal),
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let Ok(boundary) = multer::parse_boundary(content_type.unwrap_or_default()) else {
+        return refuse(&Refusal::new(400, "MalformedPOSTRequest", "The multipart form has no boundary."));
     };
-    match receive(endpoint, &bucket, &mut multipart).await {
+    let wire = Wire::new(request.into_body());
+    let received = receive(endpoint, &bucket, Multipart::new(wire.stream(), boundary), &wire).await;
+    match received {
         Ok((form, object)) => accept(&form, &object, &host),
         Err(refusal) => {
-            drain(&mut multipart).await;
+            wire.drain().await;
             refuse(&refusal)
         }
     }
 }
 
-fn open(endpoint: &Endpoint, request: Request) -> Result<Multipart<'static>, Refusal> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let boundary = multer::parse_boundary(content_type.unwrap_or_default())
-        .map_err(|_| Refusal::new(400, "MalformedPOSTRequest", "The multipart form has no boundary."))?;
-    let limit = SizeLimit::new().whole_stream(endpoint.max_bytes.max(MAX_DRAIN) * 2);
-    let stream = request.into_body().into_data_stream();
-    Ok(Multipart::with_constraints(stream, boundary, Constraints::new().size_limit(limit)))
+/// The body, bounded until the file begins, and still at hand when the form is given up.
+#[derive(Clone)]
+struct Wire {
+    body: Arc<Mutex<BodyDataStream>>,
+    file_begun: Arc<AtomicBool>,
+}
+
+impl Wire {
+    fn new(body: Body) -> Self {
+        Self { body: Arc::new(Mutex::new(body.into_data_stream())), file_begun: Arc::default() }
+    }
+
+    fn stream(&self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        futures::stream::unfold((self.clone(), 0), |(wire, seen)| async move {
+            let chunk = wire.body.lock().await.next().await?;
+            let seen = seen + chunk.as_ref().map_or(0, Bytes::len);
+            if seen > MAX_BEFORE_FILE && !wire.file_begun.load(Ordering::Relaxed) {
+                let error = io::Error::other("too much before the file");
+                return Some((Err(error), (wire, seen)));
+            }
+            Some((chunk.map_err(io::Error::other), (wire, seen)))
+        })
+    }
+
+    /// Lets the client finish sending, within bounds: most clients read no answer before.
+    async fn drain(&self) {
+        let mut left = MAX_DRAIN;
+        let mut body = self.body.lock().await;
+        while let Some(Ok(chunk)) = body.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    }
 }
 
 async fn receive(
     endpoint: &Endpoint,
     bucket: &str,
-    multipart: &mut Multipart<'static>,
+    mut multipart: Multipart<'static>,
+    wire: &Wire,
 ) -> Result<(Form, ObjectMeta), Refusal> {
-    let (form, file) = read_fields(multipart).await?;
+    let (form, file) = read_fields(&mut multipart).await?;
+    wire.file_begun.store(true, Ordering::Relaxed);
     if bucket != BUCKET {
         return Err(Refusal::new(404, "NoSuchBucket", "The specified bucket does not exist"));
     }
     let key = object_key(&form, file.file_name())?;
+    let options = options(&form)?;
     let grant = verify(&form, bucket, &endpoint.account, OffsetDateTime::now_utc())?;
     let incoming = read_file(endpoint, file, &grant).await?;
-    let object = commit(endpoint, incoming, &key, &form).await?;
-    endpoint.arrivals.arrived(&object).await.map_err(|why| Refusal::new(503, "SlowDown", why))?;
+    let object = endpoint.take(incoming, key, options).await.map_err(|error| match error {
+        TakeError::Disk(error) => failed(error),
+        TakeError::NotAnnounced(why) => Refusal::new(503, "SlowDown", why),
+    })?;
     Ok((form, object))
 }
 
-/// Reads text fields up to the file, as S3 does: whatever comes after the file is ignored.
+/// Reads text fields up to the file, as S3 does: whatever comes after the file is ignored. A field that came
+/// twice would be checked as one and used as the other, so it is refused.
 async fn read_fields(multipart: &mut Multipart<'static>) -> Result<(Form, Field<'static>), Refusal> {
     let mut form = Form::default();
     let mut total = 0;
@@ -73,9 +120,13 @@ async fn read_fields(multipart: &mut Multipart<'static>) -> Result<(Form, Field<
         if name.eq_ignore_ascii_case("file") {
             return Ok((form, field));
         }
+        if form.get(&name).is_some() {
+            return Err(Refusal::new(400, "InvalidArgument", format!("The form has the field {name} twice.")));
+        }
+        total += name.len();
         let mut value = Vec::new();
         while let Some(chunk) = field.chunk().await.map_err(malformed)? {
-            total += chunk.len() + name.len();
+            total += chunk.len();
             if total > MAX_FIELDS {
                 return Err(Refusal::new(
                     400,
@@ -85,9 +136,9 @@ async fn read_fields(multipart: &mut Multipart<'static>) -> Result<(Form, Field<
             }
             value.extend_from_slice(&chunk);
         }
-        let value = String::from_utf8(value)
-            .map_err(|_| Refusal::new(400, "MalformedPOSTRequest", format!("The field {name} is not UTF-8.")))?;
-        form.fields.push((name, value));
+        let value = String::from_utf8(value).ok().filter(|text| !text.contains(char::is_control));
+        let bad = || Refusal::new(400, "InvalidArgument", format!("The field {name} holds what no header can."));
+        form.fields.push((name.clone(), value.ok_or_else(bad)?));
     }
     Err(Refusal::new(400, "InvalidArgument", "POST requires exactly one file upload per request."))
 }
@@ -121,32 +172,25 @@ async fn read_file(endpoint: &Endpoint, mut file: Field<'static>, grant: &Grant)
     Ok(incoming)
 }
 
-async fn commit(endpoint: &Endpoint, incoming: Incoming, key: &Key, form: &Form) -> Result<ObjectMeta, Refusal> {
-    let options = PutOptions {
-        content_type: form.get("Content-Type").unwrap_or("binary/octet-stream").to_owned(),
-        cache_control: form.get("Cache-Control").unwrap_or_default().to_owned(),
-        metadata: metadata(form),
-    };
-    let (disk, key) = (endpoint.disk.clone(), key.clone());
-    tokio::task::spawn_blocking(move || disk.commit(incoming, &key, &options))
-        .await
-        .map_err(|e| failed(DiskError::Io(e.into())))?
-        .map_err(failed)
-}
-
-fn metadata(form: &Form) -> std::collections::BTreeMap<String, String> {
+fn options(form: &Form) -> Result<PutOptions, Refusal> {
     let named = form.fields.iter().filter_map(|(name, value)| {
         let name = name.to_ascii_lowercase();
         name.strip_prefix("x-amz-meta-").map(|name| (name.to_owned(), value.clone()))
     });
-    named.collect()
+    let metadata: BTreeMap<String, String> = named.collect();
+    if metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_METADATA {
+        let message = "Your metadata headers exceed the maximum allowed metadata size.";
+        return Err(Refusal::new(400, "MetadataTooLarge", message));
+    }
+    Ok(PutOptions {
+        content_type: form.get("Content-Type").unwrap_or("binary/octet-stream").to_owned(),
+        cache_control: form.get("Cache-Control").unwrap_or_default().to_owned(),
+        metadata,
+    })
 }
 
 fn malformed(error: multer::Error) -> Refusal {
-    match error {
-        multer::Error::StreamSizeExceeded { .. } => Refusal::new(400, "EntityTooLarge", "The form is too large."),
-        error => Refusal::new(400, "MalformedPOSTRequest", format!("The form could not be read: {error}")),
-    }
+    Refusal::new(400, "MalformedPOSTRequest", format!("The form could not be read: {error}"))
 }
 
 fn failed(error: DiskError) -> Refusal {
@@ -155,19 +199,6 @@ fn failed(error: DiskError) -> Refusal {
     }
     tracing::error!(%error, "the store could not write an upload");
     Refusal::new(503, "ServiceUnavailable", "The store cannot write just now. Please try again.")
-}
-
-/// Lets the client finish sending, within bounds: most clients read no answer before.
-async fn drain(multipart: &mut Multipart<'static>) {
-    let mut left = MAX_DRAIN;
-    while let Ok(Some(mut field)) = multipart.next_field().await {
-        while let Ok(Some(chunk)) = field.chunk().await {
-            match left.checked_sub(chunk.len() as u64) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    }
 }
 
 fn accept(form: &Form, object: &ObjectMeta, host: &str) -> Response {

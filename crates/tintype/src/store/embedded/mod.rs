@@ -20,9 +20,11 @@ use http::{HeaderValue, Method, StatusCode, header};
 use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use disk::Incoming;
 pub use disk::{DiskError, DiskStore};
 
-use super::ObjectMeta;
+use super::{ObjectMeta, PutOptions};
+use crate::key::Key;
 use crate::presign::Credential;
 
 /// The bucket's name, which is part of the contract.
@@ -55,6 +57,28 @@ pub struct Endpoint {
     pub max_bytes: u64,
     /// Who is told of uploads.
     pub arrivals: Arc<dyn Arrivals>,
+}
+
+/// Why an object was not taken.
+enum TakeError {
+    Disk(DiskError),
+    NotAnnounced(String),
+}
+
+impl Endpoint {
+    /// Puts finished bytes under a key and tells of it; both happen even if the client goes away meanwhile.
+    async fn take(&self, incoming: Incoming, key: Key, options: PutOptions) -> Result<ObjectMeta, TakeError> {
+        let (disk, arrivals) = (self.disk.clone(), self.arrivals.clone());
+        let work = tokio::spawn(async move {
+            let object = tokio::task::spawn_blocking(move || disk.commit(incoming, &key, &options))
+                .await
+                .map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?
+                .map_err(TakeError::Disk)?;
+            arrivals.arrived(&object).await.map_err(TakeError::NotAnnounced)?;
+            Ok(object)
+        });
+        work.await.map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?
+    }
 }
 
 #[derive(Clone)]

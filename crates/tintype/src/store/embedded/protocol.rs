@@ -1,10 +1,12 @@
 //! The rest of S3: signed GET, PUT, HEAD, LIST and DELETE by the `s3s` crate over [`DiskStore`].
 
+use std::borrow::Cow;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
+use http::{HeaderMap, HeaderName};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -13,9 +15,10 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
+use url::form_urlencoded;
 
 use super::disk::{DiskError, Opened};
-use super::{BUCKET, Endpoint, REGION};
+use super::{BUCKET, Endpoint, REGION, TakeError};
 use crate::key::Key;
 use crate::presign::Credential;
 use crate::store::{ObjectMeta, PutOptions};
@@ -58,14 +61,36 @@ struct Access {
 impl S3Access for Access {
     /// The account may do everything; anyone may read the public folder; nobody else anything.
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let query: Vec<_> = form_urlencoded::parse(cx.uri().query().unwrap_or_default().as_bytes()).collect();
         if cx.credentials().is_some() {
-            return Ok(());
+            return every_amz_header_is_signed(&query, cx.headers());
+        }
+        // As on S3, only who signs may choose a type: a public image is never served as a page.
+        if query.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("response-")) {
+            return Err(s3_error!(
+                InvalidRequest,
+                "Request specific response headers cannot be used for anonymous GET requests."
+            ));
         }
         let reads = matches!(cx.s3_op().name(), "GetObject" | "HeadObject");
         match cx.s3_path().as_object() {
             Some((BUCKET, key)) if reads && key.starts_with(&self.public_folder) => Ok(()),
             _ => Err(s3_error!(AccessDenied, "Access Denied")),
         }
+    }
+}
+
+/// A presigned URL fixes what the client may send: an `x-amz-` header that is not signed is none of its signer's.
+fn every_amz_header_is_signed(query: &[(Cow<'_, str>, Cow<'_, str>)], headers: &HeaderMap) -> S3Result<()> {
+    let Some((_, signed)) = query.iter().find(|(name, _)| name == "X-Amz-SignedHeaders") else { return Ok(()) };
+    let unsigned = headers.keys().map(HeaderName::as_str).find(|name| {
+        name.starts_with("x-amz-") && *name != "x-amz-content-sha256" && !signed.split(';').any(|s| s == *name)
+    });
+    match unsigned {
+        Some(name) => {
+            Err(s3_error!(AccessDenied, "There were headers present in the request which were not signed: {name}"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -78,11 +103,7 @@ impl Protocol {
     ) -> S3Result<T> {
         let disk = self.0.disk.clone();
         let done = tokio::task::spawn_blocking(move || work(&disk)).await.map_err(S3Error::internal_error)?;
-        done.map_err(|error| match error {
-            DiskError::NotFound => s3_error!(NoSuchKey, "The specified key does not exist."),
-            DiskError::NameTooLong => s3_error!(KeyTooLongError, "{error}"),
-            DiskError::Io(error) => s3_error!(error, ServiceUnavailable, "The store cannot do that just now."),
-        })
+        done.map_err(refusal)
     }
 
     async fn objects(&self, prefix: Option<&str>) -> S3Result<Vec<ObjectMeta>> {
@@ -127,7 +148,7 @@ impl S3 for Protocol {
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let (input, signed_by) = (request.input, request.credentials);
+        let input = request.input;
         let key = object_key(&input.bucket, &input.key)?;
         let Opened { meta, cache_control, mut file } = self.disk(move |disk| disk.read(&key)).await?;
         if let (Some(IfNoneMatch::ETag(wanted)), Some(found)) = (&input.if_none_match, etag(&meta))
@@ -145,11 +166,7 @@ impl S3 for Protocol {
             cache_control: Some(cache_control).filter(|text| !text.is_empty()),
             content_length: Some(signed(end - start)),
             content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, meta.size)),
-            // As on S3, only who signs may choose: a public image is never served as a page.
-            content_type: input
-                .response_content_type
-                .filter(|_| signed_by.is_some())
-                .or_else(|| meta.content_type.clone()),
+            content_type: meta.content_type.clone(),
             e_tag: etag(&meta),
             last_modified: Some(meta.modified.into()),
             metadata: Some(meta.metadata.into_iter().collect()),
@@ -173,8 +190,13 @@ impl S3 for Protocol {
             }
             incoming = self.disk(move |_| Ok(incoming.write(&chunk).map(|()| incoming)?)).await?;
         }
-        let object = self.disk(move |disk| disk.commit(incoming, &key, &options)).await?;
-        self.0.arrivals.arrived(&object).await.map_err(|why| s3_error!(ServiceUnavailable, "{why}"))?;
+        if input.content_md5.is_some_and(|expected| expected != incoming.content_md5()) {
+            return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
+        }
+        let object = self.0.take(incoming, key, options).await.map_err(|error| match error {
+            TakeError::Disk(error) => refusal(error),
+            TakeError::NotAnnounced(why) => s3_error!(ServiceUnavailable, "{why}"),
+        })?;
         Ok(S3Response::new(PutObjectOutput { e_tag: etag(&object), ..Default::default() }))
     }
 
@@ -207,7 +229,7 @@ impl S3 for Protocol {
             prefix: input.prefix,
             delimiter: input.delimiter,
             marker: input.marker,
-            max_keys: Some(input.max_keys.unwrap_or(MAX_KEYS)),
+            max_keys: Some(input.max_keys.unwrap_or(MAX_KEYS).clamp(0, MAX_KEYS)),
             is_truncated: Some(page.next.is_some()),
             next_marker: page.next,
             contents: Some(page.contents),
@@ -231,7 +253,7 @@ impl S3 for Protocol {
             delimiter: input.delimiter,
             start_after: input.start_after,
             continuation_token: input.continuation_token,
-            max_keys: Some(input.max_keys.unwrap_or(MAX_KEYS)),
+            max_keys: Some(input.max_keys.unwrap_or(MAX_KEYS).clamp(0, MAX_KEYS)),
             key_count: i32::try_from(page.contents.len() + page.folders.len()).ok(),
             is_truncated: Some(page.next.is_some()),
             next_continuation_token: page.next,
@@ -239,6 +261,14 @@ impl S3 for Protocol {
             common_prefixes: Some(page.folders),
             ..Default::default()
         }))
+    }
+}
+
+fn refusal(error: DiskError) -> S3Error {
+    match error {
+        DiskError::NotFound => s3_error!(NoSuchKey, "The specified key does not exist."),
+        DiskError::NameTooLong => s3_error!(KeyTooLongError, "{error}"),
+        DiskError::Io(error) => s3_error!(error, ServiceUnavailable, "The store cannot do that just now."),
     }
 }
 

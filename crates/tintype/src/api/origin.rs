@@ -1,0 +1,42 @@
+//! While no key is asked for, only programs of this machine may call: not a web page that a browser of this
+//! machine shows, whether it calls from another origin or by a name that leads here (DNS rebinding).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+use url::{Host, Url};
+
+use super::problem::Problem;
+use crate::app::App;
+
+/// Lets a request through that is not led here by a foreign page.
+pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if app.config.keys.is_empty() && !is_ours(&app, request.headers()) {
+        let detail = "without auth.keys, only this machine may call, and no web page of another origin";
+        return Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into_response();
+    }
+    next.run(request).await
+}
+
+fn is_ours(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or("?"));
+    let known =
+        |url: &Url| is_loopback(url) || app.config.public_url.as_ref().is_some_and(|own| own.host() == url.host());
+    let host = text(header::HOST).is_none_or(|host| Url::parse(&format!("http://{host}")).is_ok_and(|url| known(&url)));
+    // A page from a file has the origin `null`.
+    let origin = text(header::ORIGIN).is_none_or(|origin| Url::parse(origin).is_ok_and(|url| known(&url)));
+    host && origin
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(v4)) => IpAddr::V4(v4).is_loopback(),
+        Some(Host::Ipv6(v6)) => IpAddr::V6(v6).is_loopback(),
+        None => false,
+    }
+}
