@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, EmbeddedParts, InProcess, lock, longest_lifetime};
+use crate::app::{App, EmbeddedParts, InProcess, lock};
 use crate::callback::deliver::Deliverer;
 use crate::config::{Config, StoreUrl};
 use crate::store::embedded::{self, Endpoint};
@@ -75,7 +75,7 @@ fn endpoint(app: &Arc<App>, parts: EmbeddedParts) -> Endpoint {
         disk: parts.disk,
         account: parts.account,
         public_folder: app.layout.folder().to_owned(),
-        longest_lifetime: longest_lifetime(&app.config),
+        longest_lifetime: app.config.upload.expires,
         max_bytes: app.config.upload.max_bytes,
         arrivals: Arc::new(InProcess(app.clone())),
     }

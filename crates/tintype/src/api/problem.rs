@@ -9,6 +9,7 @@ use crate::ledger::LedgerError;
 use crate::presign::PresignError;
 use crate::queue::QueueError;
 use crate::store::StoreError;
+use crate::upload::create::CreateError;
 
 /// One problem document.
 #[derive(Debug)]
@@ -49,6 +50,19 @@ impl Problem {
     fn unavailable(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service cannot do that just now; try again")
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        let (status, code) = match &error {
+            CreateError::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            CreateError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            CreateError::Conflict => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_conflict"),
+            CreateError::Deleted => (StatusCode::CONFLICT, "upload_deleted"),
+            CreateError::Ledger(_) | CreateError::Presign(_) => return Self::unavailable(&error),
+        };
+        Self::new(status, code, error.to_string())
     }
 }
 

@@ -56,25 +56,29 @@ impl Presigner for S3Presigner {
         expires_at: OffsetDateTime,
     ) -> Result<Presign, PresignError> {
         let credential = self.credentials.credential().await?;
+        let scope = Scope { time: now, region: &self.region };
+        let asked = Asked { credential: &credential, scope, key, policy, expires_at };
         Ok(match policy.method {
-            Method::Post => self.post(&credential, key, policy, now, expires_at),
-            Method::Put => self.put(&credential, key, policy, now, expires_at),
+            Method::Post => self.post(&asked),
+            Method::Put => self.put(&asked),
         })
     }
 }
 
+/// What is to be signed.
+struct Asked<'a> {
+    credential: &'a Credential,
+    scope: Scope<'a>,
+    key: &'a Key,
+    policy: &'a Policy,
+    expires_at: OffsetDateTime,
+}
+
 impl S3Presigner {
-    fn post(
-        &self,
-        credential: &Credential,
-        key: &Key,
-        policy: &Policy,
-        now: OffsetDateTime,
-        expires_at: OffsetDateTime,
-    ) -> Presign {
-        let scope = Scope { time: now, region: &self.region };
+    fn post(&self, asked: &Asked<'_>) -> Presign {
+        let &Asked { credential, ref scope, key, policy, expires_at } = asked;
         let client = self.client_fields(key, policy);
-        let signer = signer_fields(credential, &scope);
+        let signer = signer_fields(credential, scope);
         let document = self.document(policy, &client, &signer, expires_at);
         let encoded = STANDARD.encode(document.to_string());
         let signature = scope.sign(&credential.secret, &encoded);
@@ -130,15 +134,8 @@ impl S3Presigner {
         json!({"expiration": iso8601(expires_at), "conditions": conditions})
     }
 
-    fn put(
-        &self,
-        credential: &Credential,
-        key: &Key,
-        policy: &Policy,
-        now: OffsetDateTime,
-        expires_at: OffsetDateTime,
-    ) -> Presign {
-        let scope = Scope { time: now, region: &self.region };
+    fn put(&self, asked: &Asked<'_>) -> Presign {
+        let &Asked { credential, ref scope, key, policy, expires_at } = asked;
         let headers = put_headers(policy);
         let mut signed: Vec<(String, String)> = headers.iter().map(|(n, v)| (n.to_lowercase(), v.clone())).collect();
         signed.push(("host".into(), authority(&self.bucket_url)));
@@ -146,7 +143,7 @@ impl S3Presigner {
         let names: Vec<_> = signed.iter().map(|(name, _)| name.as_str()).collect();
         let names = names.join(";");
 
-        let lifetime = (expires_at - now).whole_seconds().max(1).to_string();
+        let lifetime = (expires_at - scope.time).whole_seconds().max(1).to_string();
         let mut query = vec![
             ("X-Amz-Algorithm", ALGORITHM.to_owned()),
             ("X-Amz-Credential", scope.credential(credential)),

@@ -1,5 +1,5 @@
 //! Step 5, second half: from one original to its variants and manifest. The order is this list:
-//! [`load`] → [`analyze`] → [`render`] → [`save`].
+//! `load` → `analyze` → `render` → `save`.
 
 mod analyze;
 mod load;

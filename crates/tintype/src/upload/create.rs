@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use tintype_image::Format;
 
 use super::{Method, Policy, Status, Upload, UploadId};
-use crate::api::problem::Problem;
 use crate::app::App;
 use crate::key::{Key, extension_of_filename};
-use crate::ledger::{Created, Idempotency};
-use crate::presign::Presign;
+use crate::ledger::{Created, Idempotency, LedgerError};
+use crate::presign::{Presign, PresignError};
 
 /// Most bytes of all metadata, names and values: S3's limit.
 const MAX_METADATA: usize = 2048;
@@ -69,33 +67,62 @@ pub struct Promised {
     pub url: Option<String>,
 }
 
+/// Why no upload was made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The request is wrong; mend it.
+    #[error("{0}")]
+    Invalid(String),
+    /// More bytes than are taken.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The Idempotency-Key was used for another request.
+    #[error("this Idempotency-Key was used for another request; use a new one")]
+    Conflict,
+    /// What the Idempotency-Key was answered with is gone.
+    #[error("an upload that this Idempotency-Key was answered with has been deleted; use a new key")]
+    Deleted,
+    /// Try again.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Try again.
+    #[error(transparent)]
+    Presign(#[from] PresignError),
+}
+
+impl CreateError {
+    /// The same, with the request of a list named first.
+    fn of_request(self, index: usize) -> Self {
+        match self {
+            Self::Invalid(why) => Self::Invalid(format!("request {index}: {why}")),
+            Self::TooLarge(why) => Self::TooLarge(format!("request {index}: {why}")),
+            other => other,
+        }
+    }
+}
+
 /// Makes uploads, all or none, and a ticket for each.
 ///
 /// # Errors
-/// A problem that says which request is wrong and how.
-pub async fn create(app: &App, asked: &[NewUpload], idempotency: Option<Idempotency>) -> Result<Vec<Ticket>, Problem> {
+/// Which request is wrong, and how.
+pub async fn create(
+    app: &App,
+    asked: &[NewUpload],
+    idempotency: Option<Idempotency>,
+) -> Result<Vec<Ticket>, CreateError> {
     let now = OffsetDateTime::now_utc();
     // Whole seconds, so that the row can be signed again to the same credential.
     let now = now.replace_nanosecond(0).unwrap_or(now);
     let mut uploads = Vec::with_capacity(asked.len());
     for (index, new) in asked.iter().enumerate() {
         let upload = draft(app, new, now);
-        uploads.push(upload.map_err(|p| if asked.len() > 1 { p.at(&format!("request {index}")) } else { p })?);
+        uploads.push(upload.map_err(|error| if asked.len() > 1 { error.of_request(index) } else { error })?);
     }
     let uploads = match app.ledger.create(&uploads, idempotency.as_ref()).await? {
         Created::New => uploads,
         Created::Replayed(before) if before.len() == asked.len() => before,
-        Created::Replayed(_) => {
-            let detail = "an upload that this Idempotency-Key was answered with has been deleted; use a new key";
-            return Err(Problem::new(StatusCode::CONFLICT, "upload_deleted", detail));
-        }
-        Created::Conflict => {
-            return Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_conflict",
-                "this Idempotency-Key was used for another request; use a new one",
-            ));
-        }
+        Created::Replayed(_) => return Err(CreateError::Deleted),
+        Created::Conflict => return Err(CreateError::Conflict),
     };
     let mut tickets = Vec::with_capacity(uploads.len());
     for upload in &uploads {
@@ -104,13 +131,13 @@ pub async fn create(app: &App, asked: &[NewUpload], idempotency: Option<Idempote
     Ok(tickets)
 }
 
-fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Problem> {
+fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, CreateError> {
     let defaults = &app.config.upload;
     check_preset(app, new.preset.as_deref())?;
     let content_type = check_content_type(new.content_type.as_deref().unwrap_or(&defaults.content_type))?;
     if let Some(size) = new.size.filter(|size| *size > defaults.max_bytes || *size == 0) {
         let detail = format!("size is {size} bytes; it must be from 1 to {}", defaults.max_bytes);
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
+        return Err(CreateError::TooLarge(detail));
     }
     let id = UploadId::random();
     let extension = new.filename.as_deref().and_then(extension_of_filename);
@@ -136,28 +163,28 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Prob
     })
 }
 
-fn check_preset(app: &App, name: Option<&str>) -> Result<(), Problem> {
+fn check_preset(app: &App, name: Option<&str>) -> Result<(), CreateError> {
     let known = &app.processor.preset.name;
     match name {
         Some(name) if name != known => {
-            Err(Problem::invalid(format!("there is no preset {name:?}; this server has {known:?}")))
+            Err(CreateError::Invalid(format!("there is no preset {name:?}; this server has {known:?}")))
         }
         _ => Ok(()),
     }
 }
 
-fn check_content_type(text: &str) -> Result<String, Problem> {
+fn check_content_type(text: &str) -> Result<String, CreateError> {
     let subtype = text.strip_prefix("image/").unwrap_or_default();
     let good = !subtype.is_empty() && subtype.bytes().all(|b| b.is_ascii_alphanumeric() || b"*+-.".contains(&b));
     if good {
         Ok(text.to_owned())
     } else {
-        Err(Problem::invalid(format!("content_type {text:?} is no image type; use image/png, say, or image/*")))
+        Err(CreateError::Invalid(format!("content_type {text:?} is no image type; use image/png, say, or image/*")))
     }
 }
 
 /// Metadata travels as HTTP headers, so it must be what headers can carry, and within S3's bound.
-fn check_metadata(given: &Map<String, Value>) -> Result<BTreeMap<String, String>, Problem> {
+fn check_metadata(given: &Map<String, Value>) -> Result<BTreeMap<String, String>, CreateError> {
     let mut metadata = BTreeMap::new();
     for (name, value) in given {
         let value = match value {
@@ -165,29 +192,29 @@ fn check_metadata(given: &Map<String, Value>) -> Result<BTreeMap<String, String>
             Value::Number(number) => number.to_string(),
             Value::Bool(flag) => flag.to_string(),
             _ => {
-                return Err(Problem::invalid(format!("metadata {name:?} must be a text, a number or a boolean")));
+                return Err(CreateError::Invalid(format!("metadata {name:?} must be a text, a number or a boolean")));
             }
         };
         let good_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if !good_name {
-            return Err(Problem::invalid(format!("metadata name {name:?} may hold letters, digits, - and _ only")));
+            return Err(CreateError::Invalid(format!("metadata name {name:?} may hold letters, digits, - and _ only")));
         }
         if value.trim() != value || !value.bytes().all(|b| (0x20..0x7F).contains(&b)) {
             let detail =
                 format!("metadata {name:?} must be printable ASCII without spaces at its ends; percent-encode it, say");
-            return Err(Problem::invalid(detail));
+            return Err(CreateError::Invalid(detail));
         }
         metadata.insert(name.to_ascii_lowercase(), value);
     }
     let bytes: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
     if bytes > MAX_METADATA {
-        return Err(Problem::invalid(format!("metadata has {bytes} bytes; S3 takes at most {MAX_METADATA}")));
+        return Err(CreateError::Invalid(format!("metadata has {bytes} bytes; S3 takes at most {MAX_METADATA}")));
     }
     Ok(metadata)
 }
 
 /// The ticket of an upload: the same one whenever it is asked for again.
-pub async fn ticket(app: &App, upload: &Upload) -> Result<Ticket, Problem> {
+pub async fn ticket(app: &App, upload: &Upload) -> Result<Ticket, PresignError> {
     let presign = app.presigner.presign(&upload.key, &upload.policy, upload.created_at, upload.expires_at).await?;
     let base = app.api_url();
     Ok(Ticket {
