@@ -131,6 +131,9 @@ def test_key_is_asked_for_and_token_sees_its_own_upload_alone(serve):
     assert server.call("POST", "/v1/events", json={"Records": []}).status_code in (401, 403)
     for path in ("/healthz", "/readyz"):
         assert server.call("GET", path).status_code == 200
+    assert "uploads" not in server.call("GET", "/readyz").json()
+    assert server.call("GET", f"/v1/uploads?token={key}").status_code == 401  # addresses are logged: no place for a key
+    assert server.call("GET", f"/v1/uploads/{mine['id']}?token={mine['token']}").status_code == 200
 
 
 def test_key_is_not_kept_in_the_clear(serve):

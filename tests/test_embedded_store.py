@@ -2,6 +2,7 @@
 import datetime
 import subprocess
 
+import boto3
 import pytest
 import requests
 from botocore.exceptions import ClientError
@@ -108,3 +109,25 @@ def test_old_signature_within_its_lifetime_is_good(client, monkeypatch):
     presign = client.generate_presigned_post("tintype", "temp/old.jpg", ExpiresIn=3600)
     monkeypatch.undo()
     assert by_hand(presign, IMAGE).status == 204
+
+
+def test_old_header_and_old_version_of_signature_are_refused(client, embedded, monkeypatch):
+    import botocore.auth
+    from botocore.client import Config
+    now = botocore.auth.get_current_datetime
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *a, **k: now(*a, **k) - datetime.timedelta(minutes=16))
+    with pytest.raises(ClientError, match="RequestTimeTooSkewed"):
+        client.list_objects_v2(Bucket="tintype")
+    monkeypatch.undo()
+    client.put_object(Bucket="tintype", Key="temp/v2.jpg", Body=IMAGE)
+    old = boto3.client("s3", endpoint_url=embedded.store, region_name=s3.REGION, aws_access_key_id=s3.ACCESS_KEY,
+                       aws_secret_access_key=s3.SECRET_KEY, config=Config(signature_version="s3", s3={"addressing_style": "path"}))
+    url = old.generate_presigned_url("get_object", {"Bucket": "tintype", "Key": "temp/v2.jpg"}, 600)
+    assert "Signature=" in url and requests.get(url, timeout=30).status_code in (400, 403)
+
+
+def test_wrong_digest_is_refused_and_nothing_kept(client):
+    with pytest.raises(ClientError, match="BadDigest"):
+        client.put_object(Bucket="tintype", Key="temp/digest.jpg", Body=IMAGE, ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==")
+    with pytest.raises(ClientError, match="404"):
+        client.head_object(Bucket="tintype", Key="temp/digest.jpg")

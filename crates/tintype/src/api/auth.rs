@@ -50,28 +50,31 @@ impl FromRequestParts<Arc<App>> for Caller {
         if app.config.keys.is_empty() {
             return Ok(Self::Server);
         }
-        Ok(match shown(parts) {
+        Ok(match in_header(parts) {
             Some(text) if is_key(&app.config.keys, &text) => Self::Server,
             Some(text) => Self::Bearer(text),
-            None => Self::Nobody,
+            // Addresses end up in logs: an upload's token may stand there, a key may not.
+            None => in_query(parts).map_or(Self::Nobody, Self::Bearer),
         })
     }
 }
 
-/// `Authorization: Bearer X`, the password of `Basic` (stores put it in a push address), or `?token=X`
-/// (a browser's EventSource sets no headers).
-fn shown(parts: &Parts) -> Option<String> {
+/// `Authorization: Bearer X`, or the password of `Basic` (stores put it in a push address).
+fn in_header(parts: &Parts) -> Option<String> {
     let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if let Some((scheme, value)) = header.and_then(|header| header.split_once(' ')) {
-        return match scheme.to_ascii_lowercase().as_str() {
-            "bearer" => Some(value.trim().to_owned()),
-            "basic" => {
-                let pair = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
-                pair.split_once(':').map(|(_, password)| password.to_owned())
-            }
-            _ => None,
-        };
+    let (scheme, value) = header.and_then(|header| header.split_once(' '))?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Some(value.trim().to_owned()),
+        "basic" => {
+            let pair = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
+            pair.split_once(':').map(|(_, password)| password.to_owned())
+        }
+        _ => None,
     }
+}
+
+/// `?token=X`: a browser's EventSource sets no headers.
+fn in_query(parts: &Parts) -> Option<String> {
     let query = parts.uri.query().unwrap_or_default();
     url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token").map(|(_, value)| value.into_owned())
 }

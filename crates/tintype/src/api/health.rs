@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::problem::Problem;
+use super::auth::Caller;
 use crate::app::App;
 use crate::manifest::ENGINE;
 
@@ -29,8 +29,8 @@ pub async fn live() -> &'static str {
     "ok\n"
 }
 
-/// Ledger, queue and store answer.
-pub async fn ready(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
+/// Ledger, queue and store answer; to servers, with how much there is to do.
+pub async fn ready(State(app): State<Arc<App>>, caller: Caller) -> impl IntoResponse {
     let (uploads, jobs, store) = (app.ledger.count().await, app.queue.depth().await, app.store.check().await);
     let good = uploads.is_ok() && jobs.is_ok() && store.is_ok();
     let say = |error: Option<String>| {
@@ -44,12 +44,14 @@ pub async fn ready(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Pro
     };
     let counts: serde_json::Map<_, _> =
         uploads.iter().flatten().map(|(status, n)| (status.as_str().to_owned(), (*n).into())).collect();
-    let body = Json(json!({
+    let mut body = json!({
         "ledger": say(uploads.err().map(|e| e.to_string())),
         "queue": say(jobs.as_ref().err().map(ToString::to_string)),
         "store": say(store.err().map(|e| e.to_string())),
-        "uploads": counts,
-        "jobs": jobs.ok(),
-    }));
-    Ok((if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body))
+    });
+    if caller.must_be_server().is_ok() {
+        body["uploads"] = counts.into();
+        body["jobs"] = jobs.ok().into();
+    }
+    (if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }

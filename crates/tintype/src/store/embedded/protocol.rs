@@ -13,6 +13,8 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 use url::form_urlencoded;
@@ -25,6 +27,8 @@ use crate::store::{ObjectMeta, PutOptions};
 
 /// Most keys of one listing, as S3's.
 const MAX_KEYS: i32 = 1000;
+/// How far the clock of a client that signs headers may be off, as S3's.
+const MAX_SKEW: time::Duration = time::Duration::minutes(15);
 
 /// Builds the service.
 pub fn service(endpoint: Arc<Endpoint>) -> S3Service {
@@ -63,6 +67,7 @@ impl S3Access for Access {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let query: Vec<_> = form_urlencoded::parse(cx.uri().query().unwrap_or_default().as_bytes()).collect();
         if cx.credentials().is_some() {
+            is_version_4_and_fresh(&query, cx.headers())?;
             return every_amz_header_is_signed(&query, cx.headers());
         }
         // As on S3, only who signs may choose a type: a public image is never served as a page.
@@ -77,6 +82,26 @@ impl S3Access for Access {
             Some((BUCKET, key)) if reads && key.starts_with(&self.public_folder) => Ok(()),
             _ => Err(s3_error!(AccessDenied, "Access Denied")),
         }
+    }
+}
+
+/// The lifetime of presigned URLs, which `s3s` allows to all, is theirs alone; and version 2 signs too little.
+fn is_version_4_and_fresh(query: &[(Cow<'_, str>, Cow<'_, str>)], headers: &HeaderMap) -> S3Result<()> {
+    if query.iter().any(|(name, _)| name == "X-Amz-Signature") {
+        return Ok(());
+    }
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !text("authorization").starts_with("AWS4-") {
+        return Err(s3_error!(InvalidRequest, "Please use AWS4-HMAC-SHA256."));
+    }
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let signed_at = PrimitiveDateTime::parse(text("x-amz-date"), format).map(PrimitiveDateTime::assume_utc);
+    match signed_at {
+        Ok(at) if (OffsetDateTime::now_utc() - at).abs() <= MAX_SKEW => Ok(()),
+        _ => Err(s3_error!(
+            RequestTimeTooSkewed,
+            "The difference between the request time and the current time is too large."
+        )),
     }
 }
 
