@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-webhook = Webhook(os.environ["TINTYPE_CALLBACK__SECRET"])
+secret = os.environ.get("TINTYPE_CALLBACK__SECRET") or sys.exit("set TINTYPE_CALLBACK__SECRET to the secret that Tintype has")
+webhook = Webhook(secret)
 
 
 class Listener(BaseHTTPRequestHandler):
@@ -40,5 +41,9 @@ class Listener(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8099
+    try:
+        server = HTTPServer(("127.0.0.1", port), Listener)
+    except OSError:
+        sys.exit(f"port {port} is taken; is an older listener still running? Another port: listen.py PORT")
     print(f"listening on http://127.0.0.1:{port}", flush=True)
-    HTTPServer(("127.0.0.1", port), Listener).serve_forever()
+    server.serve_forever()

@@ -11,7 +11,7 @@ from . import s3
 from .process import REPO, Daemon, free_port, wait_for
 from .receiver import SECRET, Receiver
 
-BINARY = Path(os.environ.get("TINTYPE_BIN", REPO / "target/release/tintype")).resolve()
+BINARY = Path(os.environ.get("BIN_UNDER_TEST", REPO / "target/release/tintype")).resolve()
 # The account the embedded store believes; without the file, it makes up one of its own.
 ACCOUNT = f"[default]\naws_access_key_id = {s3.ACCESS_KEY}\naws_secret_access_key = {s3.SECRET_KEY}\n"
 FINAL = ("completed", "failed", "expired")

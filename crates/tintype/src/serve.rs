@@ -1,11 +1,13 @@
 //! `tintype serve`: everything in one process, from the first line of the log to the last job drained.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -49,6 +51,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     }
     let workers = start_workers(&app, &working)?;
     announce(&app);
+    warn(&app).await;
 
     tokio::select! {
         () = stop => {}
@@ -60,9 +63,13 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; is another program there? Choose another with {flag}"))
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            anyhow!("cannot listen on {address}: it is in use. Stop what listens there, or choose another with {flag}")
+        }
+        ErrorKind::AddrNotAvailable => anyhow!("cannot listen on {address}: this machine has no such address"),
+        _ => anyhow!("cannot listen on {address}: {error}"),
+    })
 }
 
 async fn answer(listener: TcpListener, router: Router, closing: CancellationToken) -> anyhow::Result<()> {
@@ -117,6 +124,26 @@ async fn finish(
     }
 }
 
+/// What works, but hardly as it was meant.
+async fn warn(app: &App) {
+    let config = &app.config;
+    if let Err(error) = app.store.check().await {
+        tracing::warn!(%error, "the store does not answer; uploads wait until it does. Look at store.url, store.endpoint, store.region and the credentials");
+    }
+    if !config.listen.ip().is_loopback() {
+        if config.public_url.is_none() {
+            tracing::warn!(address = %config.listen, "clients are told to come to this address: set server.public_url");
+        }
+        if config.store == StoreUrl::Embedded && config.store_endpoint.is_none() {
+            tracing::warn!(address = %config.store_listen, "clients are told to upload to this address: set store.endpoint");
+        }
+    }
+    let mode = std::fs::metadata(&config.data).map(|data| data.permissions().mode());
+    if mode.is_ok_and(|mode| mode & 0o077 != 0) {
+        tracing::warn!(data = %config.data.display(), "others can read the data folder: chmod 700 it");
+    }
+}
+
 /// An address without what may be a secret in it.
 fn without_password(address: &str) -> String {
     match (address.find("://"), address.rfind('@')) {
@@ -142,6 +169,10 @@ fn announce(app: &App) {
         StoreUrl::S3 { bucket } => line("store", &format!("s3://{bucket}")),
     }
     match &config.callback {
+        Some(callback) if callback.secret.is_none() => {
+            let to = without_password(&callback.url);
+            line("callback", &format!("{} {to} (NOT SIGNED: set callback.secret)", callback.method));
+        }
         Some(callback) => line("callback", &format!("{} {}", callback.method, without_password(&callback.url))),
         None => line("callback", "none: set CALLBACK_URL to be told of outcomes"),
     }

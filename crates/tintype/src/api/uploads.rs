@@ -103,6 +103,16 @@ pub fn json_body(headers: &HeaderMap, body: &[u8]) -> Result<Value, Problem> {
 }
 
 fn parse(value: Value) -> Result<NewUpload, Problem> {
+    let Value::Object(fields) = &value else {
+        return Err(Problem::invalid(
+            "the body must be an object such as {\"filename\": \"a.jpg\"}, or a list of them",
+        ));
+    };
+    // One field at a time, so that the message can name it.
+    for (name, field) in fields {
+        let alone = json!({name.as_str(): field});
+        serde_json::from_value::<NewUpload>(alone).map_err(|e| Problem::invalid(format!("{name}: {e}")))?;
+    }
     serde_json::from_value(value).map_err(|e| Problem::invalid(e.to_string()))
 }
 

@@ -81,6 +81,9 @@ impl App {
 /// # Errors
 /// When the folder cannot be made, or another process holds it.
 pub fn lock(data: &Path) -> anyhow::Result<fs::File> {
+    if data.exists() && !data.is_dir() {
+        bail!("{} is a file; --data must name a folder", data.display());
+    }
     // Secrets and rows: for the owner alone.
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
     made.with_context(|| format!("cannot make the data folder {}", data.display()))?;

@@ -128,7 +128,7 @@ fn load(sources: &Sources) -> Option<Config> {
 }
 
 fn start_log(level: &str, json: bool) {
-    let quiet = "s3s=warn,sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
+    let quiet = "s3s=off,sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
     let filter = if level.contains('=') { level.to_owned() } else { format!("{level},{quiet}") };
     let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()

@@ -70,7 +70,7 @@ fn input(root: &Path, path: &Path) -> Input {
     let key = match relative.to_str() {
         _ if !path.exists() => Err(Failure::new("not_found", "there is no such file")),
         // A pipe or a device may never end.
-        _ if !path.is_file() => Err(Failure::new("invalid_request", "it is no regular file")),
+        _ if !path.is_file() => Err(Failure::new("invalid_request", "not a regular file (a pipe or a device)")),
         Some(text) => Key::new(text).map_err(|e| Failure::new("invalid_request", e.to_string())),
         None => Err(Failure::new("invalid_request", "its name is not UTF-8")),
     };

@@ -21,6 +21,9 @@ use super::{DONE, FAILED, USAGE, load, runtime, start_log};
 /// Most bytes of a file; larger ones are not read into memory.
 const MAX_BYTES: u64 = 2 << 30;
 
+/// Most clashes that are told one by one.
+const SHOWN: usize = 5;
+
 /// Make every variant of images in files and folders.
 #[derive(Args)]
 #[command(after_help = "\
@@ -30,7 +33,8 @@ Examples:
   tintype process --json photos/ > done.jsonl  one manifest a line; failures too, with their code
   BLUR=false tintype process photo.jpg         settings as in `tintype config`
 
-Exit code: 0 all done, 1 some failed (the others are done all the same), 2 wrong usage.")]
+Exit code: 0 all done, 1 some failed (the others are done all the same), 2 wrong usage.
+Files that are no images count as failed.")]
 pub struct ProcessArgs {
     /// Files and folders
     #[arg(required = true, value_name = "PATH")]
@@ -62,8 +66,16 @@ pub fn run(args: &ProcessArgs) -> u8 {
     }
     let layout = Layout::for_files(config.layout.folder()).expect("a folder that a configuration was made of");
     let inputs = inputs(&args.paths, &args.out.join(layout.folder()));
+    if inputs.is_empty() {
+        eprintln!("tintype: nothing to do: there are no files but hidden ones, or only those of {}", layout.folder());
+        return DONE;
+    }
+    if args.out.is_file() {
+        eprintln!("tintype: --out {} is a file, not a folder", args.out.display());
+        return USAGE;
+    }
     let clashes = collisions(&inputs, &args.out, &layout, &preset.variants);
-    for clash in &clashes {
+    for clash in clashes.iter().take(SHOWN) {
         if clash.first == clash.second {
             eprintln!("tintype: {} would be written over by its own variant {}", clash.first, clash.key);
         } else {
@@ -71,6 +83,9 @@ pub fn run(args: &ProcessArgs) -> u8 {
         }
     }
     if !clashes.is_empty() {
+        if clashes.len() > SHOWN {
+            eprintln!("… and {} more", clashes.len() - SHOWN);
+        }
         eprintln!("Nothing was done. Rename one of each pair, or give another --out folder.");
         return USAGE;
     }
@@ -115,6 +130,6 @@ async fn develop(processor: &Processor, input: &Input) -> Result<Manifest, Failu
     let task = Task { key: input.key.clone()?, extension: None, force: false };
     processor.develop(&task).await.map_err(|error| match error {
         ProcessError::Final(failure) => failure,
-        ProcessError::Passing(why) => Failure::new("store_unavailable", why),
+        ProcessError::Passing(why) => Failure::new("store_unavailable", format!("the disk did not do it: {why}")),
     })
 }

@@ -37,7 +37,8 @@ pub struct Mistakes(pub Vec<Mistake>);
 
 impl std::fmt::Display for Mistakes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "the configuration has {} mistake(s):", self.0.len())?;
+        let count = self.0.len();
+        writeln!(f, "the configuration has {count} mistake{}:", if count == 1 { "" } else { "s" })?;
         for mistake in &self.0 {
             writeln!(f, "  {}: {}", mistake.place, mistake.problem)?;
         }
@@ -164,7 +165,7 @@ impl Config {
         let drain = r.duration("server.drain", Duration::ZERO, Duration::from_secs(3600));
         let store = read_store(r);
         let store_endpoint = r.optional_url("store.endpoint");
-        let region = r.text("store.region");
+        let region = r.name("store.region");
         let variants_url = r.optional_url("store.public_url");
         let ledger = read_ledger(r, data.as_deref());
         r.one_of("queue.url", &["ledger"]);
@@ -179,7 +180,7 @@ impl Config {
         let max_pixels = r.bytes("limits.max_pixels", 1, u64::from(u32::MAX));
         let max_frames = r.number("limits.max_frames", 1, 1_000_000);
         let deadline = r.duration("limits.deadline", Duration::from_millis(1), Duration::from_secs(3600));
-        let log_level = r.text("log.level");
+        let log_level = read_log_level(r);
         let log_format = r.one_of("log.format", &["human", "json"]);
         Some(Self {
             listen: listen?,
@@ -256,10 +257,27 @@ fn read_layout(r: &mut Reader) -> Option<Layout> {
     }
 }
 
+fn read_log_level(r: &mut Reader) -> Option<String> {
+    const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+    let level = r.text("log.level")?;
+    if level.contains('=') || LEVELS.contains(&level.as_str()) {
+        return Some(level);
+    }
+    r.mistake("log.level", &format!("{level:?} is none of: {}; a filter has a `=`", LEVELS.join(", ")))
+}
+
 fn read_upload(r: &mut Reader) -> Option<UploadDefaults> {
     let expires = r.duration("upload.expires", Duration::from_secs(1), WEEK);
     let max_bytes = r.bytes("upload.max_bytes", 1, 5 << 30);
-    let content_type = r.text("upload.content_type");
+    let mut content_type = r.text("upload.content_type");
+    if let Some(text) = &content_type
+        && !crate::upload::is_image_type(text)
+    {
+        content_type = r.mistake(
+            "upload.content_type",
+            &format!("{text:?} is no image type; use \"image/*\", or \"image/png\", say"),
+        );
+    }
     let method = r.one_of("upload.method", &["POST", "PUT"]);
     let acl = r.text("upload.acl");
     Some(UploadDefaults {
@@ -309,6 +327,10 @@ fn read_callback(r: &mut Reader, loopback: bool) -> Option<Option<CallbackConfig
     let url = url?;
     if url.is_empty() {
         return Some(None);
+    }
+    let left = url.replace("{id}", "id").replace("{key}", "key");
+    if left.contains(['{', '}']) {
+        return r.mistake("callback.url", "only {id} and {key} are filled in");
     }
     match url.replace("{id}", "id").replace("{key}", "key").parse::<Url>() {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => {}

@@ -45,6 +45,11 @@ impl Reader {
         }
     }
 
+    /// Text that may not be empty.
+    pub fn name(&mut self, key: &str) -> Option<String> {
+        self.text(key).filter(|text| !text.is_empty()).or_else(|| self.mistake(key, "it may not be empty"))
+    }
+
     /// A folder or file.
     pub fn path(&mut self, key: &str) -> Option<PathBuf> {
         self.text(key).map(PathBuf::from)
@@ -147,8 +152,8 @@ impl Reader {
 
     /// An address to listen on.
     pub fn address(&mut self, key: &str) -> Option<SocketAddr> {
-        let text = self.text(key)?.replace("localhost", "127.0.0.1");
-        let parsed = text.parse().ok();
+        let text = self.text(key)?;
+        let parsed = text.replace("localhost", "127.0.0.1").parse().ok();
         parsed.or_else(|| self.mistake(key, &format!("{text:?} is no address; write one such as \"127.0.0.1:8000\"")))
     }
 
@@ -167,7 +172,7 @@ impl Reader {
     /// Hashes of API keys; in a variable, with commas.
     pub fn key_hashes(&mut self, key: &str) -> Option<Vec<[u8; 32]>> {
         let list: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| key_hash(item.as_str()?)).collect();
-        list.or_else(|| self.mistake(key, "each must be \"sha256:\" and 64 hex digits: printf %s \"$KEY\" | sha256sum"))
+        list.or_else(|| self.mistake(key, "each must be \"sha256:\" and 64 hex digits: echo \"sha256:$(printf %s \"$KEY\" | sha256sum | cut -c1-64)\""))
     }
 }
 

@@ -58,13 +58,18 @@ impl Sources {
             settings.insert(key, Setting { value, from: None });
         }
         for (key, setting) in self.overrides(&mut mistakes) {
-            if let Some(known) = settings.get_mut(&key) {
+            if let Some(section) = key.strip_suffix('.').or(Some(&*key)).filter(|k| is_section(&settings, k)) {
+                let problem = format!("{section} is a section: write [{section}] and its keys below it");
+                mistakes.push(Mistake { place: place(&key, setting.from.as_deref()), problem });
+            } else if let Some(known) = settings.get_mut(&key) {
                 *known = setting;
             } else {
                 let nearest = settings.keys().min_by_key(|known| distance(known, &key)).cloned().unwrap_or_default();
+                let variable = setting.from.as_deref().is_some_and(|from| from.starts_with("TINTYPE_"));
+                let meant = if variable { as_variable(&nearest) } else { nearest };
                 mistakes.push(Mistake {
                     place: place(&key, setting.from.as_deref()),
-                    problem: format!("there is no such key; did you mean {nearest}?"),
+                    problem: format!("there is no such key; did you mean {meant}?"),
                 });
             }
         }
@@ -79,11 +84,12 @@ impl Sources {
             found.extend(value.map(|value| (key.to_owned(), text(value, variable))));
         }
         for (variable, value) in &self.environment {
-            if let Some(key) = variable.strip_prefix("TINTYPE_").filter(|rest| rest.contains("__")) {
+            // One underscore too few is still a mistake worth telling: it may be the secret that is left out.
+            if let Some(key) = variable.strip_prefix("TINTYPE_") {
                 found.push((key.to_lowercase().replace("__", "."), text(value, variable)));
             }
         }
-        found.extend(self.flags.iter().map(|(key, value)| ((*key).to_owned(), text(value, "a flag"))));
+        found.extend(self.flags.iter().map(|(key, value)| ((*key).to_owned(), text(value, flag_name(key)))));
         found
     }
 
@@ -93,7 +99,10 @@ impl Sources {
             return Vec::new();
         };
         let table = std::fs::read_to_string(path)
-            .map_err(|e| e.to_string())
+            .map_err(|e| match e.kind() {
+                std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                _ => e.to_string(),
+            })
             .and_then(|text| text.parse::<Table>().map_err(|e| e.to_string()));
         match table {
             Ok(table) => flatten(&table)
@@ -106,6 +115,23 @@ impl Sources {
             }
         }
     }
+}
+
+/// `upload.expires` as `TINTYPE_UPLOAD__EXPIRES`.
+fn as_variable(key: &str) -> String {
+    format!("TINTYPE_{}", key.replace('.', "__").to_uppercase())
+}
+
+fn flag_name(key: &str) -> &'static str {
+    match key {
+        "server.listen" => "--listen",
+        "store.listen" => "--store-listen",
+        _ => "--data",
+    }
+}
+
+fn is_section(settings: &BTreeMap<String, Setting>, key: &str) -> bool {
+    settings.keys().any(|known| known.split_once('.').is_some_and(|(section, _)| section == key))
 }
 
 /// `upload.expires (TINTYPE_UPLOAD__EXPIRES)`.

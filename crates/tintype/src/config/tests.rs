@@ -59,6 +59,8 @@ fn all_mistakes_are_told_at_once() {
         ("TINTYPE_CALLBACK__URL", "ftp://x"),
         ("THUMB_DIMENSION_SMALL", "0"),
         ("TINTYPE_AUTH__KEYS", "plain"),
+        ("TINTYPE_CALLBACK_SECRET", "hunter2"),
+        ("TINTYPE_LOG__LEVEL", "loud"),
     ]);
     sources.file = Some(file.clone());
     let from = file.display();
@@ -66,16 +68,19 @@ fn all_mistakes_are_told_at_once() {
         places(&sources),
         [
             format!("upload.max_bites ({from})"),
+            "callback_secret (TINTYPE_CALLBACK_SECRET)".into(),
             "auth.keys (TINTYPE_AUTH__KEYS)".into(),
             format!("variants.folder ({from})"),
             format!("upload.expires ({from})"),
             "variants.small (THUMB_DIMENSION_SMALL)".into(),
             "callback.secret (TINTYPE_CALLBACK__SECRET)".into(),
             "callback.url (TINTYPE_CALLBACK__URL)".into(),
+            "log.level (TINTYPE_LOG__LEVEL)".into(),
         ]
     );
     let text = Config::load(&sources).unwrap_err().to_string();
     assert!(text.contains("did you mean upload.max_bytes?"), "{text}");
+    assert!(text.contains("did you mean TINTYPE_CALLBACK__SECRET?"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }
 

@@ -151,7 +151,7 @@ fn failure(key: &Key, error: &std::io::Error) -> StoreError {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => StoreError::NotFound(key.clone()),
         ErrorKind::InvalidFilename => StoreError::Invalid(format!("{key}: {error}")),
-        ErrorKind::PermissionDenied => StoreError::Denied(format!("{key}: {error}")),
+        ErrorKind::PermissionDenied => StoreError::Unavailable(format!("no permission for {key}: {error}")),
         _ => StoreError::Unavailable(format!("{key}: {error}")),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use tintype_image::Format;
 
-use super::{Method, Policy, Status, Upload, UploadId};
+use super::{Method, Policy, Status, Upload, UploadId, is_image_type};
 use crate::app::App;
 use crate::key::{Key, extension_of_filename};
 use crate::ledger::{Created, Idempotency, LedgerError};
@@ -135,7 +135,10 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
     let defaults = &app.config.upload;
     check_preset(app, new.preset.as_deref())?;
     let content_type = check_content_type(new.content_type.as_deref().unwrap_or(&defaults.content_type))?;
-    if let Some(size) = new.size.filter(|size| *size > defaults.max_bytes || *size == 0) {
+    if new.size == Some(0) {
+        return Err(CreateError::Invalid("size is 0 bytes; an image has more".to_owned()));
+    }
+    if let Some(size) = new.size.filter(|size| *size > defaults.max_bytes) {
         let detail = format!("size is {size} bytes; it must be from 1 to {}", defaults.max_bytes);
         return Err(CreateError::TooLarge(detail));
     }
@@ -174,13 +177,10 @@ fn check_preset(app: &App, name: Option<&str>) -> Result<(), CreateError> {
 }
 
 fn check_content_type(text: &str) -> Result<String, CreateError> {
-    let subtype = text.strip_prefix("image/").unwrap_or_default();
-    let good = !subtype.is_empty() && subtype.bytes().all(|b| b.is_ascii_alphanumeric() || b"*+-.".contains(&b));
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err(CreateError::Invalid(format!("content_type {text:?} is no image type; use image/png, say, or image/*")))
+    if is_image_type(text) {
+        return Ok(text.to_owned());
     }
+    Err(CreateError::Invalid(format!("content_type {text:?} is no image type; use image/png, say, or image/*")))
 }
 
 /// Metadata travels as HTTP headers, so it must be what headers can carry, and within S3's bound.
@@ -204,7 +204,10 @@ fn check_metadata(given: &Map<String, Value>) -> Result<BTreeMap<String, String>
                 format!("metadata {name:?} must be printable ASCII without spaces at its ends; percent-encode it, say");
             return Err(CreateError::Invalid(detail));
         }
-        metadata.insert(name.to_ascii_lowercase(), value);
+        // Headers have no case.
+        if metadata.insert(name.to_ascii_lowercase(), value).is_some() {
+            return Err(CreateError::Invalid(format!("metadata has {name:?} twice: case does not count in names")));
+        }
     }
     let bytes: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
     if bytes > MAX_METADATA {

@@ -95,13 +95,21 @@ pub enum Outcome {
     Failed(Failure),
 }
 
+/// Whether a content type is an exact image type, or `image/*`.
+pub fn is_image_type(text: &str) -> bool {
+    let subtype = text.strip_prefix("image/").unwrap_or_default();
+    !subtype.is_empty() && subtype.bytes().all(|b| b.is_ascii_alphanumeric() || b"*+-.".contains(&b))
+}
+
 /// How a client is to send the original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// A form with a signed policy, which bounds size and type.
+    #[serde(alias = "post")]
     Post,
     /// A signed URL, for stores and clients without forms.
+    #[serde(alias = "put")]
     Put,
 }
 
