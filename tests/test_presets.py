@@ -28,7 +28,7 @@ variants = [
   { name = "middle", fit = "cover", width = 140, height = 140, format = "png" },
   { name = "north", fit = "cover", width = 120, height = 60, gravity = "north", format = "png" },
   { name = "southeast", fit = "cover", width = 60, height = 120, gravity = "southeast", format = "png" },
-  { name = "padded", fit = "contain", width = 140, height = 140, background = "#204060", format = "png" },
+  { name = "padded", fit = "contain", width = 160, height = 144, background = "#204060", format = "png" },
   { name = "stretched", fit = "fill", width = 90, height = 150, format = "png" },
   { name = "wide", width = 130, format = "png" },
   { name = "tall", height = 130, format = "png" },
@@ -96,7 +96,7 @@ def test_pixels_are_those_of_pillow(tmp_path, config, say):
             "middle": ImageOps.fit(upright, (140, 140), lanczos),
             "north": ImageOps.fit(upright, (120, 60), lanczos, centering=(0.5, 0)),
             "southeast": ImageOps.fit(upright, (60, 120), lanczos, centering=(1, 1)),
-            "padded": ImageOps.pad(upright, (140, 140), lanczos, color=(0x20, 0x40, 0x60)),
+            "padded": ImageOps.pad(upright, (160, 144), lanczos, color=(0x20, 0x40, 0x60)),
             "stretched": upright.resize((90, 150), lanczos),
             "wide": pillow.thumbnail(upright, 130) if w >= h else None,
             "tall": pillow.thumbnail(upright, 130) if h >= w else None,
@@ -117,7 +117,7 @@ def test_pixels_are_those_of_pillow(tmp_path, config, say):
 def test_small_image_shrinks_the_box(tmp_path, config):
     [line] = develop(tmp_path, config, "cut", {"s.png": corpus.save(corpus.photo(90, 40), "PNG")})
     sizes = {v["name"]: (v["width"], v["height"]) for v in line["variants"]}
-    assert sizes == {"middle": (40, 40), "north": (80, 40), "southeast": (20, 40), "padded": (90, 90), "stretched": (24, 40),
+    assert sizes == {"middle": (40, 40), "north": (80, 40), "southeast": (20, 40), "padded": (90, 81), "stretched": (24, 40),
                      "wide": (90, 40), "tall": (90, 40)}
 
 

@@ -30,19 +30,20 @@ const MODES: [(&str, Mode); 4] =
 /// Reads a variant; `quality` is the preset's. None when its name cannot be used.
 pub fn read(mut fields: Fields<'_>, quality: Quality) -> Option<VariantSpec> {
     let name = read_name(&mut fields);
+    let format = fields.word("format", &FORMATS);
     let spec = VariantSpec {
         name: name.clone().unwrap_or_default(),
         fit: read_fit(&mut fields),
         blur: fields.fraction("blur", WIDEST_BLUR),
         sharpen: fields.fraction("sharpen", WIDEST_SHARPEN),
-        format: fields.word("format", &FORMATS).unwrap_or_default(),
+        format: format.unwrap_or_default(),
         quality: read_quality(&mut fields, quality),
         progressive: fields.boolean("progressive").unwrap_or_default(),
         lossless: fields.boolean("lossless").unwrap_or_default(),
         background: fields.color("background"),
         animated: fields.boolean("animated").unwrap_or(true),
     };
-    check(&mut fields, &spec);
+    check(&mut fields, &spec, format);
     fields.finish();
     name.map(|_| spec)
 }
@@ -76,7 +77,7 @@ fn read_fit(fields: &mut Fields<'_>) -> Option<Fit> {
         fields.mistake(missing, "this fit needs both width and height; one side alone goes with fit = \"inside\"");
     }
     let read = mode.is_some() || !fields.has("fit");
-    if read && mode != Some(Mode::Cover) && fields.has("gravity") {
+    if read && mode != Some(Mode::Cover) && gravity.is_some() {
         fields.mistake("gravity", "it says which part is kept, and only fit = \"cover\" cuts; write that, or drop it");
     }
     if read && !boxed && fields.has("enlarge") {
@@ -111,13 +112,14 @@ pub fn read_quality(fields: &mut Fields<'_>, base: Quality) -> Quality {
 }
 
 /// What is right alone but not together.
-fn check(fields: &mut Fields<'_>, spec: &VariantSpec) {
+fn check(fields: &mut Fields<'_>, spec: &VariantSpec, format: Option<OutputFormat>) {
     if fields.has("blur") && fields.has("sharpen") {
         fields.mistake("sharpen", "a variant is blurred or sharpened, not both; drop one");
     }
     // Where a size or a format was written wrong, that has been told.
-    let touched = ["fit", "width", "height", "blur", "sharpen", "format"].iter().any(|key| fields.has(key));
-    if spec.is_verbatim() && (!touched || fields.has("format") && spec.format == OutputFormat::Same) {
+    let sized = ["fit", "width", "height", "blur", "sharpen"].iter().any(|key| fields.has(key));
+    let unread = sized || fields.has("format") && format.is_none();
+    if spec.is_verbatim() && !unread {
         for key in OF_ENCODED.into_iter().filter(|key| fields.has(key)).collect::<Vec<_>>() {
             let problem = "it has no effect: this variant is the original's own pixels, which are never encoded \
                            again; add a size or a format, or drop it";
