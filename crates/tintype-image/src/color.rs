@@ -54,7 +54,12 @@ impl ToSrgb {
         let failed = |e| Error::internal(format!("colour transform: {e:?}"));
         let profile = self.profile.as_ref().ok_or_else(|| Error::internal("a colour transform without a profile"))?;
         let transform = profile
-            .create_transform_f32(IccLayout::Rgb, &ColorProfile::new_srgb(), IccLayout::Rgb, TransformOptions::default())
+            .create_transform_f32(
+                IccLayout::Rgb,
+                &ColorProfile::new_srgb(),
+                IccLayout::Rgb,
+                TransformOptions::default(),
+            )
             .map_err(failed)?;
         let mut planes = [cb.over(&y), cr.over(&y)];
         let mut luma = y;

@@ -61,7 +61,12 @@ pub(crate) fn resize_plane(
 ) -> Result<Vec<u8>, Error> {
     let whole = (f64::from(width), f64::from(height));
     if (area.left, area.top) == (0.0, 0.0) && (area.width, area.height) == whole {
-        return Ok(data.chunks_exact(stride).take(height as usize).flat_map(|row| &row[..width as usize]).copied().collect());
+        return Ok(data
+            .chunks_exact(stride)
+            .take(height as usize)
+            .flat_map(|row| &row[..width as usize])
+            .copied()
+            .collect());
     }
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
     let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(|e| failed(&e))?;

@@ -18,7 +18,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
     options.allow_unknown_blocks(true);
     let decoder = options.read_info(Cursor::new(bytes)).map_err(|e| error(&e))?;
     let canvas = Pixels::zeroed(header.width, header.height, Layout::Rgba);
-    let frames = Box::new(Frames { canvas, after: After::Keep, decoder });
+    let frames = super::Frames::Animation(Box::new(Frames { canvas, after: After::Keep, decoder }));
     Ok(Source { icc: None, plays: plays(bytes)?, lossless: true, frames })
 }
 

@@ -4,7 +4,8 @@ use std::io::Cursor;
 
 use png::{BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
 
-use super::{Delay, Frame, FrameSource, Source, still};
+use super::rows::past_the_end;
+use super::{Delay, Frame, FrameSource, RowSource, Rows, Source, still};
 use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
 use crate::pixels::{Layout, Pixels};
@@ -20,9 +21,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, E
     let mut reader = decoder.read_info().map_err(|e| error(&e))?;
     let icc = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
     let Some(animation) = reader.info().animation_control else {
-        let pixels = read_frame(&mut reader)?;
-        reader.finish().map_err(|e| error(&e))?;
-        return Ok(still(pixels, icc));
+        return Ok(still(read_still(reader)?, icc));
     };
     let (width, height) = reader.info().size();
     // A picture before the first frame control is for programs that know no animation.
@@ -32,7 +31,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, E
     }
     let canvas = Pixels::zeroed(width, height, Layout::Rgba);
     let frames = Frames { canvas, after: None, left: animation.num_frames, reader };
-    Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: Box::new(frames) })
+    Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: super::Frames::Animation(Box::new(frames)) })
 }
 
 fn memory(limits: &Limits) -> usize {
@@ -48,20 +47,48 @@ fn error(error: &png::DecodingError) -> Error {
     }
 }
 
+/// A still picture: row by row, unless its rows are spread over the file.
+fn read_still(mut reader: Reader<'_>) -> Result<Rows<'_>, Error> {
+    if reader.info().interlaced {
+        let pixels = read_frame(&mut reader)?;
+        reader.finish().map_err(|e| error(&e))?;
+        return Ok(Rows::of(pixels));
+    }
+    let (width, height) = reader.info().size();
+    let layout = layout(reader.output_color_type().0)?;
+    Ok(Rows { width, height, layout, source: Box::new(reader) })
+}
+
+impl RowSource for Reader<'_> {
+    fn read_row(&mut self, row: &mut [u8]) -> Result<(), Error> {
+        match png::Reader::read_row(self, row).map_err(|e| error(&e))? {
+            Some(_) => Ok(()),
+            None => Err(past_the_end()),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        png::Reader::finish(self).map_err(|e| error(&e))
+    }
+}
+
 /// The next picture, of its own size.
 fn read_frame(reader: &mut Reader<'_>) -> Result<Pixels, Error> {
     let size = reader.output_buffer_size().ok_or_else(|| Error::corrupt("the PNG's size overflows"))?;
     let mut data = vec![0; size];
     let info = reader.next_frame(&mut data).map_err(|e| error(&e))?;
-    let layout = match info.color_type {
-        ColorType::Grayscale => Layout::Gray,
-        ColorType::GrayscaleAlpha => Layout::GrayAlpha,
-        ColorType::Rgb => Layout::Rgb,
-        ColorType::Rgba => Layout::Rgba,
-        ColorType::Indexed => return Err(Error::internal("a palette was not expanded")),
-    };
     data.truncate(info.buffer_size());
-    Ok(Pixels { width: info.width, height: info.height, layout, data })
+    Ok(Pixels { width: info.width, height: info.height, layout: layout(info.color_type)?, data })
+}
+
+fn layout(color: ColorType) -> Result<Layout, Error> {
+    match color {
+        ColorType::Grayscale => Ok(Layout::Gray),
+        ColorType::GrayscaleAlpha => Ok(Layout::GrayAlpha),
+        ColorType::Rgb => Ok(Layout::Rgb),
+        ColorType::Rgba => Ok(Layout::Rgba),
+        ColorType::Indexed => Err(Error::internal("a palette was not expanded")),
+    }
 }
 
 struct Frames<'a> {

@@ -4,6 +4,7 @@ mod bmp;
 mod gif;
 pub(crate) mod jpeg;
 mod png;
+mod rows;
 mod tiff;
 mod webp;
 
@@ -11,6 +12,7 @@ use crate::decode::Delay;
 use crate::error::Error;
 use crate::format::Format;
 use crate::pixels::{Layout, Pixels};
+pub(crate) use rows::RowSink;
 
 /// Takes frames, gives a file.
 pub(crate) trait FrameSink {
@@ -41,7 +43,19 @@ pub(crate) fn sink(output: Output) -> Box<dyn FrameSink> {
         Format::Png if output.frames > 1 => Box::new(png::Animation::new(output)),
         Format::Gif => Box::new(gif::Animation::new(output)),
         Format::WebP if output.frames > 1 => Box::new(webp::Animation::new(output)),
+        Format::WebP => Box::new(webp::Still::new(output)),
         _ => Box::new(Still { output, file: None }),
+    }
+}
+
+/// A sink for the rows of one picture of this layout; no format keeps more of it than it must.
+pub(crate) fn rows(output: Output, layout: Layout) -> Result<Box<dyn RowSink>, Error> {
+    match output.format {
+        Format::Jpeg => jpeg::rows(output, layout),
+        Format::Png => png::rows(output, layout),
+        Format::Tiff => tiff::rows(output, layout),
+        Format::Bmp => bmp::rows(output, layout),
+        Format::WebP | Format::Gif => rows::whole(output, layout),
     }
 }
 
@@ -53,29 +67,17 @@ struct Still {
 
 impl FrameSink for Still {
     fn push(&mut self, pixels: Pixels, _delay: Delay) -> Result<(), Error> {
-        let quality = self.output.quality;
         let pixels = if self.output.format == Format::Jpeg { pixels } else { pixels.into_rgb() };
-        self.file = Some(match self.output.format {
-            Format::Jpeg => jpeg::encode(pixels, quality),
-            Format::Png => png::encode(&pixels),
-            Format::WebP => webp::encode(&pixels, self.output.lossless, quality),
-            Format::Tiff => tiff::encode(pixels),
-            Format::Bmp => bmp::encode(pixels),
-            Format::Gif => Err(Error::internal("a GIF is always written as an animation")),
-        }?);
+        let mut rows = rows(self.output, pixels.layout)?;
+        for row in pixels.data.chunks_exact(pixels.stride()) {
+            rows.write_row(row)?;
+        }
+        self.file = Some(rows.finish()?);
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
         self.file.ok_or_else(|| Error::internal("a variant without a frame"))
-    }
-}
-
-/// Grey, RGB or RGBA as they are; what a format cannot hold, as RGB or RGBA.
-fn as_gray_or_color(pixels: Pixels) -> Pixels {
-    match pixels.layout {
-        Layout::GrayAlpha => Pixels { layout: Layout::Rgba, data: pixels.to_rgba(), ..pixels },
-        _ => pixels,
     }
 }
 

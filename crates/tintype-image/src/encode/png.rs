@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use png::{BitDepth, BlendOp, ColorType, Compression, DisposeOp, EncodingError};
 
-use super::{FrameSink, Output, Rect};
+use super::{FrameSink, Output, Rect, RowSink};
 use crate::decode::Delay;
 use crate::error::Error;
 use crate::pixels::{Layout, Pixels};
@@ -23,20 +23,6 @@ fn encoder<W: Write>(to: W, width: u32, height: u32, color: ColorType) -> png::E
     encoder
 }
 
-pub(super) fn encode(pixels: &Pixels) -> Result<Vec<u8>, Error> {
-    let color = match pixels.layout {
-        Layout::Gray => ColorType::Grayscale,
-        Layout::GrayAlpha => ColorType::GrayscaleAlpha,
-        Layout::Rgba => ColorType::Rgba,
-        Layout::Rgb | Layout::YCbCr | Layout::Cmyk => ColorType::Rgb,
-    };
-    let mut out = Vec::new();
-    let mut writer = encoder(&mut out, pixels.width, pixels.height, color).write_header().map_err(failed)?;
-    writer.write_image_data(&pixels.data).map_err(failed)?;
-    writer.finish().map_err(failed)?;
-    Ok(out)
-}
-
 /// The crate's writer keeps what it writes to; this lets the file be taken at the end.
 #[derive(Clone, Default)]
 struct Shared(Rc<RefCell<Vec<u8>>>);
@@ -48,6 +34,36 @@ impl Write for Shared {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A still PNG.
+struct Still {
+    file: Shared,
+    writer: png::StreamWriter<'static, Shared>,
+}
+
+pub(super) fn rows(output: Output, layout: Layout) -> Result<Box<dyn RowSink>, Error> {
+    let color = match layout {
+        Layout::Gray => ColorType::Grayscale,
+        Layout::GrayAlpha => ColorType::GrayscaleAlpha,
+        Layout::Rgba => ColorType::Rgba,
+        Layout::Rgb | Layout::YCbCr | Layout::Cmyk => ColorType::Rgb,
+    };
+    let file = Shared::default();
+    let encoder = encoder(file.clone(), output.width, output.height, color);
+    let writer = encoder.write_header().and_then(png::Writer::into_stream_writer).map_err(failed)?;
+    Ok(Box::new(Still { file, writer }))
+}
+
+impl RowSink for Still {
+    fn write_row(&mut self, row: &[u8]) -> Result<(), Error> {
+        self.writer.write_all(row).map_err(|e| failed(e.into()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
+        self.writer.finish().map_err(failed)?;
+        Ok(self.file.0.take())
     }
 }
 

@@ -7,8 +7,28 @@ use crate::error::Error;
 use crate::pixels::Pixels;
 use crate::webp_codec;
 
-pub(super) fn encode(pixels: &Pixels, lossless: bool, quality: u8) -> Result<Vec<u8>, Error> {
-    webp_codec::encode(&pixels.to_rgba(), pixels.width, pixels.height, lossless, quality)
+/// A picture without motion.
+pub(super) struct Still {
+    output: Output,
+    file: Option<Vec<u8>>,
+}
+
+impl Still {
+    pub(super) fn new(output: Output) -> Self {
+        Self { output, file: None }
+    }
+}
+
+impl FrameSink for Still {
+    fn push(&mut self, pixels: Pixels, _delay: Delay) -> Result<(), Error> {
+        let Output { width, height, lossless, quality, .. } = self.output;
+        self.file = Some(webp_codec::encode(&pixels.to_rgba(), width, height, lossless, quality)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
+        self.file.ok_or_else(|| Error::internal("a WebP without a frame"))
+    }
 }
 
 /// Frames are encoded one by one and put together here, since libwebp's own animation encoder drops

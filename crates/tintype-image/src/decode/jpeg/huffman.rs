@@ -48,8 +48,7 @@ impl Table {
         let broken = || Error::corrupt("a Huffman table of the JPEG is broken");
         let total: usize = counts.iter().map(|&n| usize::from(n)).sum();
         let symbols = symbols.get(..total).ok_or_else(broken)?.to_vec();
-        let mut table =
-            Self { entries: Box::new([LONG; 1 << LOOK]), limits: [0; 17], offsets: [0; 17], symbols, kind };
+        let mut table = Self { entries: Box::new([LONG; 1 << LOOK]), limits: [0; 17], offsets: [0; 17], symbols, kind };
         let (mut code, mut first) = (0u32, 0usize);
         for length in 1..=LONGEST {
             let count = usize::from(counts[length - 1]);

@@ -129,9 +129,13 @@ mod tests {
     #[test]
     fn a_slope_and_a_bow_are_found_exactly() {
         let slopes = Slopes::new(20.0);
-        let exact = |order: usize, value: fn(f64) -> f64| (0..8).map(|x| cosine(order, x) * value(x as f64 - 3.5)).sum::<f64>();
-        for (order, value) in [(1, (|x| 2.0 * x) as fn(f64) -> f64), (2, |x| 0.25 * x * x), (2, |x| 7.0 + x), (1, |_| 9.0)] {
-            let mean = |block: isize| (0..8).map(|x| value(block as f64 * 8.0 + x as f64 - 3.5)).sum::<f64>() as f32 / 8.0;
+        let exact =
+            |order: usize, value: fn(f64) -> f64| (0..8).map(|x| cosine(order, x) * value(x as f64 - 3.5)).sum::<f64>();
+        for (order, value) in
+            [(1, (|x| 2.0 * x) as fn(f64) -> f64), (2, |x| 0.25 * x * x), (2, |x| 7.0 + x), (1, |_| 9.0)]
+        {
+            let mean =
+                |block: isize| (0..8).map(|x| value(block as f64 * 8.0 + x as f64 - 3.5)).sum::<f64>() as f32 / 8.0;
             let means: Vec<f32> = (-3..=3).map(mean).collect();
             let mut out = Across::default();
             slopes.across(&means, &mut out);
