@@ -4,7 +4,8 @@
 //! preset in one pass. Each step of the pipeline is a file of this crate, in this order:
 //! `format` → `probe` → `limits` → `decode` → `color` → `resize` → `blur` → `orient` → `encode`,
 //! with `strip` for the variant that keeps the upload's own pixels and `facts` for what is said of them.
-//! `render` is where the order can be read. C code is called in `jpeg_codec` and `webp_codec` alone.
+//! `render` is where the order can be read. C code is called in `jpeg_codec`, `webp_codec` and,
+//! with the feature `heif`, `heif_codec` alone.
 
 mod blur;
 mod color;
@@ -15,6 +16,8 @@ mod error;
 mod exif;
 mod facts;
 mod format;
+#[cfg(feature = "heif")]
+mod heif_codec;
 mod jpeg_codec;
 mod limits;
 mod orient;

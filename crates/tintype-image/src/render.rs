@@ -17,7 +17,7 @@ use crate::planes::Planes;
 use crate::probe::{self, Header};
 use crate::resize::fit_inside;
 use crate::spec::{MetadataPolicy, VariantSpec};
-use crate::strip::strip;
+use crate::strip::{is_possible, strip};
 
 /// All that came of one original.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Variant {
     pub name: String,
     /// The file.
     pub bytes: Vec<u8>,
-    /// That of the original.
+    /// That of the original; of a HEIC, JPEG.
     pub format: Format,
     /// Of the upright image.
     pub width: u32,
@@ -63,8 +63,8 @@ pub fn render(
 fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &Limits) -> Result<Rendered, Error> {
     let header = probe::read(bytes, limits)?;
     let (facts, developed) = match header.format {
-        Format::Jpeg => develop_jpeg(bytes, specs, &header, limits)?,
-        _ => develop_frames(bytes, specs, &header, limits)?,
+        Format::Jpeg => develop_jpeg(bytes, specs, metadata, &header, limits)?,
+        _ => develop_frames(bytes, specs, metadata, &header, limits)?,
     };
     let variants = collect(bytes, specs, metadata, &header, developed)?;
     Ok(Rendered { facts, variants })
@@ -74,10 +74,11 @@ fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &L
 fn develop_jpeg(
     bytes: &[u8],
     specs: &[VariantSpec],
+    metadata: MetadataPolicy,
     header: &Header<'_>,
     limits: &Limits,
 ) -> Result<(Facts, Vec<Vec<u8>>), Error> {
-    let jobs = jobs(specs, header, 1, true);
+    let jobs = jobs(specs, metadata, header, 1, true);
     let per_side = jobs.iter().map(|job| samples_needed(job, header)).max().unwrap_or(1);
     let decoded = jpeg::decode(bytes, per_side, limits)?;
     let to_srgb = ToSrgb::new(decoded.icc.as_deref());
@@ -136,12 +137,13 @@ fn smooth(
 fn develop_frames(
     bytes: &[u8],
     specs: &[VariantSpec],
+    metadata: MetadataPolicy,
     header: &Header<'_>,
     limits: &Limits,
 ) -> Result<(Facts, Vec<Vec<u8>>), Error> {
     let mut source = decode::open(bytes, header, limits)?;
     let to_srgb = ToSrgb::new(source.icc.as_deref());
-    let mut jobs = jobs(specs, header, source.plays, source.lossless);
+    let mut jobs = jobs(specs, metadata, header, source.plays, source.lossless);
     let mut facts = None;
     let mut frames = 0;
     while let Some(Frame { pixels, delay }) = source.frames.next_frame()? {
@@ -162,6 +164,9 @@ fn develop_frames(
     Ok((facts, files))
 }
 
+/// From this blur on, in pixels, an encoder need not look for detail.
+const SMOOTH_TO_CODE: f32 = 2.0;
+
 /// One derived variant in the making.
 struct Job<'a> {
     spec: &'a VariantSpec,
@@ -173,23 +178,35 @@ struct Job<'a> {
     sink: Box<dyn FrameSink>,
 }
 
-fn jobs<'a>(specs: &'a [VariantSpec], header: &Header<'_>, plays: u32, lossless: bool) -> Vec<Job<'a>> {
+fn jobs<'a>(
+    specs: &'a [VariantSpec],
+    metadata: MetadataPolicy,
+    header: &Header<'_>,
+    plays: u32,
+    lossless: bool,
+) -> Vec<Job<'a>> {
     let job = |spec: &'a VariantSpec| {
         let (width, height) = target_size(spec, header);
         let output = Output {
-            format: header.format,
+            format: header.format.written(),
             width,
             height,
             frames: header.frames,
             plays,
             lossless,
+            smooth: spec.blur.is_some_and(|sigma| sigma >= SMOOTH_TO_CODE),
             quality: spec.quality,
         };
         let stored_size = crate::orient::upright_size(width, height, header.orientation());
         let whole = stored_size == (header.width, header.height);
         Job { spec, output, stored_size, whole, sink: encode::sink(output) }
     };
-    specs.iter().filter(|spec| !spec.is_verbatim()).map(job).collect()
+    specs.iter().filter(|spec| !is_copied(spec, metadata, header)).map(job).collect()
+}
+
+/// Whether a variant is the upload itself, less its metadata.
+fn is_copied(spec: &VariantSpec, metadata: MetadataPolicy, header: &Header<'_>) -> bool {
+    spec.is_verbatim() && is_possible(header.format, metadata)
 }
 
 /// The upright size of a variant.
@@ -257,12 +274,13 @@ fn collect(
     let mut developed = developed.into_iter();
     let variant = |spec: &VariantSpec| {
         let (width, height) = target_size(spec, header);
-        let bytes = if spec.is_verbatim() {
-            strip(bytes, header.format, metadata)?
+        let (format, bytes) = if is_copied(spec, metadata, header) {
+            (header.format, strip(bytes, header.format, metadata)?)
         } else {
-            developed.next().ok_or_else(|| Error::internal("a variant was not made"))?
+            let developed = developed.next().ok_or_else(|| Error::internal("a variant was not made"))?;
+            (header.format.written(), developed)
         };
-        Ok(Variant { name: spec.name.clone(), bytes, format: header.format, width, height })
+        Ok(Variant { name: spec.name.clone(), bytes, format, width, height })
     };
     specs.iter().map(variant).collect()
 }

@@ -2,6 +2,8 @@
 
 mod bmp;
 mod gif;
+#[cfg(feature = "heif")]
+mod heif;
 pub(crate) mod jpeg;
 mod png;
 mod rows;
@@ -74,6 +76,10 @@ pub(crate) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
         Format::WebP => webp::open(bytes, header),
         Format::Tiff => tiff::open(bytes, header),
         Format::Bmp => bmp::open(bytes),
+        #[cfg(feature = "heif")]
+        Format::Avif | Format::Heic => heif::open(bytes, header, limits),
+        #[cfg(not(feature = "heif"))]
+        Format::Avif | Format::Heic => Err(Error::internal("a build without libheif decodes no AVIF")),
     }
 }
 

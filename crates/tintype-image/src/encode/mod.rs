@@ -1,5 +1,6 @@
 //! Turns frames into a file, one at a time.
 
+mod avif;
 mod bmp;
 mod gif;
 pub(crate) mod jpeg;
@@ -34,6 +35,8 @@ pub(crate) struct Output {
     pub(crate) plays: u32,
     /// WebP only.
     pub(crate) lossless: bool,
+    /// Of a picture so blurred that neighbours hardly differ: what finds detail would search in vain.
+    pub(crate) smooth: bool,
     pub(crate) quality: u8,
 }
 
@@ -43,7 +46,6 @@ pub(crate) fn sink(output: Output) -> Box<dyn FrameSink> {
         Format::Png if output.frames > 1 => Box::new(png::Animation::new(output)),
         Format::Gif => Box::new(gif::Animation::new(output)),
         Format::WebP if output.frames > 1 => Box::new(webp::Animation::new(output)),
-        Format::WebP => Box::new(webp::Still::new(output)),
         _ => Box::new(Still { output, file: None }),
     }
 }
@@ -55,7 +57,8 @@ pub(crate) fn rows(output: Output, layout: Layout) -> Result<Box<dyn RowSink>, E
         Format::Png => png::rows(output, layout),
         Format::Tiff => tiff::rows(output, layout),
         Format::Bmp => bmp::rows(output, layout),
-        Format::WebP | Format::Gif => rows::whole(output, layout),
+        Format::WebP | Format::Gif | Format::Avif => rows::whole(output, layout),
+        Format::Heic => Err(Error::internal("a HEIC is never written")),
     }
 }
 
@@ -68,17 +71,25 @@ struct Still {
 impl FrameSink for Still {
     fn push(&mut self, pixels: Pixels, _delay: Delay) -> Result<(), Error> {
         let pixels = if self.output.format == Format::Jpeg { pixels } else { pixels.into_rgb() };
-        let mut rows = rows(self.output, pixels.layout)?;
-        for row in pixels.data.chunks_exact(pixels.stride()) {
-            rows.write_row(row)?;
-        }
-        self.file = Some(rows.finish()?);
+        self.file = Some(match self.output.format {
+            Format::WebP => webp::encode(&pixels, self.output)?,
+            Format::Avif => avif::encode(&pixels, self.output)?,
+            _ => write_rows(&pixels, self.output)?,
+        });
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>, Error> {
         self.file.ok_or_else(|| Error::internal("a variant without a frame"))
     }
+}
+
+fn write_rows(pixels: &Pixels, output: Output) -> Result<Vec<u8>, Error> {
+    let mut rows = rows(output, pixels.layout)?;
+    for row in pixels.data.chunks_exact(pixels.stride()) {
+        rows.write_row(row)?;
+    }
+    rows.finish()
 }
 
 /// The part of a frame that differs from the frame before it.

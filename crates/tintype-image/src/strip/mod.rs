@@ -11,6 +11,12 @@ use crate::error::Error;
 use crate::format::Format;
 use crate::spec::MetadataPolicy;
 
+/// Whether a file of this format can go out as it came, under this policy. What cannot is encoded anew,
+/// which leaves every metadata behind.
+pub(crate) fn is_possible(format: Format, policy: MetadataPolicy) -> bool {
+    policy == MetadataPolicy::Keep || !matches!(format, Format::Avif | Format::Heic)
+}
+
 /// Strips a file of the given format.
 pub(crate) fn strip(bytes: &[u8], format: Format, policy: MetadataPolicy) -> Result<Vec<u8>, Error> {
     if policy == MetadataPolicy::Keep {
@@ -24,5 +30,6 @@ pub(crate) fn strip(bytes: &[u8], format: Format, policy: MetadataPolicy) -> Res
         Format::Tiff => tiff::strip(bytes, policy),
         // A BMP has no place for metadata.
         Format::Bmp => Ok(bytes.to_vec()),
+        Format::Avif | Format::Heic => Err(Error::internal("boxes of AVIF and HEIC are not stripped")),
     }
 }
