@@ -22,6 +22,8 @@ const INTERLEAVED: c_int = 10;
 /// The kinds of failure that are not damage: no such file type, no such feature, no such decoder.
 const UNSUPPORTED: [c_int; 3] = [3, 4, 11];
 const OUT_OF_MEMORY: c_int = 6;
+/// Of `OUT_OF_MEMORY`: what would be needed passes the limit that was set.
+const LIMIT_EXCEEDED: c_int = 1000;
 
 #[repr(C)]
 struct Status {
@@ -89,6 +91,7 @@ fn check(status: &Status) -> Result<(), Error> {
     let text = format!("libheif does not read the image: {message}");
     Err(match status.code {
         code if UNSUPPORTED.contains(&code) => Error::new(ErrorCode::UnsupportedFormat, text),
+        OUT_OF_MEMORY if status.subcode == LIMIT_EXCEEDED => Error::new(ErrorCode::TooManyPixels, text),
         OUT_OF_MEMORY => Error::internal("libheif ran out of memory"),
         _ => Error::corrupt(text),
     })
