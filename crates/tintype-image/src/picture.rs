@@ -34,6 +34,9 @@ impl Picture {
     }
 }
 
+/// What a plane must still be larger than what is made of it, for it to be halved first: as in `render`.
+const LEFT_TO_RESIZE: f64 = 1.9;
+
 fn resize_planes(planes: &Planes, width: u32, height: u32) -> Result<Pixels, Error> {
     let filter = if (planes.width, planes.height) == (width, height) { Filter::Linear } else { Filter::Lanczos };
     let resized: Vec<Vec<u8>> =
@@ -46,18 +49,19 @@ fn resize_planes(planes: &Planes, width: u32, height: u32) -> Result<Pixels, Err
 }
 
 fn resize_plane_to(plane: &Plane, width: u32, height: u32, filter: Filter) -> Result<Vec<u8>, Error> {
+    let enough = |length: f64, made: u32| length >= 2.0 * LEFT_TO_RESIZE * f64::from(made);
+    if enough(plane.width, width) && enough(plane.height, height) {
+        return resize_plane_to(&plane.halved(), width, height, filter);
+    }
     let area = Area { left: 0.0, top: 0.0, width: plane.width, height: plane.height };
     resize_plane(&plane.data, plane.stride, plane.rows, area, (width, height), filter)
 }
 
 fn interleave(planes: &[Vec<u8>]) -> Vec<u8> {
-    let mut out = vec![0; planes.iter().map(Vec::len).sum()];
-    for (i, plane) in planes.iter().enumerate() {
-        for (to, &from) in out.iter_mut().skip(i).step_by(planes.len()).zip(plane) {
-            *to = from;
-        }
+    if let [a, b, c] = planes {
+        return a.iter().zip(b).zip(c).flat_map(|((&a, &b), &c)| [a, b, c]).collect();
     }
-    out
+    (0..planes.iter().map(Vec::len).sum()).map(|i| planes[i % planes.len()][i / planes.len()]).collect()
 }
 
 /// All planes as pixels of full size: for what is not YCbCr.
