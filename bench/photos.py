@@ -19,11 +19,9 @@ SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 @cache
 def samples() -> list[np.ndarray]:
-    """Twice their size, for at their own they are sharper than a camera's pixels are."""
     spec = importlib.util.find_spec("skimage")
     folder = Path(spec.submodule_search_locations[0]) / "data"
-    pictures = [Image.open(folder / name).convert("RGB") for name in SAMPLES]
-    return [np.asarray(p.resize((p.width * 2, p.height * 2), Image.Resampling.BICUBIC)) for p in pictures]
+    return [np.asarray(Image.open(folder / name).convert("RGB")) for name in SAMPLES]
 
 
 def photo(width: int, height: int, seed: int = 0) -> Image.Image:

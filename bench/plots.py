@@ -64,3 +64,34 @@ def fidelity(files: list[dict], field: str, out: Path) -> None:
         axes.tick_params(axis="x", labelsize=7)
     panels[0, 0].legend(fontsize=7, ncols=5)
     save(figure, out)
+
+
+def memory(rows: list[dict], out: Path) -> None:
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
+    for axes, name in zip(panels, rows[0]["peak_mib"]):
+        for kind in dict.fromkeys(r["kind"] for r in rows):
+            own = [r for r in rows if r["kind"] == kind and r["peak_mib"][name] is not None]
+            axes.plot([r["megapixels"] for r in own], [r["peak_mib"][name] for r in own], marker="o", label=kind)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("megapixels (log)")
+        axes.set_title(name)
+    panels[0].set_ylabel("peak resident MiB (log)")
+    panels[0].legend(fontsize=8)
+    save(figure, out)
+
+
+def cost(told: list[dict], out: Path) -> None:
+    figure, axes = plt.subplots(figsize=(8, 4.5))
+    for colour, photo in zip(plt.cm.viridis([0.0, 0.2, 0.4, 0.6, 0.8]), told):
+        for field, style, whose in (("tintype_settings", "-", "Tintype"), ("pillow_settings", ":", "seed's code")):
+            own = [s for s in photo[field] if s["fits"]]
+            axes.plot([s["memory_mb"] for s in own], [s["dollars_per_million"] for s in own], style, marker="o", markersize=3, color=colour,
+                      label=f"{whose}, {photo['size'] // 1000} KB")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlabel("MB of memory (log)")
+    axes.set_ylabel("dollars for a million photos (log)")
+    axes.set_title("Lambda, modelled from measured CPU")
+    axes.legend(fontsize=7, ncols=2)
+    save(figure, out)

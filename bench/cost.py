@@ -1,0 +1,141 @@
+"""What a photo costs on Lambda, by a model from measured CPU time, beside the figures the seed published.
+
+The model: a function of M MB has M / 1769 of a core; one photo's work has one thread and so never more than one
+core; the time is the CPU time by that share, in whole ms upwards; a ms of a GB costs 0.0000000166667 dollars, which
+gives the seed's own prices. Transfers from and to the store, and the fee a call, are not in it.
+"""
+import argparse
+import json
+import math
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import docs, plots
+from .compare import files_of
+from .measure import OUT, Cost, least, run
+from .report import markdown
+from .tools import Tool, all_tools
+
+ONE_CORE_MB = 1769
+DOLLARS_PER_GB_MS = 0.0000166667 / 1000
+SETTINGS_MB = (128, 256, 512, 1024, 1769, 2048, 3008, 4096)
+# bytes -> the seed's published ms, by MB of memory; its calls were warm and wrote to S3
+SEED_MS = {
+    100_000: {512: 1073, 1024: 706, 2048: 656, 4096: 616},
+    500_000: {512: 3962, 1024: 2458, 2048: 1382, 4096: 1478},
+    1_000_000: {512: 4806, 1024: 2423, 2048: 1578, 4096: 1672},
+    5_000_000: {512: 17140, 1024: 9006, 2048: 5517, 4096: 5646},
+    10_000_000: {512: 24709, 1024: 11567, 2048: 6992, 4096: 6785},
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One memory setting for one photo."""
+    memory_mb: int
+    ms: int
+    dollars_per_million: float
+    fits: bool
+
+
+def settings(cpu_ms: float, peak_mib: float) -> list[Setting]:
+    def one(mb: int) -> Setting:
+        ms = math.ceil(cpu_ms / min(1, mb / ONE_CORE_MB))
+        return Setting(mb, ms, price(mb, ms), peak_mib <= mb)
+    return [one(mb) for mb in SETTINGS_MB]
+
+
+def price(mb: int, ms: float) -> float:
+    """Dollars for a million photos."""
+    return mb / 1024 * DOLLARS_PER_GB_MS * ms * 1e6
+
+
+def cheapest(choices: list[Setting]) -> Setting:
+    """Of those that hold the work; among equals the quickest, since waiting has a price too."""
+    return min((c for c in choices if c.fits), key=lambda c: (round(c.dollars_per_million, 3), c.ms))
+
+
+def measured(tool: Tool, file: Path, rounds: int) -> Cost:
+    costs = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="tintype-bench-") as out:
+            costs.append(run(tool.command(file, Path(out), False), cwd=Path(out)))
+    return least(costs)
+
+
+def steps(files: list[Path]) -> dict[int, Path]:
+    """The seed's sizes, each with the file nearest to it, if one is within a third of it."""
+    near = {size: min(files, key=lambda f: abs(f.stat().st_size - size)) for size in SEED_MS}
+    return {size: file for size, file in near.items() if abs(file.stat().st_size - size) <= size / 3}
+
+
+def size_name(size: int) -> str:
+    return f"{size // 1_000_000} MB" if size >= 1_000_000 else f"{size // 1000} KB"
+
+
+def photo_told(size: int, file: Path, tintype: Tool, seed: Tool, rounds: int) -> dict:
+    """The seed's code is charged without its start, since its published calls were warm; Tintype with it."""
+    own, pillow = measured(tintype, file, rounds), measured(seed, file, max(rounds // 2, 1))
+    start = least([run(seed.startup) for _ in range(rounds)])
+    return {"size": size, "file_bytes": file.stat().st_size, "tintype": asdict(own), "pillow": asdict(pillow),
+            "tintype_settings": [asdict(s) for s in settings(own.cpu_ms, own.peak_mib)],
+            "pillow_settings": [asdict(s) for s in settings(pillow.cpu_ms - start.cpu_ms, pillow.peak_mib)]}
+
+
+def cell(setting: Setting) -> str:
+    """ms and dollars a million, or that it does not fit."""
+    return f"{setting.ms} ms, ${setting.dollars_per_million:.2f}" if setting.fits else "does not fit"
+
+
+def text_of(told: list[dict]) -> str:
+    parts = []
+    for photo in told:
+        own, pillow = ([Setting(**s) for s in photo[who]] for who in ("tintype_settings", "pillow_settings"))
+        published = SEED_MS[photo["size"]]
+        rows = [[o.memory_mb, cell(o), cell(p),
+                 f"{published[o.memory_mb]} ms, ${price(o.memory_mb, published[o.memory_mb]):.2f}" if o.memory_mb in published else ""]
+                for o, p in zip(own, pillow)]
+        best = cheapest(own)
+        best_published = min(price(mb, ms) for mb, ms in published.items())
+        parts.append(f"**{size_name(photo['size'])}** ({photo['file_bytes']} bytes): Tintype {photo['tintype']['cpu_ms']:.1f} ms of CPU, peak "
+                     f"{photo['tintype']['peak_mib']:.0f} MiB. Cheapest: {best.memory_mb} MB, {best.ms} ms, ${best.dollars_per_million:.2f} a million; "
+                     f"the seed's cheapest published ${best_published:.2f}, {best_published / best.dollars_per_million:.0f} times as much.\n\n"
+                     + markdown(["MB", "Tintype, modelled", "seed's code here, modelled", "seed, published"], rows))
+    return "\n\n".join([*parts, overall(told)]) + "\n"
+
+
+def overall(told: list[dict]) -> str:
+    """Over all sizes, the setting with the least sum: one function gets photos of every size."""
+    sums = {}
+    for i, mb in enumerate(SETTINGS_MB):
+        chosen = [Setting(**photo["tintype_settings"][i]) for photo in told]
+        if all(s.fits for s in chosen):
+            sums[mb] = (round(sum(s.dollars_per_million for s in chosen) / len(chosen), 2), max(s.ms for s in chosen))
+    best = min(sums, key=sums.get)
+    least_mb = min(sums)
+    return (f"**Overall** the cheapest setting that holds every size is {best} MB: ${sums[best][0]:.2f} for a million photos, as many of each size, "
+            f"the slowest in {sums[best][1]} ms. The smallest that holds them is {least_mb} MB, at ${sums[least_mb][0]:.2f} and {sums[least_mb][1]} ms: "
+            f"below a core of its own, time and price by the ms undo each other, so more memory up to {ONE_CORE_MB} MB is quicker at the same price.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench/lambda", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", nargs="*", type=Path, help="files or folders near 100 KB, 500 KB, 1, 5, 10 MB; without any, photos are made")
+    parser.add_argument("--rounds", type=int, default=7, help="the least of so many runs counts (default 7)")
+    parser.add_argument("--build", action="store_true", help="build target/release/tintype first (BIN_UNDER_TEST names another)")
+    parser.add_argument("--docs", action="store_true", help="put the tables into docs/performance.md as well")
+    args = parser.parse_args()
+    tintype, seed = all_tools(args.build)[:2]
+    told = [photo_told(size, file, tintype, seed, args.rounds) for size, file in steps(files_of(args.photos)).items()]
+    OUT.mkdir(exist_ok=True)
+    (OUT / "lambda.json").write_text(json.dumps(told, indent=1))
+    (OUT / "lambda.md").write_text(text := text_of(told))
+    plots.cost(told, OUT / "lambda.png")
+    print(text)
+    if args.docs:
+        docs.fill("lambda", text)
+
+
+if __name__ == "__main__":
+    main()
