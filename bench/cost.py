@@ -52,8 +52,10 @@ def price(mb: int, ms: float) -> float:
 
 
 def cheapest(choices: list[Setting]) -> Setting:
-    """Of those that hold the work; among equals the quickest, since waiting has a price too."""
-    return min((c for c in choices if c.fits), key=lambda c: (round(c.dollars_per_million, 3), c.ms))
+    """Of those that hold the work. Whole ms make prices differ where the model's do not: within 2% the quickest counts."""
+    fitting = [c for c in choices if c.fits]
+    least_price = min(c.dollars_per_million for c in fitting)
+    return min((c for c in fitting if c.dollars_per_million <= 1.02 * least_price), key=lambda c: (c.ms, c.memory_mb))
 
 
 def measured(tool: Tool, file: Path, rounds: int) -> Cost:
@@ -96,27 +98,28 @@ def text_of(told: list[dict]) -> str:
         rows = [[o.memory_mb, cell(o), cell(p),
                  f"{published[o.memory_mb]} ms, ${price(o.memory_mb, published[o.memory_mb]):.2f}" if o.memory_mb in published else ""]
                 for o, p in zip(own, pillow)]
-        best = cheapest(own)
-        best_published = min(price(mb, ms) for mb, ms in published.items())
         parts.append(f"**{size_name(photo['size'])}** ({photo['file_bytes']} bytes): Tintype {photo['tintype']['cpu_ms']:.1f} ms of CPU, peak "
-                     f"{photo['tintype']['peak_mib']:.0f} MiB. Cheapest: {best.memory_mb} MB, {best.ms} ms, ${best.dollars_per_million:.2f} a million; "
-                     f"the seed's cheapest published ${best_published:.2f}, {best_published / best.dollars_per_million:.0f} times as much.\n\n"
+                     f"{photo['tintype']['peak_mib']:.0f} MiB. {in_short(cheapest(own), cheapest(pillow), published)}\n\n"
                      + markdown(["MB", "Tintype, modelled", "seed's code here, modelled", "seed, published"], rows))
     return "\n\n".join([*parts, overall(told)]) + "\n"
 
 
+def in_short(own: Setting, pillow: Setting, published: dict[int, int]) -> str:
+    best_published = min(price(mb, ms) for mb, ms in published.items())
+    return (f"Cheapest: {own.memory_mb} MB, {own.ms} ms, ${own.dollars_per_million:.2f}. The seed's code by the same model: "
+            f"${pillow.dollars_per_million:.2f}, {pillow.dollars_per_million / own.dollars_per_million:.1f} times as much; its cheapest "
+            f"published: ${best_published:.2f}, {best_published / own.dollars_per_million:.0f} times.")
+
+
 def overall(told: list[dict]) -> str:
-    """Over all sizes, the setting with the least sum: one function gets photos of every size."""
-    sums = {}
-    for i, mb in enumerate(SETTINGS_MB):
-        chosen = [Setting(**photo["tintype_settings"][i]) for photo in told]
-        if all(s.fits for s in chosen):
-            sums[mb] = (round(sum(s.dollars_per_million for s in chosen) / len(chosen), 2), max(s.ms for s in chosen))
-    best = min(sums, key=sums.get)
-    least_mb = min(sums)
-    return (f"**Overall** the cheapest setting that holds every size is {best} MB: ${sums[best][0]:.2f} for a million photos, as many of each size, "
-            f"the slowest in {sums[best][1]} ms. The smallest that holds them is {least_mb} MB, at ${sums[least_mb][0]:.2f} and {sums[least_mb][1]} ms: "
-            f"below a core of its own, time and price by the ms undo each other, so more memory up to {ONE_CORE_MB} MB is quicker at the same price.")
+    """One function gets photos of every size: as many of each, and the setting must hold them all."""
+    columns = zip(*([Setting(**s) for s in photo["tintype_settings"]] for photo in told))
+    means = [Setting(column[0].memory_mb, max(s.ms for s in column), sum(s.dollars_per_million for s in column) / len(column),
+                     all(s.fits for s in column)) for column in columns]
+    best, smallest = cheapest(means), next(s for s in means if s.fits)
+    return (f"**Overall**, as many of each size: {best.memory_mb} MB is the cheapest that holds them all, ${best.dollars_per_million:.2f}, the slowest "
+            f"in {best.ms} ms. The smallest that does is {smallest.memory_mb} MB, ${smallest.dollars_per_million:.2f} and {smallest.ms} ms: below one core, "
+            f"more memory makes the work quicker at the same price; above {ONE_CORE_MB} MB it only costs more.")
 
 
 def main() -> None:
