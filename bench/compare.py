@@ -86,11 +86,14 @@ class Bench:
     def result(self, fidelity: bool) -> dict:
         reference = pictures.Reference(self.file) if fidelity else None
         frames = pictures.load(self.file)
-        told = {tool.name: self.tool_result(tool, reference) for tool in self.tools if tool.name not in self.failures}
-        return {"file": self.file.name, "kind": pictures.kind(self.file), "bytes": self.file.stat().st_size,
+        kind = pictures.kind(self.file)
+        # what PNG would show is what a PNG shows; and it has no animation that all of them write
+        as_png = kind != "png" and len(frames) == 1
+        told = {tool.name: self.tool_result(tool, reference, as_png) for tool in self.tools if tool.name not in self.failures}
+        return {"file": self.file.name, "kind": kind, "bytes": self.file.stat().st_size,
                 "frames": len(frames), "width": frames[0].shape[1], "height": frames[0].shape[0], "tools": told, "failures": self.failures}
 
-    def tool_result(self, tool: Tool, reference: pictures.Reference | None) -> dict:
+    def tool_result(self, tool: Tool, reference: pictures.Reference | None, as_png: bool) -> dict:
         cost = least(self.costs[tool.name])
         startup = least(self.startups[tool.name]).cpu_ms if tool.startup else 0.0
         told = {"cpu_ms": cost.cpu_ms, "startup_ms": startup, "wall_ms": cost.wall_ms, "peak_mib": cost.peak_mib,
@@ -101,7 +104,7 @@ class Bench:
         told["variant_bytes"] = {name: made[name].stat().st_size for name in VARIANTS}
         if reference:
             told["psnr"] = fidelity_of(made, reference)
-            if tool.can_write_png:
+            if tool.can_write_png and as_png:
                 out = self.empty(tool, "png")
                 run(tool.command(self.file, out, True), cwd=self.work)
                 told["psnr_before_encoding"] = fidelity_of(files_made(out), reference)
@@ -138,8 +141,8 @@ def main() -> None:
             bench = Bench(file, tools, args.rounds, Path(work))
             bench.play()
             results.append(bench.result(not args.no_fidelity))
-    told = {"machine": about, "rounds": args.rounds, "files": results}
-    text = report.write(told, OUT)
+            # after each file, so that a run cut short still tells of those before
+            text = report.write({"machine": about, "rounds": args.rounds, "files": results}, OUT)
     print(text)
     if args.docs:
         docs.fill("compare", text)

@@ -37,7 +37,8 @@ def table(images: int, costs: dict[int, Cost]) -> str:
     alone = costs[1].wall_ms
     rows = [[count, f"{images / c.wall_ms * 1000:.1f}", f"{alone / c.wall_ms:.2f}", f"{alone / c.wall_ms / count:.0%}",
              f"{c.cpu_ms / images:.1f}", f"{c.cpu_ms / c.wall_ms / count:.0%}", f"{c.peak_mib:.0f}"] for count, c in costs.items()]
-    return f"{images} images.\n\n" + markdown(["cores", "images/s", "times one core", "efficiency", "CPU ms an image", "cores kept busy", "peak MiB"], rows) + "\n"
+    head = ["cores", "images/s", "times one core", "efficiency", "CPU ms an image", "cores kept busy", "peak MiB"]
+    return f"{images} images.\n\n" + markdown(head, rows) + "\n"
 
 
 def main() -> None:

@@ -1,25 +1,18 @@
-"""What a photo costs on Lambda, by a model from measured CPU time, beside the figures the seed published.
-
-The model: a function of M MB has M / 1769 of a core; one photo's work has one thread and so never more than one
-core; the time is the CPU time by that share, in whole ms upwards; a ms of a GB costs 0.0000000166667 dollars, which
-gives the seed's own prices. Transfers from and to the store, and the fee a call, are not in it.
-"""
+"""What a photo costs on Lambda, by a model from measured CPU time, beside the figures the seed published."""
 import argparse
 import json
-import math
+import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from . import docs, plots
 from .compare import files_of
+from .lambda_model import ONE_CORE_MB, Setting, cheapest, price, settings
 from .measure import OUT, Cost, least, run
 from .report import markdown
 from .tools import Tool, all_tools
 
-ONE_CORE_MB = 1769
-DOLLARS_PER_GB_MS = 0.0000166667 / 1000
-SETTINGS_MB = (128, 256, 512, 1024, 1769, 2048, 3008, 4096)
 # bytes -> the seed's published ms, by MB of memory; its calls were warm and wrote to S3
 SEED_MS = {
     100_000: {512: 1073, 1024: 706, 2048: 656, 4096: 616},
@@ -28,34 +21,6 @@ SEED_MS = {
     5_000_000: {512: 17140, 1024: 9006, 2048: 5517, 4096: 5646},
     10_000_000: {512: 24709, 1024: 11567, 2048: 6992, 4096: 6785},
 }
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One memory setting for one photo."""
-    memory_mb: int
-    ms: int
-    dollars_per_million: float
-    fits: bool
-
-
-def settings(cpu_ms: float, peak_mib: float) -> list[Setting]:
-    def one(mb: int) -> Setting:
-        ms = math.ceil(cpu_ms / min(1, mb / ONE_CORE_MB))
-        return Setting(mb, ms, price(mb, ms), peak_mib <= mb)
-    return [one(mb) for mb in SETTINGS_MB]
-
-
-def price(mb: int, ms: float) -> float:
-    """Dollars for a million photos."""
-    return mb / 1024 * DOLLARS_PER_GB_MS * ms * 1e6
-
-
-def cheapest(choices: list[Setting]) -> Setting:
-    """Of those that hold the work. Whole ms make prices differ where the model's do not: within 2% the quickest counts."""
-    fitting = [c for c in choices if c.fits]
-    least_price = min(c.dollars_per_million for c in fitting)
-    return min((c for c in fitting if c.dollars_per_million <= 1.02 * least_price), key=lambda c: (c.ms, c.memory_mb))
 
 
 def measured(tool: Tool, file: Path, rounds: int) -> Cost:
@@ -90,16 +55,18 @@ def cell(setting: Setting) -> str:
     return f"{setting.ms} ms, ${setting.dollars_per_million:.2f}" if setting.fits else "does not fit"
 
 
+def published_cell(mb: int, published: dict[int, int]) -> str:
+    return f"{published[mb]} ms, ${price(mb, published[mb]):.2f}" if mb in published else ""
+
+
 def text_of(told: list[dict]) -> str:
     parts = []
     for photo in told:
         own, pillow = ([Setting(**s) for s in photo[who]] for who in ("tintype_settings", "pillow_settings"))
         published = SEED_MS[photo["size"]]
-        rows = [[o.memory_mb, cell(o), cell(p),
-                 f"{published[o.memory_mb]} ms, ${price(o.memory_mb, published[o.memory_mb]):.2f}" if o.memory_mb in published else ""]
-                for o, p in zip(own, pillow)]
-        parts.append(f"**{size_name(photo['size'])}** ({photo['file_bytes']} bytes): Tintype {photo['tintype']['cpu_ms']:.1f} ms of CPU, peak "
-                     f"{photo['tintype']['peak_mib']:.0f} MiB. {in_short(cheapest(own), cheapest(pillow), published)}\n\n"
+        rows = [[o.memory_mb, cell(o), cell(p), published_cell(o.memory_mb, published)] for o, p in zip(own, pillow)]
+        parts.append(f"**{size_name(photo['size'])}** ({photo['file_bytes']} bytes): Tintype {photo['tintype']['cpu_ms']:.1f} ms of CPU, "
+                     f"peak {photo['tintype']['peak_mib']:.0f} MiB. {in_short(cheapest(own), cheapest(pillow), published)}\n\n"
                      + markdown(["MB", "Tintype, modelled", "seed's code here, modelled", "seed, published"], rows))
     return "\n\n".join([*parts, overall(told)]) + "\n"
 
@@ -117,20 +84,24 @@ def overall(told: list[dict]) -> str:
     means = [Setting(column[0].memory_mb, max(s.ms for s in column), sum(s.dollars_per_million for s in column) / len(column),
                      all(s.fits for s in column)) for column in columns]
     best, smallest = cheapest(means), next(s for s in means if s.fits)
-    return (f"**Overall**, as many of each size: {best.memory_mb} MB is the cheapest that holds them all, ${best.dollars_per_million:.2f}, the slowest "
-            f"in {best.ms} ms. The smallest that does is {smallest.memory_mb} MB, ${smallest.dollars_per_million:.2f} and {smallest.ms} ms: below one core, "
-            f"more memory makes the work quicker at the same price; above {ONE_CORE_MB} MB it only costs more.")
+    return (f"**Overall**, as many of each size: {best.memory_mb} MB is the cheapest that holds them all, "
+            f"${best.dollars_per_million:.2f}, the slowest in {best.ms} ms. The smallest that does is {smallest.memory_mb} MB, "
+            f"${smallest.dollars_per_million:.2f} and {smallest.ms} ms: below one core, more memory makes the work quicker at the same "
+            f"price; above {ONE_CORE_MB} MB it only costs more.")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench/lambda", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="bench/lambda", description=__doc__)
     parser.add_argument("photos", nargs="*", type=Path, help="files or folders near 100 KB, 500 KB, 1, 5, 10 MB; without any, photos are made")
     parser.add_argument("--rounds", type=int, default=7, help="the least of so many runs counts (default 7)")
     parser.add_argument("--build", action="store_true", help="build target/release/tintype first (BIN_UNDER_TEST names another)")
     parser.add_argument("--docs", action="store_true", help="put the tables into docs/performance.md as well")
     args = parser.parse_args()
     tintype, seed = all_tools(args.build)[:2]
-    told = [photo_told(size, file, tintype, seed, args.rounds) for size, file in steps(files_of(args.photos)).items()]
+    chosen = steps(files_of(args.photos))
+    if not chosen:
+        sys.exit("bench: none of the photos is near one of the seed's sizes, 100 KB to 10 MB")
+    told = [photo_told(size, file, tintype, seed, args.rounds) for size, file in chosen.items()]
     OUT.mkdir(exist_ok=True)
     (OUT / "lambda.json").write_text(json.dumps(told, indent=1))
     (OUT / "lambda.md").write_text(text := text_of(told))

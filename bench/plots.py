@@ -4,10 +4,10 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from . import report  # noqa: E402
-from .tools import VARIANTS  # noqa: E402
+from . import report
+from .tools import VARIANTS
 
 COLOURS = {"Tintype": "#c2410c", "seed (Pillow)": "#475569", "libvips": "#2563eb", "sharp": "#16a34a", "ImageMagick": "#a855f7",
            "jpegtran -copy none": "#0f172a", "djpeg -scale 1/8": "#94a3b8"}

@@ -2,7 +2,7 @@
 # The same variants with ImageMagick, in one process that reads the file once.
 #     magick.sh MAGICK FILE OUT ENDING
 magick=$1 file=$2 out=$3 ending=$4
-small() { printf '( +clone -thumbnail %sx%s> -write %s/%sx%s.%s -blur 0x%s -write %s/%sx%s_blurred.%s +delete ) ' \
+small() { printf '( -clone 0--1 -thumbnail %sx%s> -write %s/%sx%s.%s -blur 0x%s -write %s/%sx%s_blurred.%s -delete 0--1 ) ' \
     "$1" "$1" "$out" "$1" "$1" "$ending" "$2" "$out" "$1" "$1" "$ending"; }
 cp "$file" "$out/original.${file##*.}"
 set -f
