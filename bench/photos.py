@@ -11,7 +11,7 @@ from PIL import Image
 from .measure import PEERS
 
 # name -> width, height, bytes: sizes a phone, a camera and a scanner send
-LADDER = {"100kb": (800, 600, 100_000), "500kb": (1800, 1350, 500_000), "1mb": (2600, 1950, 1_020_000),
+LADDER = {"100kb": (800, 600, 100_000), "500kb": (1800, 1350, 500_000), "1mb": (2600, 1950, 1_060_000),
           "5mb": (4500, 3375, 4_730_000), "10mb": (6300, 4725, 9_740_000)}
 # of scikit-image's samples, those that are photographs in colour
 SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
