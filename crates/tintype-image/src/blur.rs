@@ -4,6 +4,7 @@
 //! detail finer than sigma, so a grid four times finer than that still holds all of it.
 
 mod convolve;
+pub(crate) mod means;
 mod reduce;
 
 use crate::pixels::Pixels;

@@ -6,6 +6,7 @@ use moxcms::{ColorProfile, DataColorSpace, Layout as IccLayout, TransformExecuto
 
 use crate::error::Error;
 use crate::pixels::{Layout, Pixels};
+use crate::planes::Means;
 
 /// Pixels converted at once: enough to be quick, little enough to stay in the cache.
 const BATCH: usize = 4096;
@@ -13,21 +14,61 @@ const BATCH: usize = 4096;
 /// What the embedded profile says, ready to be applied to each frame.
 pub(crate) struct ToSrgb {
     profile: Option<ColorProfile>,
+    /// Most photos carry sRGB itself, which should cost nothing.
+    changes_rgb: bool,
 }
 
 impl ToSrgb {
     /// Reads the profile. A broken one says nothing, as in every viewer.
     pub(crate) fn new(icc: Option<&[u8]>) -> Self {
-        Self { profile: icc.and_then(|icc| ColorProfile::new_from_slice(icc).ok()) }
+        let profile = icc.and_then(|icc| ColorProfile::new_from_slice(icc).ok());
+        let mut to_srgb = Self { profile, changes_rgb: false };
+        to_srgb.changes_rgb = to_srgb.transform(Layout::Rgb).is_some_and(|(executor, _)| changes(&*executor));
+        to_srgb
+    }
+
+    /// Whether grey is of another tone curve.
+    pub(crate) fn changes_gray(&self) -> bool {
+        self.transform(Layout::Gray).is_some()
     }
 
     /// The frame in sRGB, or in grey of the same tone curve.
     pub(crate) fn apply(&self, pixels: Pixels) -> Result<Pixels, Error> {
-        let transform = self.transform(pixels.layout).filter(|(executor, _)| changes(&**executor, pixels.layout));
-        let Some((executor, target)) = transform else {
+        if pixels.layout == Layout::YCbCr {
+            return if self.changes_rgb { self.apply(pixels.into_rgb()) } else { Ok(pixels) };
+        }
+        let idle = pixels.layout == Layout::Rgb && !self.changes_rgb;
+        let Some((executor, target)) = self.transform(pixels.layout).filter(|_| !idle) else {
             return Ok(without_profile(pixels));
         };
         convert(&*executor, pixels, target)
+    }
+
+    /// Means of YCbCr in sRGB. Planes of other cells than the first one's are brought to those.
+    pub(crate) fn apply_to_means(&self, means: Vec<Means>) -> Result<Vec<Means>, Error> {
+        let [y, cb, cr] = match <[Means; 3]>::try_from(means) {
+            Ok(planes) if self.changes_rgb => planes,
+            Ok(planes) => return Ok(planes.into()),
+            Err(means) => return Ok(means),
+        };
+        let failed = |e| Error::internal(format!("colour transform: {e:?}"));
+        let profile = self.profile.as_ref().ok_or_else(|| Error::internal("a colour transform without a profile"))?;
+        let transform = profile
+            .create_transform_f32(IccLayout::Rgb, &ColorProfile::new_srgb(), IccLayout::Rgb, TransformOptions::default())
+            .map_err(failed)?;
+        let mut planes = [cb.over(&y), cr.over(&y)];
+        let mut luma = y;
+        let mut rgb: Vec<f32> = Vec::with_capacity(luma.data.len() * 3);
+        for ((y, cb), cr) in luma.data.iter().zip(&planes[0].data).zip(&planes[1].data) {
+            rgb.extend(ycbcr_to_unit_rgb(*y, cb - 128.0, cr - 128.0));
+        }
+        let mut out = vec![0.0; rgb.len()];
+        transform.transform(&rgb, &mut out).map_err(failed)?;
+        for (i, rgb) in out.as_chunks::<3>().0.iter().enumerate() {
+            [luma.data[i], planes[0].data[i], planes[1].data[i]] = unit_rgb_to_ycbcr(*rgb);
+        }
+        let [cb, cr] = planes;
+        Ok(vec![luma, cb, cr])
     }
 
     /// The transform for a layout, when the profile is of that kind of colour.
@@ -36,7 +77,7 @@ impl ToSrgb {
         let (space, source, target, target_layout) = match layout {
             Layout::Gray => (DataColorSpace::Gray, IccLayout::Gray, IccLayout::Rgb, Layout::Rgb),
             Layout::GrayAlpha => (DataColorSpace::Gray, IccLayout::GrayAlpha, IccLayout::Rgba, Layout::Rgba),
-            Layout::Rgb => (DataColorSpace::Rgb, IccLayout::Rgb, IccLayout::Rgb, Layout::Rgb),
+            Layout::Rgb | Layout::YCbCr => (DataColorSpace::Rgb, IccLayout::Rgb, IccLayout::Rgb, Layout::Rgb),
             Layout::Rgba => (DataColorSpace::Rgb, IccLayout::Rgba, IccLayout::Rgba, Layout::Rgba),
             // Four inks go in where the crate says RGBA.
             Layout::Cmyk => (DataColorSpace::Cmyk, IccLayout::Rgba, IccLayout::Rgb, Layout::Rgb),
@@ -50,16 +91,24 @@ impl ToSrgb {
     }
 }
 
-/// Whether a transform does anything: most photos carry sRGB itself, which should cost nothing.
-fn changes(executor: &dyn TransformExecutor<u8>, layout: Layout) -> bool {
-    if layout != Layout::Rgb {
-        return true;
-    }
+/// Whether a transform of RGB does anything.
+fn changes(executor: &dyn TransformExecutor<u8>) -> bool {
     let steps = || (0..=255u8).step_by(17);
     let colors: Vec<u8> =
         steps().flat_map(|r| steps().flat_map(move |g| steps().flat_map(move |b| [r, g, b]))).collect();
     let mut out = vec![0; colors.len()];
     executor.transform(&colors, &mut out).is_err() || colors.iter().zip(&out).any(|(a, b)| a.abs_diff(*b) > 1)
+}
+
+/// ITU-R BT.601 at full range, as JFIF has it; colour less its middle.
+fn ycbcr_to_unit_rgb(y: f32, cb: f32, cr: f32) -> [f32; 3] {
+    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|v| (v / 255.0).clamp(0.0, 1.0))
+}
+
+fn unit_rgb_to_ycbcr(rgb: [f32; 3]) -> [f32; 3] {
+    let [r, g, b] = rgb.map(|v| v * 255.0);
+    let y = 0.299 * r + 0.587 * g + 0.114 * b;
+    [y, (b - y) / 1.772 + 128.0, (r - y) / 1.402 + 128.0]
 }
 
 fn convert(executor: &dyn TransformExecutor<u8>, pixels: Pixels, target: Layout) -> Result<Pixels, Error> {

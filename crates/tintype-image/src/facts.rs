@@ -5,7 +5,7 @@ use crate::exif;
 use crate::format::Format;
 use crate::pixels::Pixels;
 use crate::probe::Header;
-use crate::resize::{fit_inside, resize};
+use crate::resize::fit_inside;
 use crate::spec::BoxSize;
 
 /// Facts of one original.
@@ -34,10 +34,14 @@ pub struct Facts {
 /// A box that ThumbHash needs no more detail than.
 const SAMPLE: BoxSize = BoxSize { width: 100, height: 100 };
 
-/// Gathers the facts from the header and the first frame, which is in sRGB and not yet upright.
-pub(crate) fn gather(header: &Header<'_>, first: &Pixels) -> Result<Facts, Error> {
-    let (width, height) = fit_inside(first.width, first.height, SAMPLE);
-    let sample = crate::orient::upright(resize(first, width, height)?, header.orientation());
+/// The size of the sample that facts are gathered from, as stored.
+pub(crate) fn sample_size(header: &Header<'_>) -> (u32, u32) {
+    fit_inside(header.width, header.height, SAMPLE)
+}
+
+/// Gathers the facts from the header and a sample of the first frame, which is in sRGB and not yet upright.
+pub(crate) fn gather(header: &Header<'_>, sample: &Pixels) -> Result<Facts, Error> {
+    let sample = crate::orient::upright(sample.clone(), header.orientation());
     let rgba = sample.to_rgba();
     let hash = thumbhash::rgba_to_thumb_hash(sample.width as usize, sample.height as usize, &rgba);
     let (width, height) = header.upright_size();

@@ -143,49 +143,56 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn read_header(&mut self, limits: &Limits) -> Result<Layout, Error> {
+    fn read_header(&mut self, limits: &Limits) -> Result<(), Error> {
         // SAFETY: the source was set in `new`.
         unsafe { sys::jpeg_read_header(&mut self.info, 1) };
-        limits.check(self.info.image_width, self.info.image_height, 1)?;
-        let (space, layout) = match self.info.jpeg_color_space {
-            sys::JCS_GRAYSCALE => (sys::JCS_GRAYSCALE, Layout::Gray),
-            sys::JCS_CMYK | sys::JCS_YCCK => (sys::JCS_CMYK, Layout::Cmyk),
-            sys::JCS_RGB | sys::JCS_YCbCr => (sys::JCS_RGB, Layout::Rgb),
-            _ => {
-                return Err(Error::new(ErrorCode::UnsupportedFormat, "the JPEG is of an unknown colour space"));
-            }
-        };
-        self.info.out_color_space = space;
-        Ok(layout)
+        limits.check(self.info.image_width, self.info.image_height, 1)
     }
 
-    fn read_pixels(&mut self, layout: Layout) -> Result<Pixels, Error> {
-        // SAFETY: after `jpeg_read_header`.
-        unsafe { sys::jpeg_start_decompress(&mut self.info) };
-        let mut pixels = Pixels::zeroed(self.info.output_width, self.info.output_height, layout);
-        if self.info.output_components as usize != layout.channels() {
-            return Err(Error::internal("libjpeg gives another number of channels than was asked for"));
+    /// Hands over the blocks of every component, row by row.
+    fn each_row(&mut self, mut each: impl FnMut(BlockRow<'_>)) -> Result<(), Error> {
+        // SAFETY: after `jpeg_read_header`. The arrays live until the decoder is destroyed, and hold
+        // `height_in_blocks` rows of `width_in_blocks` blocks for each component; one row at a time is asked for.
+        unsafe {
+            let arrays = sys::jpeg_read_coefficients(&mut self.info);
+            self.damage()?;
+            let info = &mut *self.info;
+            for component in 0..info.num_components as usize {
+                let about = &*info.comp_info.add(component);
+                let (width, height) = (about.width_in_blocks, about.height_in_blocks);
+                let steps = about.quant_table.as_ref().ok_or_else(|| Error::corrupt("the JPEG lacks a quantiser"))?;
+                let access = (*info.common.mem).access_virt_barray;
+                let access = access.ok_or_else(|| Error::internal("libjpeg lacks its memory manager"))?;
+                for y in 0..height {
+                    let row = *access(&mut info.common, *arrays.add(component), y, 1, 0);
+                    let blocks = std::slice::from_raw_parts(row, width as usize);
+                    each(BlockRow { component, steps: &steps.quantval, y: y as usize, blocks });
+                }
+            }
+            sys::jpeg_finish_decompress(&mut self.info);
         }
-        for row in pixels.data.chunks_exact_mut(self.info.output_width as usize * layout.channels()) {
-            let mut rows = [row.as_mut_ptr()];
-            // SAFETY: one row of exactly the samples libjpeg writes.
-            unsafe { sys::jpeg_read_scanlines(&mut self.info, rows.as_mut_ptr(), 1) };
-        }
-        // SAFETY: every row has been read.
-        unsafe { sys::jpeg_finish_decompress(&mut self.info) };
-        match self.watch.damage {
-            Some(damage) => Err(Error::corrupt(damage)),
-            None => Ok(pixels),
-        }
+        self.damage()
+    }
+
+    fn damage(&self) -> Result<(), Error> {
+        self.watch.damage.map_or(Ok(()), |damage| Err(Error::corrupt(damage)))
     }
 }
 
-/// Decodes to grey, RGB or, as stored, CMYK.
-pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Pixels, Error> {
+/// One row of blocks of one component; coefficients and quantiser steps in rows, not in zigzag.
+pub(crate) struct BlockRow<'a> {
+    pub(crate) component: usize,
+    pub(crate) steps: &'a [u16; 64],
+    pub(crate) y: usize,
+    pub(crate) blocks: &'a [[i16; 64]],
+}
+
+/// Reads the coefficients of every scan, then hands them over.
+pub(crate) fn read_blocks(bytes: &[u8], limits: &Limits, each: impl FnMut(BlockRow<'_>)) -> Result<(), Error> {
     guarded(|| {
         let mut decoder = Decoder::new(bytes, limits);
-        let layout = decoder.read_header(limits)?;
-        decoder.read_pixels(layout)
+        decoder.read_header(limits)?;
+        decoder.each_row(each)
     })
 }
 
@@ -257,6 +264,7 @@ impl Encoder {
     fn configure(&mut self, pixels: &Pixels, quality: u8) {
         let (space, components) = match pixels.layout {
             Layout::Gray => (sys::JCS_GRAYSCALE, 1),
+            Layout::YCbCr => (sys::JCS_YCbCr, 3),
             _ => (sys::JCS_RGB, 3),
         };
         let info = &mut *self.info;
@@ -290,9 +298,9 @@ impl Encoder {
 
 const OPTIMIZE_UP_TO: u32 = 1 << 20;
 
-/// Encodes grey or RGB: baseline, 4:2:0.
+/// Encodes grey, RGB or YCbCr: baseline, 4:2:0.
 pub(crate) fn encode(pixels: &Pixels, quality: u8) -> Result<Vec<u8>, Error> {
-    if !matches!(pixels.layout, Layout::Gray | Layout::Rgb) {
+    if !matches!(pixels.layout, Layout::Gray | Layout::Rgb | Layout::YCbCr) {
         return Err(Error::internal("a JPEG is written from grey or RGB alone"));
     }
     if pixels.width > 65_500 || pixels.height > 65_500 {

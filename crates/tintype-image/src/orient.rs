@@ -9,15 +9,21 @@ pub(crate) fn upright_size(width: u32, height: u32, orientation: u8) -> (u32, u3
 
 /// The upright image of stored pixels.
 pub(crate) fn upright(pixels: Pixels, orientation: u8) -> Pixels {
-    if orientation <= 1 {
-        return pixels;
-    }
-    let channels = pixels.layout.channels();
     let (width, height) = upright_size(pixels.width, pixels.height, orientation);
-    let mut out = Pixels::zeroed(width, height, pixels.layout);
-    let (last_x, last_y) = (pixels.width - 1, pixels.height - 1);
+    let size = (pixels.width as usize, pixels.height as usize);
+    let data = turn(pixels.data, size, pixels.layout.channels(), orientation);
+    Pixels { width, height, layout: pixels.layout, data }
+}
+
+/// Turns a raster of `(width, height)` with some samples a pixel.
+pub(crate) fn turn<T: Copy>(data: Vec<T>, (width, height): (usize, usize), channels: usize, orientation: u8) -> Vec<T> {
+    if orientation <= 1 {
+        return data;
+    }
+    let (across, down) = if orientation >= 5 { (height, width) } else { (width, height) };
+    let (last_x, last_y) = (width - 1, height - 1);
     // Where the upright pixel (x, y) lies in the stored image.
-    let stored = |x: u32, y: u32| match orientation {
+    let stored = |x: usize, y: usize| match orientation {
         2 => (last_x - x, y),
         3 => (last_x - x, last_y - y),
         4 => (x, last_y - y),
@@ -26,15 +32,20 @@ pub(crate) fn upright(pixels: Pixels, orientation: u8) -> Pixels {
         7 => (last_x - y, last_y - x),
         _ => (last_x - y, x),
     };
-    let stride = pixels.stride();
-    for (y, row) in out.data.chunks_exact_mut(width as usize * channels).enumerate() {
-        for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
-            let (from_x, from_y) = stored(x as u32, y as u32);
-            let at = from_y as usize * stride + from_x as usize * channels;
-            pixel.copy_from_slice(&pixels.data[at..at + channels]);
+    let mut out = Vec::with_capacity(data.len());
+    for y in 0..down {
+        for x in 0..across {
+            let (from_x, from_y) = stored(x, y);
+            let at = (from_y * width + from_x) * channels;
+            out.extend_from_slice(&data[at..at + channels]);
         }
     }
     out
+}
+
+/// Which sides of the upright image were the far ones of the stored one: the right, the bottom.
+pub(crate) fn mirrored(orientation: u8) -> (bool, bool) {
+    (matches!(orientation, 2 | 3 | 6 | 7), matches!(orientation, 3 | 4 | 7 | 8))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ pub(crate) enum Layout {
     Gray,
     GrayAlpha,
     Rgb,
+    /// JFIF's, full range; what a JPEG is read to and written from.
+    YCbCr,
     Rgba,
     /// Ink amounts, 255 for full ink; decoders only, [`crate::color`] turns it into RGB.
     Cmyk,
@@ -16,7 +18,7 @@ impl Layout {
         match self {
             Self::Gray => 1,
             Self::GrayAlpha => 2,
-            Self::Rgb => 3,
+            Self::Rgb | Self::YCbCr => 3,
             Self::Rgba | Self::Cmyk => 4,
         }
     }
@@ -47,10 +49,22 @@ impl Pixels {
         self.width as usize * self.layout.channels()
     }
 
+    /// The same picture in RGB, if it is in YCbCr; else as it is.
+    pub(crate) fn into_rgb(mut self) -> Self {
+        if self.layout == Layout::YCbCr {
+            for pixel in self.data.as_chunks_mut::<3>().0 {
+                *pixel = ycbcr_to_rgb(*pixel);
+            }
+            self.layout = Layout::Rgb;
+        }
+        self
+    }
+
     /// The same picture as RGB, alpha dropped.
     pub(crate) fn to_rgb(&self) -> Vec<u8> {
         self.map_pixels(3, |p, out| match self.layout {
             Layout::Gray | Layout::GrayAlpha => out.extend_from_slice(&[p[0]; 3]),
+            Layout::YCbCr => out.extend_from_slice(&ycbcr_to_rgb([p[0], p[1], p[2]])),
             _ => out.extend_from_slice(&p[..3]),
         })
     }
@@ -61,6 +75,10 @@ impl Pixels {
             Layout::Gray => out.extend_from_slice(&[p[0], p[0], p[0], 255]),
             Layout::GrayAlpha => out.extend_from_slice(&[p[0], p[0], p[0], p[1]]),
             Layout::Rgb | Layout::Cmyk => out.extend_from_slice(&[p[0], p[1], p[2], 255]),
+            Layout::YCbCr => {
+                let [r, g, b] = ycbcr_to_rgb([p[0], p[1], p[2]]);
+                out.extend_from_slice(&[r, g, b, 255]);
+            }
             Layout::Rgba => out.extend_from_slice(p),
         })
     }
@@ -72,4 +90,14 @@ impl Pixels {
         }
         out
     }
+}
+
+/// ITU-R BT.601 at full range, as JFIF has it; in 16 bits of fraction, rounded.
+pub(crate) fn ycbcr_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    const HALF: i32 = 1 << 15;
+    let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
+    let red = y + 91_881 * cr;
+    let green = y - 22_554 * cb - 46_802 * cr;
+    let blue = y + 116_130 * cb;
+    [red, green, blue].map(|v| ((v + HALF) >> 16).clamp(0, 255) as u8)
 }

@@ -4,16 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::blur::blur;
 use crate::color::ToSrgb;
-use crate::decode::{self, Frame, Source};
+use crate::decode::{self, Delay, Frame, jpeg};
 use crate::encode::{self, FrameSink, Output};
 use crate::error::Error;
 use crate::facts::{self, Facts};
 use crate::format::Format;
 use crate::limits::Limits;
 use crate::orient::upright;
+use crate::picture::Picture;
 use crate::pixels::Pixels;
+use crate::planes::Planes;
 use crate::probe::{self, Header};
-use crate::resize::{fit_inside, resize};
+use crate::resize::fit_inside;
 use crate::spec::{MetadataPolicy, VariantSpec};
 use crate::strip::strip;
 
@@ -60,18 +62,95 @@ pub fn render(
 
 fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &Limits) -> Result<Rendered, Error> {
     let header = probe::read(bytes, limits)?;
-    let mut source = decode::open(bytes, &header, limits)?;
+    let (facts, developed) = match header.format {
+        Format::Jpeg => develop_jpeg(bytes, specs, &header, limits)?,
+        _ => develop_frames(bytes, specs, &header, limits)?,
+    };
+    let variants = collect(bytes, specs, metadata, &header, developed)?;
+    Ok(Rendered { facts, variants })
+}
+
+/// A still picture in planes, no finer than its variants need.
+fn develop_jpeg(
+    bytes: &[u8],
+    specs: &[VariantSpec],
+    header: &Header<'_>,
+    limits: &Limits,
+) -> Result<(Facts, Vec<Vec<u8>>), Error> {
+    let jobs = jobs(specs, header, 1, true);
+    let per_side = jobs.iter().map(|job| samples_needed(job, header)).max().unwrap_or(1);
+    let decoded = jpeg::decode(bytes, per_side, limits)?;
+    let to_srgb = ToSrgb::new(decoded.icc.as_deref());
+    let picture = Picture::from_planes(decoded.planes, decoded.inverted, to_srgb)?;
+    let mut bench = Bench::new(&picture, header);
+    let facts = bench.gather_facts()?;
+    let mut files = Vec::new();
+    for mut job in jobs {
+        files.push(match &picture {
+            Picture::Planes(planes, to_srgb) if is_smooth(&job) => smooth(planes, to_srgb, &job, header, limits)?,
+            _ => {
+                job.sink.push(bench.develop(&job)?, Delay { num: 0, den: 1 })?;
+                job.sink.finish()?
+            }
+        });
+        limits.check_time()?;
+    }
+    Ok((facts, files))
+}
+
+/// How much smaller than the decoded picture a variant must be, at least: what lies between is left to Lanczos.
+const LEFT_TO_RESIZE: f64 = 1.9;
+
+/// Samples along a side of a block that a variant needs, 1 to 8.
+fn samples_needed(job: &Job<'_>, header: &Header<'_>) -> usize {
+    if is_smooth(job) {
+        return 1;
+    }
+    let share = |made: u32, of: u32| f64::from(made) / f64::from(of);
+    let largest = share(job.stored_size.0, header.width).max(share(job.stored_size.1, header.height));
+    ((8.0 * LEFT_TO_RESIZE * largest).ceil() as usize).clamp(1, 8)
+}
+
+/// From this blur on, in pixels, the means of blocks say all that is left of them.
+const SMOOTH_FROM_SIGMA: f32 = 12.0;
+
+/// Whether a variant is of full size and so blurred that it is written from means.
+fn is_smooth(job: &Job<'_>) -> bool {
+    job.whole && job.output.format == Format::Jpeg && job.spec.blur.is_some_and(|sigma| sigma >= SMOOTH_FROM_SIGMA)
+}
+
+fn smooth(
+    planes: &Planes,
+    to_srgb: &ToSrgb,
+    job: &Job<'_>,
+    header: &Header<'_>,
+    limits: &Limits,
+) -> Result<Vec<u8>, Error> {
+    let size = (job.output.width, job.output.height);
+    let turned = planes.means.iter().map(|means| means.clone().upright(header.orientation(), size)).collect();
+    let means = to_srgb.apply_to_means(turned)?;
+    encode::jpeg::smooth::encode(size, &means, job.spec.blur.unwrap_or_default().into(), job.spec.quality, limits)
+}
+
+/// Every frame of what is not a JPEG.
+fn develop_frames(
+    bytes: &[u8],
+    specs: &[VariantSpec],
+    header: &Header<'_>,
+    limits: &Limits,
+) -> Result<(Facts, Vec<Vec<u8>>), Error> {
+    let mut source = decode::open(bytes, header, limits)?;
     let to_srgb = ToSrgb::new(source.icc.as_deref());
-    let mut jobs = jobs(specs, &header, &source);
+    let mut jobs = jobs(specs, header, source.plays, source.lossless);
     let mut facts = None;
     let mut frames = 0;
     while let Some(Frame { pixels, delay }) = source.frames.next_frame()? {
         limits.check_time()?;
-        let pixels = to_srgb.apply(pixels)?;
+        let picture = Picture::Pixels(to_srgb.apply(pixels)?);
+        let mut bench = Bench::new(&picture, header);
         if facts.is_none() {
-            facts = Some(facts::gather(&header, &pixels)?);
+            facts = Some(bench.gather_facts()?);
         }
-        let mut bench = Bench { pixels: &pixels, orientation: header.orientation(), resized: Vec::new() };
         for job in &mut jobs {
             job.sink.push(bench.develop(job)?, delay)?;
             limits.check_time()?;
@@ -79,20 +158,22 @@ fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &L
         frames += 1;
     }
     let facts = facts.filter(|_| frames == header.frames).ok_or_else(|| Error::corrupt("frames are missing"))?;
-    let developed = jobs.into_iter().map(|job| job.sink.finish()).collect::<Result<Vec<_>, _>>()?;
-    let variants = collect(bytes, specs, metadata, &header, developed)?;
-    Ok(Rendered { facts, variants })
+    let files = jobs.into_iter().map(|job| job.sink.finish()).collect::<Result<_, _>>()?;
+    Ok((facts, files))
 }
 
 /// One derived variant in the making.
 struct Job<'a> {
     spec: &'a VariantSpec,
+    output: Output,
     /// Of the stored image, before it is turned upright.
     stored_size: (u32, u32),
+    /// Whether it is of the original's size.
+    whole: bool,
     sink: Box<dyn FrameSink>,
 }
 
-fn jobs<'a>(specs: &'a [VariantSpec], header: &Header<'_>, source: &Source<'_>) -> Vec<Job<'a>> {
+fn jobs<'a>(specs: &'a [VariantSpec], header: &Header<'_>, plays: u32, lossless: bool) -> Vec<Job<'a>> {
     let job = |spec: &'a VariantSpec| {
         let (width, height) = target_size(spec, header);
         let output = Output {
@@ -100,12 +181,13 @@ fn jobs<'a>(specs: &'a [VariantSpec], header: &Header<'_>, source: &Source<'_>) 
             width,
             height,
             frames: header.frames,
-            plays: source.plays,
-            lossless: source.lossless,
+            plays,
+            lossless,
             quality: spec.quality,
         };
         let stored_size = crate::orient::upright_size(width, height, header.orientation());
-        Job { spec, stored_size, sink: encode::sink(output) }
+        let whole = stored_size == (header.width, header.height);
+        Job { spec, output, stored_size, whole, sink: encode::sink(output) }
     };
     specs.iter().filter(|spec| !spec.is_verbatim()).map(job).collect()
 }
@@ -118,32 +200,45 @@ fn target_size(spec: &VariantSpec, header: &Header<'_>) -> (u32, u32) {
 
 /// One frame on the bench, with what has been made of it so far.
 struct Bench<'a> {
-    pixels: &'a Pixels,
-    orientation: u8,
+    picture: &'a Picture,
+    header: &'a Header<'a>,
     /// A thumbnail and its blur are of one size: it is resized to once.
     resized: Vec<Pixels>,
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    fn new(picture: &'a Picture, header: &'a Header<'a>) -> Self {
+        Self { picture, header, resized: Vec::new() }
+    }
+
+    fn gather_facts(&mut self) -> Result<Facts, Error> {
+        let header = self.header;
+        let (width, height) = facts::sample_size(header);
+        facts::gather(header, self.resize((width, height))?)
+    }
+
     /// Resize, blur, turn upright; in this order, since to turn a small image costs little.
     fn develop(&mut self, job: &Job<'_>) -> Result<Pixels, Error> {
+        let orientation = self.header.orientation();
         let resized = self.resize(job.stored_size)?;
         let done = match job.spec.blur {
             Some(sigma) => blur(resized, sigma),
             None => resized.clone(),
         };
-        Ok(upright(done, self.orientation))
+        Ok(upright(done, orientation))
     }
 
     fn resize(&mut self, (width, height): (u32, u32)) -> Result<&Pixels, Error> {
-        if (self.pixels.width, self.pixels.height) == (width, height) {
-            return Ok(self.pixels);
+        if let Picture::Pixels(pixels) = self.picture
+            && (pixels.width, pixels.height) == (width, height)
+        {
+            return Ok(pixels);
         }
         let place = self.resized.iter().position(|made| (made.width, made.height) == (width, height));
         let place = match place {
             Some(place) => place,
             None => {
-                self.resized.push(resize(self.pixels, width, height)?);
+                self.resized.push(self.picture.resize(width, height)?);
                 self.resized.len() - 1
             }
         };

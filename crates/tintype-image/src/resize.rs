@@ -32,12 +32,60 @@ fn round_aspect(number: f64, error: impl Fn(f64) -> f64) -> u32 {
     (nearest as u32).max(1)
 }
 
+/// A part of an image, in its samples; sides may lie within one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Area {
+    pub(crate) left: f64,
+    pub(crate) top: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+}
+
+/// How samples are weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// Three lobes, widened when there is less to make than there is.
+    Lanczos,
+    /// As JPEG decoders enlarge colour: what is far counts less.
+    Linear,
+}
+
+/// Resamples an area of one plane.
+pub(crate) fn resize_plane(
+    data: &[u8],
+    stride: usize,
+    rows: usize,
+    area: Area,
+    (width, height): (u32, u32),
+    filter: Filter,
+) -> Result<Vec<u8>, Error> {
+    let whole = (f64::from(width), f64::from(height));
+    if (area.left, area.top) == (0.0, 0.0) && (area.width, area.height) == whole {
+        return Ok(data.chunks_exact(stride).take(height as usize).flat_map(|row| &row[..width as usize]).copied().collect());
+    }
+    let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
+    let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(|e| failed(&e))?;
+    let mut target = Image::new(width, height, PixelType::U8);
+    let filter = match filter {
+        Filter::Lanczos => FilterType::Lanczos3,
+        Filter::Linear => FilterType::Bilinear,
+    };
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(
+        area.left,
+        area.top,
+        area.width,
+        area.height,
+    );
+    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+    Ok(target.into_vec())
+}
+
 /// Resamples to a size.
 pub(crate) fn resize(pixels: &Pixels, width: u32, height: u32) -> Result<Pixels, Error> {
     let kind = match pixels.layout {
         Layout::Gray => PixelType::U8,
         Layout::GrayAlpha => PixelType::U8x2,
-        Layout::Rgb => PixelType::U8x3,
+        Layout::Rgb | Layout::YCbCr => PixelType::U8x3,
         Layout::Rgba | Layout::Cmyk => PixelType::U8x4,
     };
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));

@@ -84,7 +84,7 @@ fn is_standalone(marker: u8) -> bool {
 fn entropy_length(bytes: &[u8]) -> usize {
     let mut at = 0;
     while at < bytes.len() {
-        match bytes[at..].iter().position(|&b| b == 0xFF) {
+        match memchr::memchr(0xFF, &bytes[at..]) {
             None => return bytes.len(),
             Some(skip) => at += skip,
         }

@@ -2,7 +2,7 @@
 
 mod bmp;
 mod gif;
-mod jpeg;
+pub(crate) mod jpeg;
 mod png;
 mod tiff;
 mod webp;
@@ -46,7 +46,7 @@ pub(crate) struct Source<'a> {
 /// Opens a file whose header has been read and checked.
 pub(crate) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) -> Result<Source<'a>, Error> {
     match header.format {
-        Format::Jpeg => jpeg::open(bytes, limits),
+        Format::Jpeg => Err(Error::internal("a JPEG is decoded to planes")),
         Format::Png => png::open(bytes, limits),
         Format::Gif => gif::open(bytes, header),
         Format::WebP => webp::open(bytes, header),

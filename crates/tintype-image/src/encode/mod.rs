@@ -2,7 +2,7 @@
 
 mod bmp;
 mod gif;
-mod jpeg;
+pub(crate) mod jpeg;
 mod png;
 mod tiff;
 mod webp;
@@ -54,6 +54,7 @@ struct Still {
 impl FrameSink for Still {
     fn push(&mut self, pixels: Pixels, _delay: Delay) -> Result<(), Error> {
         let quality = self.output.quality;
+        let pixels = if self.output.format == Format::Jpeg { pixels } else { pixels.into_rgb() };
         self.file = Some(match self.output.format {
             Format::Jpeg => jpeg::encode(pixels, quality),
             Format::Png => png::encode(&pixels),

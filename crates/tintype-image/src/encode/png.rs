@@ -28,7 +28,7 @@ pub(super) fn encode(pixels: &Pixels) -> Result<Vec<u8>, Error> {
         Layout::Gray => ColorType::Grayscale,
         Layout::GrayAlpha => ColorType::GrayscaleAlpha,
         Layout::Rgba => ColorType::Rgba,
-        Layout::Rgb | Layout::Cmyk => ColorType::Rgb,
+        Layout::Rgb | Layout::YCbCr | Layout::Cmyk => ColorType::Rgb,
     };
     let mut out = Vec::new();
     let mut writer = encoder(&mut out, pixels.width, pixels.height, color).write_header().map_err(failed)?;

@@ -1,4 +1,9 @@
-//! JPEG out.
+//! JPEG out: pixels by libjpeg, smooth pictures block by block.
+
+mod codes;
+mod file;
+mod slopes;
+pub(crate) mod smooth;
 
 use crate::error::Error;
 use crate::jpeg_codec;
@@ -6,7 +11,7 @@ use crate::pixels::{Layout, Pixels};
 
 pub(super) fn encode(pixels: Pixels, quality: u8) -> Result<Vec<u8>, Error> {
     match pixels.layout {
-        Layout::Gray | Layout::Rgb => jpeg_codec::encode(&pixels, quality),
+        Layout::Gray | Layout::Rgb | Layout::YCbCr => jpeg_codec::encode(&pixels, quality),
         _ => jpeg_codec::encode(&Pixels { layout: Layout::Rgb, data: pixels.to_rgb(), ..pixels }, quality),
     }
 }

@@ -1,0 +1,90 @@
+//! JPEG in: reduced planes, without ever making the whole picture.
+//!
+//! What nearly every camera writes, one sequential Huffman-coded scan, is decoded here, MCU by MCU.
+//! Libjpeg reads the coefficients of what is progressive, or in several scans; from there the way is the same.
+
+mod bits;
+mod canvas;
+mod frame;
+mod huffman;
+pub(crate) mod pattern;
+mod scan;
+mod whole;
+
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::planes::Planes;
+use canvas::Canvas;
+use frame::{Frame, Scan};
+
+/// A decoded JPEG.
+pub(crate) struct Decoded {
+    pub(crate) planes: Planes,
+    /// The embedded colour profile.
+    pub(crate) icc: Option<Vec<u8>>,
+    /// Whether CMYK is stored upside down.
+    pub(crate) inverted: bool,
+}
+
+/// Decodes with `per_side` samples for the eight along each side of a block, 1 to 8.
+pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<Decoded, Error> {
+    let mut frame = frame::read(bytes)?;
+    let mut canvases = canvases(&frame, per_side);
+    match frame.scan.take() {
+        Some(scan) => read_scan(&frame, &scan, &mut canvases, per_side, limits)?,
+        None => read_whole(bytes, &mut canvases, per_side, limits)?,
+    }
+    let mut planes = Vec::new();
+    let mut means = Vec::new();
+    for (component, canvas) in frame.components.iter().zip(canvases) {
+        let (widest, tallest) = frame.most();
+        let scale = (f64::from(widest) / f64::from(component.across), f64::from(tallest) / f64::from(component.down));
+        let (plane, mean) = canvas.finish(scale);
+        planes.push(plane);
+        means.push(mean);
+    }
+    let planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means };
+    Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted })
+}
+
+fn canvases(frame: &Frame<'_>, per_side: usize) -> Vec<Canvas> {
+    let (widest, tallest) = frame.most();
+    let canvas = |component: &frame::Component| {
+        let width = (frame.width * component.across).div_ceil(widest);
+        let height = (frame.height * component.down).div_ceil(tallest);
+        Canvas::new(width, height, per_side)
+    };
+    frame.components.iter().map(canvas).collect()
+}
+
+fn read_scan(
+    frame: &Frame<'_>,
+    scan: &Scan<'_>,
+    canvases: &mut [Canvas],
+    per_side: usize,
+    limits: &Limits,
+) -> Result<(), Error> {
+    match per_side {
+        1 => scan::read::<1>(frame, scan, canvases, limits),
+        2 => scan::read::<4>(frame, scan, canvases, limits),
+        3 => scan::read::<9>(frame, scan, canvases, limits),
+        4 => scan::read::<16>(frame, scan, canvases, limits),
+        5 => scan::read::<25>(frame, scan, canvases, limits),
+        6 => scan::read::<36>(frame, scan, canvases, limits),
+        7 => scan::read::<49>(frame, scan, canvases, limits),
+        _ => scan::read::<64>(frame, scan, canvases, limits),
+    }
+}
+
+fn read_whole(bytes: &[u8], canvases: &mut [Canvas], per_side: usize, limits: &Limits) -> Result<(), Error> {
+    match per_side {
+        1 => whole::read::<1>(bytes, canvases, limits),
+        2 => whole::read::<4>(bytes, canvases, limits),
+        3 => whole::read::<9>(bytes, canvases, limits),
+        4 => whole::read::<16>(bytes, canvases, limits),
+        5 => whole::read::<25>(bytes, canvases, limits),
+        6 => whole::read::<36>(bytes, canvases, limits),
+        7 => whole::read::<49>(bytes, canvases, limits),
+        _ => whole::read::<64>(bytes, canvases, limits),
+    }
+}

@@ -1,0 +1,171 @@
+//! A blurred JPEG, block by block from blurred means: no pixel of it is ever made.
+
+use super::codes::Codes;
+use super::file::{self, Component, Symbols, Tally, Writer, put_block};
+use super::slopes::{Across, REACH, Slopes, TERMS};
+use crate::blur::means::{self, Blocks, Blurred};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::planes::Means;
+
+/// Every how many rows of MCUs are counted to make codes.
+const COUNTED: usize = 8;
+
+/// Writes a picture of upright means, blurred by `sigma` pixels: grey, or YCbCr in 4:2:0.
+pub(crate) fn encode(
+    (width, height): (u32, u32),
+    means: &[Means],
+    sigma: f64,
+    quality: u8,
+    limits: &Limits,
+) -> Result<Vec<u8>, Error> {
+    let color = means.len() > 1;
+    // Sides of an MCU in blocks of brightness.
+    let side: usize = if color { 2 } else { 1 };
+    let mcus = [width, height].map(|length| (length as usize).div_ceil(8 * side));
+    let steps = [false, true].map(|color| file::steps(color, quality));
+    let planes: Vec<Plane> = means
+        .iter()
+        .enumerate()
+        .map(|(i, means)| Plane::new(means, mcus, if i == 0 { (side, 1) } else { (1, side) }, &steps[i.min(1)], sigma))
+        .collect();
+    let scan = Scan { planes: &planes, across: mcus[0], limits };
+    let mut tally = Tally([[[0; 256]; 2]; 2]);
+    for first in (0..mcus[1]).step_by(COUNTED) {
+        scan.put_rows(first..first + 1, &mut tally)?;
+    }
+    let codes = tally.0.map(|pair| [Codes::new(&smoothed(&pair[0], 0)), Codes::new(&smoothed(&pair[1], 1))]);
+    let codes = codes.each_ref().map(|pair| pair.each_ref());
+    let codes = &codes[..if color { 2 } else { 1 }];
+    let component = |i: usize| Component {
+        sampling: if i == 0 { (side << 4 | side) as u8 } else { 0x11 },
+        steps: &steps[i.min(1)],
+    };
+    let components: Vec<_> = (0..means.len()).map(component).collect();
+    let mut writer = Writer::new(file::head(width, height, &components, codes), codes);
+    scan.put_rows(0..mcus[1], &mut writer)?;
+    Ok(writer.finish())
+}
+
+/// A few rows were counted: what did not come in them may come in the others.
+fn smoothed(tally: &[u32; 256], table: usize) -> [u32; 256] {
+    std::array::from_fn(|symbol| {
+        let (run, size) = (symbol >> 4, symbol & 15);
+        let possible = match table {
+            0 => symbol <= 11,
+            _ => symbol == 0 || (run < TERMS.len() - 1 && (1..=10).contains(&size)),
+        };
+        tally[symbol] * 2 * COUNTED as u32 + u32::from(possible)
+    })
+}
+
+/// One component to be written.
+struct Plane {
+    blurred: Blurred,
+    slopes: Slopes,
+    /// Blocks of an MCU along a side.
+    side: usize,
+    /// What each of [`TERMS`] is multiplied by to be quantised.
+    scales: [f32; TERMS.len()],
+}
+
+impl Plane {
+    /// `side` blocks along each side of an MCU, whose samples are of `pixels` by `pixels`.
+    fn new(means: &Means, mcus: [usize; 2], (side, pixels): (usize, usize), steps: &[u8; 64], sigma: f64) -> Self {
+        let [across, down] = mcus.map(|count| count * side);
+        let length = (8 * pixels) as f64;
+        let blocks = Blocks { across, down, width: length, height: length };
+        Self {
+            blurred: means::blur(means, blocks, REACH, sigma),
+            slopes: Slopes::new(sigma / pixels as f64),
+            side,
+            scales: TERMS.map(|(u, v)| 1.0 / f32::from(steps[v * 8 + u])),
+        }
+    }
+}
+
+/// All components, and how to walk them.
+struct Scan<'a> {
+    planes: &'a [Plane],
+    /// MCUs.
+    across: usize,
+    limits: &'a Limits,
+}
+
+impl Scan<'_> {
+    fn put_rows(&self, rows: std::ops::Range<usize>, to: &mut impl Symbols) -> Result<(), Error> {
+        let mut rollers: Vec<_> = self.planes.iter().map(|plane| Roller::new(plane, rows.start * plane.side)).collect();
+        let mut before = vec![0; self.planes.len()];
+        for _ in rows {
+            self.limits.check_time()?;
+            let blocks: Vec<Vec<Quantised>> =
+                rollers.iter_mut().map(|roller| (0..roller.plane.side).map(|_| roller.next()).collect()).collect();
+            for x in 0..self.across {
+                for (component, rows) in blocks.iter().enumerate() {
+                    let side = rows.len();
+                    for row in rows {
+                        for at in x * side..(x + 1) * side {
+                            let dc = row[0][at];
+                            let ac: [i32; TERMS.len() - 1] = std::array::from_fn(|i| row[i + 1][at]);
+                            put_block(to, component, dc - before[component], ac);
+                            before[component] = dc;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One row of blocks: of each of [`TERMS`], the quantised coefficients.
+type Quantised = [Vec<i32>; TERMS.len()];
+
+/// Walks down the blurred means, and keeps the rows that the next coefficients draw from.
+struct Roller<'a> {
+    plane: &'a Plane,
+    means: Vec<f32>,
+    /// From [`REACH`] rows above the next to as many below.
+    around: [Across; 2 * REACH + 1],
+    next: usize,
+}
+
+impl<'a> Roller<'a> {
+    fn new(plane: &'a Plane, first: usize) -> Self {
+        let mut roller =
+            Self { plane, means: vec![0.0; plane.blurred.across()], around: Default::default(), next: first };
+        for _ in 0..2 * REACH {
+            roller.advance();
+        }
+        roller
+    }
+
+    fn advance(&mut self) {
+        self.around.rotate_left(1);
+        self.plane.blurred.row(self.next, &mut self.means);
+        self.plane.slopes.across(&self.means, &mut self.around[2 * REACH]);
+        self.next += 1;
+    }
+
+    fn next(&mut self) -> Quantised {
+        self.advance();
+        let mut values = Vec::new();
+        let mut term = 0;
+        TERMS.map(|(u, v)| {
+            let around = &self.around;
+            self.plane.slopes.down(v, |offset| &around[REACH.wrapping_add_signed(offset)][u], &mut values);
+            // The level shift of T.81, A.3.1.
+            let shift = if (u, v) == (0, 0) { 128.0 * 8.0 } else { 0.0 };
+            let scale = self.plane.scales[term];
+            term += 1;
+            values.iter().map(|value| round((value - shift) * scale)).collect()
+        })
+    }
+}
+
+/// To the nearest whole number, for what is below 2^21: adding this constant leaves no room for a fraction.
+#[inline(always)]
+fn round(value: f32) -> i32 {
+    const MAGIC: f32 = 12_582_912.0;
+    (value + MAGIC).to_bits().cast_signed() - MAGIC.to_bits().cast_signed()
+}

@@ -1,0 +1,97 @@
+//! A still picture as a JPEG holds it: a plane for each component, each of its own resolution, reduced.
+
+use crate::orient::{mirrored, turn};
+
+/// What the planes mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    Gray,
+    YCbCr,
+    Rgb,
+    /// As stored, upside down or not.
+    Cmyk,
+    /// CMYK whose first three inks are stored as YCbCr.
+    Ycck,
+}
+
+/// One component, each sample the mean of what it covers.
+pub(crate) struct Plane {
+    /// Samples of a row in `data`.
+    pub(crate) stride: usize,
+    pub(crate) rows: usize,
+    /// How much of the stride and the rows the picture covers: its last sample may be a part of one.
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+    pub(crate) data: Vec<u8>,
+}
+
+/// Means of one component over blocks of 8 by 8 samples of its own.
+///
+/// One cell of edge lies around the picture, and what a block lacks of the picture is edge too: beyond the
+/// edge there is exactly the edge's own value, and not the mean of the block along it.
+#[derive(Clone)]
+pub(crate) struct Means {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
+    /// Where the first cell after the edge begins, in pixels of the picture: before it, if the picture was turned
+    /// and its last cell was not whole.
+    pub(crate) origin: (f64, f64),
+    /// Sides of a cell in pixels of the picture.
+    pub(crate) cell: (f64, f64),
+    pub(crate) data: Vec<f32>,
+}
+
+/// A picture in planes.
+pub(crate) struct Planes {
+    /// Of the picture, as stored.
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) color: Color,
+    pub(crate) planes: Vec<Plane>,
+    /// Of each plane.
+    pub(crate) means: Vec<Means>,
+}
+
+impl Means {
+    /// The means of the upright picture, which is of `(width, height)`.
+    pub(crate) fn upright(self, orientation: u8, (width, height): (u32, u32)) -> Self {
+        let data = turn(self.data, (self.columns, self.rows), 1, orientation);
+        let swap = orientation >= 5;
+        let (columns, rows) = if swap { (self.rows, self.columns) } else { (self.columns, self.rows) };
+        let cell = if swap { (self.cell.1, self.cell.0) } else { self.cell };
+        let mirrored = mirrored(orientation);
+        // A cell that was not whole was the last one; mirrored, it is the first.
+        let start = |mirrored: bool, length: u32, cells: usize, cell: f64| {
+            if mirrored { f64::from(length) - (cells - 2) as f64 * cell } else { 0.0 }
+        };
+        let origin = (start(mirrored.0, width, columns, cell.0), start(mirrored.1, height, rows, cell.1));
+        Self { columns, rows, origin, cell, data }
+    }
+
+    /// The value at a place in pixels, between the means around it.
+    fn at(&self, x: f64, y: f64) -> f32 {
+        let place = |at: f64, origin: f64, cell: f64, count: usize| {
+            let at = ((at - origin) / cell + 0.5).clamp(0.0, (count - 1) as f64);
+            let first = (at as usize).min(count - 2);
+            (first, (at - first as f64) as f32)
+        };
+        let (x, right) = place(x, self.origin.0, self.cell.0, self.columns);
+        let (y, below) = place(y, self.origin.1, self.cell.1, self.rows);
+        let row = |y: usize| {
+            let row = &self.data[y * self.columns + x..][..2];
+            row[0] + (row[1] - row[0]) * right
+        };
+        row(y) + (row(y + 1) - row(y)) * below
+    }
+
+    /// The same picture over the cells of another.
+    pub(crate) fn over(&self, other: &Self) -> Self {
+        let centre = |i: usize, origin: f64, cell: f64| origin + (i as f64 - 0.5) * cell;
+        let value = |i: usize| {
+            let (column, row) = (i % other.columns, i / other.columns);
+            self.at(centre(column, other.origin.0, other.cell.0), centre(row, other.origin.1, other.cell.1))
+        };
+        let data = (0..other.data.len()).map(value).collect();
+        Self { columns: other.columns, rows: other.rows, origin: other.origin, cell: other.cell, data }
+    }
+}
