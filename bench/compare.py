@@ -32,9 +32,12 @@ def arguments() -> argparse.Namespace:
 def files_of(paths: list[Path]) -> list[Path]:
     """By their size: the ladder reads upwards."""
     found = [f for p in paths for f in (sorted(p.iterdir()) if p.is_dir() else [p]) if f.suffix.lower() in ENDINGS]
-    if paths and not found:
+    readable = [f.resolve() for f in found if pictures.kind(f)]
+    if len(readable) < len(found):
+        print(f"bench: {len(found) - len(readable)} files are left out, since Pillow cannot read them", file=sys.stderr)
+    if paths and not readable:
         sys.exit("bench: no photos there")
-    return sorted((f.resolve() for f in found), key=lambda f: f.stat().st_size) or photos.ladder()
+    return sorted(readable, key=lambda f: f.stat().st_size) or photos.ladder()
 
 
 def with_formats(files: list[Path], wanted: str | None) -> list[Path]:
@@ -49,7 +52,10 @@ class Bench:
     """One file, all tools."""
 
     def __init__(self, file: Path, tools: list[Tool], rounds: int, work: Path):
-        self.file, self.rounds, self.work = file, rounds, work
+        self.rounds, self.work = rounds, work
+        # a copy, since libvips and sharp tell a format to write by an ending in small letters
+        self.file = work / (file.stem + file.suffix.lower())
+        shutil.copyfile(file, self.file)
         self.tools = [tool for tool in tools if file.suffix.lower() in tool.endings]
         self.costs: dict[str, list[Cost]] = {tool.name: [] for tool in self.tools}
         self.startups: dict[str, list[Cost]] = {tool.name: [] for tool in self.tools}
@@ -106,8 +112,11 @@ class Bench:
             told["psnr"] = fidelity_of(made, reference)
             if tool.can_write_png and as_png:
                 out = self.empty(tool, "png")
-                run(tool.command(self.file, out, True), cwd=self.work)
-                told["psnr_before_encoding"] = fidelity_of(files_made(out), reference)
+                try:
+                    run(tool.command(self.file, out, True), cwd=self.work)
+                    told["psnr_before_encoding"] = fidelity_of(files_made(out), reference)
+                except Failed as failed:
+                    print(f"bench: before encoding: {failed}", file=sys.stderr)
         return told
 
 

@@ -72,7 +72,8 @@ def fidelity(file: dict) -> Iterator[tuple]:
         gaps = {v: own[field][v]["rgb"] - seed[field][v]["rgb"] for v in VARIANTS if own[field][v] and seed[field][v]}
         if gaps:
             worst = min(gaps, key=gaps.get)
-            yield f"dB above the seed's, {when}, worst ({worst})", f"at least {-SAME_DB[field]}", f"{gaps[worst]:+.2f}", gaps[worst] >= -SAME_DB[field]
+            least, found = -SAME_DB[field], gaps[worst]
+            yield f"dB above the seed's, {when}, worst ({worst})", f"at least {least}", f"{found:+.2f}", found >= least
     unspoilt = own.get("psnr" if file["kind"] == "png" else "psnr_before_encoding", {})
     if blur := unspoilt.get("original_blurred"):
         yield "dB of the blur before encoding", f"at least {BLUR_DB:.0f}", f"{blur['rgb']:.1f}", blur["rgb"] >= BLUR_DB

@@ -16,8 +16,8 @@ from .tools import Tool, all_tools
 # megapixels -> width, height; the last stays below the default limit of 100 million pixels
 SIZES = {1: (1155, 866), 3: (2000, 1500), 12: (4000, 3000), 48: (8000, 6000), 100: (11547, 8660)}
 # kind -> ending, how Pillow writes it. LZW, since Pillow then cuts a TIFF into strips as scanners do.
-KINDS = {"jpeg": (".jpg", {"quality": 85}), "progressive": (".jpg", {"quality": 85, "progressive": True}), "png": (".png", {"compress_level": 1}),
-         "tiff": (".tif", {"compression": "tiff_lzw"}), "bmp": (".bmp", {})}
+KINDS = {"jpeg": (".jpg", {"quality": 85}), "progressive": (".jpg", {"quality": 85, "progressive": True}),
+         "png": (".png", {"compress_level": 1}), "tiff": (".tif", {"compression": "tiff_lzw"}), "bmp": (".bmp", {})}
 WANTED_MIB = {12: 48, 100: 64}
 
 
@@ -51,7 +51,8 @@ def cost(tool: Tool, file: Path, rounds: int, work: Path) -> Cost | None:
 def row(kind: str, megapixels: int, file: Path, tools: list[Tool], rounds: int, work: Path) -> dict:
     costs = {tool.name: cost(tool, file, rounds, work) for tool in tools}
     return {"kind": kind, "megapixels": megapixels, "bytes": file.stat().st_size,
-            "peak_mib": {name: c and c.peak_mib for name, c in costs.items()}, "cpu_ms": {name: c and c.cpu_ms for name, c in costs.items()}}
+            "peak_mib": {name: c and c.peak_mib for name, c in costs.items()},
+            "cpu_ms": {name: c and c.cpu_ms for name, c in costs.items()}}
 
 
 def mib(figure: float | None) -> str:
@@ -87,7 +88,8 @@ def main() -> None:
         for megapixels in map(int, args.megapixels.split(",")):
             for kind, file in made(megapixels, args.kinds.split(",")).items():
                 rows.append(row(kind, megapixels, file, tools, args.rounds, Path(work)))
-                print(f"bench: {kind} {megapixels} MP: {', '.join(f'{n} {mib(p)} MiB' for n, p in rows[-1]['peak_mib'].items())}", file=sys.stderr)
+                peaks = ", ".join(f"{name} {mib(peak)} MiB" for name, peak in rows[-1]["peak_mib"].items())
+                print(f"bench: {kind} {megapixels} MP: {peaks}", file=sys.stderr)
     rows.sort(key=lambda r: list(KINDS).index(r["kind"]))
     OUT.mkdir(exist_ok=True)
     (OUT / "memory.json").write_text(json.dumps(rows, indent=1))

@@ -19,10 +19,13 @@ def load(path: Path) -> list[np.ndarray]:
         return [np.asarray(ImageOps.exif_transpose(frame).convert("RGB")) for frame in ImageSequence.Iterator(image)]
 
 
-def kind(path: Path) -> str:
-    """`jpeg`, `progressive`, `png`, `webp` or `gif`."""
-    with Image.open(path) as image:
-        return "progressive" if image.info.get("progressive") else image.format.lower()
+def kind(path: Path) -> str | None:
+    """`jpeg`, `progressive`, `png`, `webp`, `gif` or another; none if Pillow cannot read it."""
+    try:
+        with Image.open(path) as image:
+            return "progressive" if image.info.get("progressive") else image.format.lower()
+    except OSError:
+        return None
 
 
 def lanczos_weights(source: int, target: int) -> np.ndarray:

@@ -17,6 +17,7 @@ SIGMAS = {name: BOXES[name] / 100 if name in BOXES else 20 for name in VARIANTS 
 PEER_FILES = ROOT / "bench" / "peers"
 PYTHON = PEERS / "venv" / "bin" / "python"
 JPEG = (".jpg", ".jpeg")
+PNG_PRESET = PEER_FILES / "png.toml"
 
 
 @dataclass(frozen=True)
@@ -89,20 +90,12 @@ def all_tools(build: bool = False) -> list[Tool]:
 
 
 def tintype_command(binary: Path, file: Path, out: Path, png: bool) -> list:
-    """PNG comes of a preset that is the default one with another format."""
-    config = []
-    if png:
-        (out / "png.toml").write_text(PNG_PRESET)
-        config = ["--config", out / "png.toml", "--preset", "png"]
-    return [binary, "process", "--json", *config, "--out", out, file]
-
-
-PNG_PRESET = ""
+    return [binary, "process", "--json", *(["--config", PNG_PRESET, "--preset", "png"] if png else []), "--out", out, file]
 
 
 def writes_png(binary: Path) -> bool:
-    """Whether this Tintype can be asked for PNG of any image."""
-    return False
+    """Whether this Tintype knows presets, and so can be asked for PNG of any image."""
+    return subprocess.run([binary, "config", "--check", "--config", PNG_PRESET], capture_output=True).returncode == 0
 
 
 def files_made(out: Path) -> dict[str, Path]:
