@@ -105,7 +105,8 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     (OUT / "lambda.json").write_text(json.dumps(told, indent=1))
     (OUT / "lambda.md").write_text(text := text_of(told))
-    plots.cost(told, OUT / "lambda.png")
+    published = {size: {mb: price(mb, ms) for mb, ms in by_memory.items()} for size, by_memory in SEED_MS.items()}
+    plots.cost(told, published, OUT / "lambda.png")
     print(text)
     if args.docs:
         docs.fill("lambda", text)

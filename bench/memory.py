@@ -94,7 +94,7 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     (OUT / "memory.json").write_text(json.dumps(rows, indent=1))
     (OUT / "memory.md").write_text(text := told(rows))
-    plots.memory(rows, OUT / "memory.png")
+    plots.memory(rows, WANTED_MIB, OUT / "memory.png")
     print(text)
     if args.docs:
         docs.fill("memory", text)

@@ -5,6 +5,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import matplotlib.ticker
 
 from . import report
 from .tools import VARIANTS
@@ -45,6 +46,8 @@ def cpu(files: list[dict], out: Path) -> None:
     bars(axes, [f["file"].rsplit("-", 1)[-1] for f in files],
          {n: [report.own_ms(f["tools"][n], n) if n in f["tools"] else None for f in files] for n in names})
     axes.set_yscale("log")
+    axes.set_ylim(bottom=1)
+    plain_ticks(axes.yaxis)
     axes.set_ylabel("CPU ms, less start-up of peers (log)")
     axes.set_title("All eight variants of one file, one thread")
     axes.legend(fontsize=8, ncols=2)
@@ -66,32 +69,49 @@ def fidelity(files: list[dict], field: str, out: Path) -> None:
     save(figure, out)
 
 
-def memory(rows: list[dict], out: Path) -> None:
+def plain_ticks(axis, at: list[int] | None = None) -> None:
+    """Numbers instead of powers; where told, only those."""
+    axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda figure, _: f"{figure:g}"))
+    if at:
+        axis.set_ticks(at)
+    axis.set_minor_locator(matplotlib.ticker.NullLocator())
+
+
+def memory(rows: list[dict], wanted: dict[int, int], out: Path) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
     for axes, name in zip(panels, rows[0]["peak_mib"]):
         for kind in dict.fromkeys(r["kind"] for r in rows):
             own = [r for r in rows if r["kind"] == kind and r["peak_mib"][name] is not None]
             axes.plot([r["megapixels"] for r in own], [r["peak_mib"][name] for r in own], marker="o", label=kind)
         axes.set_xscale("log")
-        axes.set_yscale("log")
+        axes.set_yscale("log", base=2)
         axes.set_xlabel("megapixels (log)")
         axes.set_title(name)
+        plain_ticks(axes.xaxis, sorted({r["megapixels"] for r in rows}))
+        plain_ticks(axes.yaxis)
+    panels[0].plot(list(wanted), list(wanted.values()), "kx", label="demanded of jpeg")
     panels[0].set_ylabel("peak resident MiB (log)")
     panels[0].legend(fontsize=8)
     save(figure, out)
 
 
-def cost(told: list[dict], out: Path) -> None:
-    figure, axes = plt.subplots(figsize=(8, 4.5))
-    for colour, photo in zip(plt.cm.viridis([0.0, 0.2, 0.4, 0.6, 0.8]), told):
-        for field, style, whose in (("tintype_settings", "-", "Tintype"), ("pillow_settings", ":", "seed's code")):
+def cost(told: list[dict], published: dict[int, dict[int, float]], out: Path) -> None:
+    """A colour a size; `published` are the seed's dollars, by size and memory."""
+    figure, axes = plt.subplots(figsize=(9.5, 5))
+    for colour, photo in zip(plt.cm.viridis([0.0, 0.22, 0.45, 0.7, 0.9]), told):
+        for field, style, whose in (("tintype_settings", "-o", "Tintype"), ("pillow_settings", ":o", "seed's code, modelled")):
             own = [s for s in photo[field] if s["fits"]]
-            axes.plot([s["memory_mb"] for s in own], [s["dollars_per_million"] for s in own], style, marker="o", markersize=3, color=colour,
+            axes.plot([s["memory_mb"] for s in own], [s["dollars_per_million"] for s in own], style, markersize=3, color=colour,
                       label=f"{whose}, {photo['size'] // 1000} KB")
+        dollars = published[photo["size"]]
+        axes.plot(list(dollars), list(dollars.values()), "x", color=colour, label=f"seed, published, {photo['size'] // 1000} KB")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    plain_ticks(axes.xaxis, [s["memory_mb"] for s in told[0]["tintype_settings"]])
+    plain_ticks(axes.yaxis)
+    axes.tick_params(axis="x", labelsize=8, rotation=45)
     axes.set_xlabel("MB of memory (log)")
     axes.set_ylabel("dollars for a million photos (log)")
     axes.set_title("Lambda, modelled from measured CPU")
-    axes.legend(fontsize=7, ncols=2)
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     save(figure, out)
