@@ -26,7 +26,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--build", action="store_true", help="build target/release/tintype first (BIN_UNDER_TEST names another)")
     parser.add_argument("--no-fidelity", action="store_true", help="time and memory alone, which is much quicker")
     parser.add_argument("--docs", action="store_true", help="put the tables into docs/performance.md as well")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.formats = list(FORMATS) if args.formats == "all" else [kind for kind in (args.formats or "").split(",") if kind]
+    if unknown := set(args.formats) - set(FORMATS):
+        parser.error(f"--formats knows nothing of {', '.join(sorted(unknown))}")
+    if args.rounds < 1:
+        parser.error("--rounds: one at least")
+    return args
 
 
 def files_of(paths: list[Path]) -> list[Path]:
@@ -40,12 +46,13 @@ def files_of(paths: list[Path]) -> list[Path]:
     return sorted(readable, key=lambda f: f.stat().st_size) or photos.ladder()
 
 
-def with_formats(files: list[Path], wanted: str | None) -> list[Path]:
+def with_formats(files: list[Path], kinds: list[str]) -> list[Path]:
     """Made of a photo of middling size, which the ladder's 1 MB is."""
-    kinds = FORMATS if wanted == "all" else (wanted or "").split(",")
+    if not kinds:
+        return files
     source = min((f for f in files if f.suffix.lower() in (".jpg", ".jpeg")), key=lambda f: abs(f.stat().st_size - 1_000_000),
                  default=None) or photos.ladder()[2]
-    return files + [photos.converted(source, kind) for kind in kinds if kind]
+    return files + [photos.converted(source, kind) for kind in kinds]
 
 
 class Bench:
