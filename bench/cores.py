@@ -13,6 +13,8 @@ from .report import markdown
 from .tools import tintype_binary
 
 COUNT = 48
+# the share of one core below which it was not Tintype alone that ran
+QUIET = 0.9
 
 
 def folder_of_photos() -> Path:
@@ -38,7 +40,9 @@ def table(images: int, costs: dict[int, Cost]) -> str:
     rows = [[count, f"{images / c.wall_ms * 1000:.1f}", f"{alone / c.wall_ms:.2f}", f"{alone / c.wall_ms / count:.0%}",
              f"{c.cpu_ms / images:.1f}", f"{c.cpu_ms / c.wall_ms / count:.0%}", f"{c.peak_mib:.0f}"] for count, c in costs.items()]
     head = ["cores", "images/s", "times one core", "efficiency", "CPU ms an image", "cores kept busy", "peak MiB"]
-    return f"{images} images.\n\n" + markdown(head, rows) + "\n"
+    share = costs[1].cpu_ms / alone
+    busy = "" if share > QUIET else f" On one core it had {share:.0%} of it: others were at work, and the speeds tell little."
+    return f"{images} images.{busy}\n\n" + markdown(head, rows) + "\n"
 
 
 def main() -> None:
