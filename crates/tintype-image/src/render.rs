@@ -69,7 +69,8 @@ fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &L
         limits.check_time()?;
         let pixels = to_srgb.apply(pixels)?;
         if facts.is_none() {
-            facts = Some(facts::gather(&header, &pixels)?);
+            let (width, height) = facts::sample_size(&header);
+            facts = Some(facts::gather(&header, &resize(&pixels, width, height)?));
         }
         let mut bench = Bench { pixels: &pixels, orientation: header.orientation(), resized: Vec::new() };
         for job in &mut jobs {
