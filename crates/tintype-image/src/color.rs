@@ -63,7 +63,10 @@ impl ToSrgb {
     /// The transform from a kind of colour, when the profile is of that kind.
     fn transform(&self, space: DataColorSpace, source: IccLayout, target: IccLayout) -> Option<Transform> {
         let profile = self.profile.as_ref().filter(|profile| profile.color_space == space)?;
-        profile.create_transform_8bit(source, &ColorProfile::new_srgb(), target, TransformOptions::default()).ok()
+        // A matrix is as exact in whole numbers; a table is not, by a level here and there.
+        let options =
+            TransformOptions { prefer_fixed_point: profile.is_matrix_shaper(), ..TransformOptions::default() };
+        profile.create_transform_8bit(source, &ColorProfile::new_srgb(), target, options).ok()
     }
 
     fn rgb_transform(&self, layout: IccLayout, channels: usize) -> Step {

@@ -25,7 +25,9 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
 
 /// Loops are known before the first frame only by looking for the extension.
 fn plays(bytes: &[u8]) -> Result<u32, Error> {
-    let mut decoder = DecodeOptions::new().read_info(Cursor::new(bytes)).map_err(|e| error(&e))?;
+    let mut options = DecodeOptions::new();
+    options.allow_unknown_blocks(true);
+    let mut decoder = options.read_info(Cursor::new(bytes)).map_err(|e| error(&e))?;
     let _ = decoder.next_frame_info().map_err(|e| error(&e))?;
     Ok(match decoder.repeat() {
         Repeat::Infinite => 0,
