@@ -104,7 +104,8 @@ impl Scrubber<'_> {
 
     fn keep_value(&mut self, entry: &Entry) -> bool {
         let range = self.tiff.value_range(entry);
-        self.kept.extend(range.clone());
+        // A value within its entry is written with the directory, which may have moved up.
+        self.kept.extend(range.clone().filter(|range| range.start != entry.at + 8));
         range.is_some()
     }
 
