@@ -31,7 +31,8 @@ mod strip;
 mod webp_codec;
 
 pub use error::{Error, ErrorCode};
-pub use facts::Facts;
+pub use exif::Camera;
+pub use facts::{Facts, NEAR_DUPLICATE, Swatch, hamming_distance};
 pub use format::Format;
 pub use limits::Limits;
 pub use probe::{Probe, probe};

@@ -83,6 +83,20 @@ impl Pixels {
         })
     }
 
+    /// From colour multiplied by alpha, as some files store it, to colour as it is.
+    pub(crate) fn divide_by_alpha(&mut self) {
+        if !self.layout.has_alpha() {
+            return;
+        }
+        for pixel in self.data.chunks_exact_mut(self.layout.channels()) {
+            let Some((alpha, color)) = pixel.split_last_mut() else { continue };
+            let alpha = u32::from(*alpha);
+            for value in color {
+                *value = ((u32::from(*value) * 255 + alpha / 2).checked_div(alpha)).unwrap_or(0).min(255) as u8;
+            }
+        }
+    }
+
     fn map_pixels(&self, channels: usize, mut each: impl FnMut(&[u8], &mut Vec<u8>)) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.width as usize * self.height as usize * channels);
         for pixel in self.data.chunks_exact(self.layout.channels()) {

@@ -214,7 +214,7 @@ impl<'a> Bench<'a> {
     fn gather_facts(&mut self) -> Result<Facts, Error> {
         let header = self.header;
         let (width, height) = facts::sample_size(header);
-        facts::gather(header, self.resize((width, height))?)
+        Ok(facts::gather(header, self.resize((width, height))?))
     }
 
     /// Resize, blur, turn upright; in this order, since to turn a small image costs little.

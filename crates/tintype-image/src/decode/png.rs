@@ -2,9 +2,10 @@
 
 use std::io::Cursor;
 
-use png::{BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
+use png::{BitDepth, BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
 
 use super::{Delay, Frame, FrameSource, Source, still};
+use crate::color;
 use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
 use crate::pixels::{Layout, Pixels};
@@ -16,9 +17,9 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, E
     // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
     decoder.set_limits(png::Limits { bytes: memory(limits) });
     decoder.set_ignore_text_chunk(true);
-    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    decoder.set_transformations(Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(|e| error(&e))?;
-    let icc = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
+    let icc = color::png::icc(reader.info());
     let Some(animation) = reader.info().animation_control else {
         let pixels = read_frame(&mut reader)?;
         reader.finish().map_err(|e| error(&e))?;
@@ -61,7 +62,19 @@ fn read_frame(reader: &mut Reader<'_>) -> Result<Pixels, Error> {
         ColorType::Indexed => return Err(Error::internal("a palette was not expanded")),
     };
     data.truncate(info.buffer_size());
+    if info.bit_depth == BitDepth::Sixteen {
+        narrow(&mut data);
+    }
     Ok(Pixels { width: info.width, height: info.height, layout, data })
+}
+
+/// 16 bits to the nearest of 8, in place: the crate's own way cuts them off, which is up to a level too dark.
+fn narrow(data: &mut Vec<u8>) {
+    for at in 0..data.len() / 2 {
+        let wide = u32::from(u16::from_be_bytes([data[at * 2], data[at * 2 + 1]]));
+        data[at] = ((wide * 255 + 32_767) / 65_535) as u8;
+    }
+    data.truncate(data.len() / 2);
 }
 
 struct Frames<'a> {
@@ -151,7 +164,16 @@ fn blend(under: &mut [u8], over: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::blend;
+    use super::{blend, narrow};
+
+    #[test]
+    fn sixteen_bits_are_rounded() {
+        for wide in 0..=u16::MAX {
+            let mut data = wide.to_be_bytes().to_vec();
+            narrow(&mut data);
+            assert_eq!(f64::from(data[0]), (f64::from(wide) / 257.0).round(), "{wide}");
+        }
+    }
 
     #[test]
     fn over_is_porter_and_duffs() {

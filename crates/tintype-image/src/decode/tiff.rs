@@ -13,6 +13,7 @@ use crate::probe::Header;
 
 const PHOTOMETRIC: u16 = 262;
 const COLOR_MAP: u16 = 320;
+const EXTRA_SAMPLES: u16 = 338;
 const ICC_PROFILE: u16 = 34675;
 const PALETTE: u32 = 3;
 const MIN_IS_BLACK: u16 = 1;
@@ -58,7 +59,7 @@ impl Palette {
         let size = self.colors.len() / 3;
         // The grey decoder has spread the indices of fewer bits over 0 to 255.
         let spread = 255 / ((1usize << self.bits) - 1).max(1);
-        let channel = |index: usize, c: usize| (self.colors[c * size + index] / 257) as u8;
+        let channel = |index: usize, c: usize| ((self.colors[c * size + index] * 255 + 32_767) / 65_535) as u8;
         let color = |&gray: &u8| {
             let index = (usize::from(gray) / spread).min(size - 1);
             [channel(index, 0), channel(index, 1), channel(index, 2)]
@@ -91,6 +92,9 @@ fn decode<'a>(bytes: &[u8], header: &Header<'_>) -> Result<Source<'a>, Error> {
         return Err(Error::corrupt("the TIFF's page ends early"));
     }
     pixels.data.truncate(expected);
+    if is_multiplied(bytes) {
+        pixels.divide_by_alpha();
+    }
     Ok(still(pixels, icc))
 }
 
@@ -103,6 +107,13 @@ fn memory(file: usize, header: &Header<'_>) -> Limits {
     limits.decoding_buffer_size = page;
     limits.intermediate_buffer_size = page.max(1 << 20);
     limits
+}
+
+/// Whether colours are stored multiplied by alpha, which is then called associated.
+fn is_multiplied(bytes: &[u8]) -> bool {
+    const ASSOCIATED: u32 = 1;
+    let kind = Tiff::new(bytes).and_then(|file| file.number(&file.first()?, EXTRA_SAMPLES));
+    kind == Some(ASSOCIATED)
 }
 
 fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -130,7 +141,9 @@ fn to_8_bits(samples: DecodingResult, color: ColorType, width: u32) -> Result<Ve
             _ => data,
         },
         DecodingResult::U16(data) => data.into_iter().map(|v| ((u32::from(v) * 255 + 32_767) / 65_535) as u8).collect(),
-        DecodingResult::U32(data) => data.into_iter().map(|v| (v >> 24) as u8).collect(),
+        DecodingResult::U32(data) => {
+            data.into_iter().map(|v| ((u64::from(v) * 255 + 0x7FFF_FFFF) / 0xFFFF_FFFF) as u8).collect()
+        }
         DecodingResult::F32(data) => data.into_iter().map(|v| (v * 255.0 + 0.5) as u8).collect(),
         _ => return Err(unsupported("of an unusual number type")),
     })

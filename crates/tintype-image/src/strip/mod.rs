@@ -1,5 +1,6 @@
 //! The upload's own bytes, less private metadata. Pixels are copied as they are coded.
 
+mod bmp;
 mod exif;
 mod gif;
 mod jpeg;
@@ -22,7 +23,6 @@ pub(crate) fn strip(bytes: &[u8], format: Format, policy: MetadataPolicy) -> Res
         Format::Gif => gif::strip(bytes),
         Format::WebP => webp::strip(bytes, policy),
         Format::Tiff => tiff::strip(bytes, policy),
-        // A BMP has no place for metadata.
-        Format::Bmp => Ok(bytes.to_vec()),
+        Format::Bmp => bmp::strip(bytes),
     }
 }
