@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use tintype_image::{BoxSize, Facts, Limits, MetadataPolicy, VariantSpec, hamming_distance, render};
+use tintype_image::{BoxSize, Facts, Fit, Limits, MetadataPolicy, Quality, VariantSpec, hamming_distance, render};
 
 fn facts(bytes: &[u8]) -> Result<Facts, tintype_image::Error> {
     Ok(render(bytes, &[], MetadataPolicy::Keep, &Limits::default())?.facts)
@@ -11,8 +11,8 @@ fn facts(bytes: &[u8]) -> Result<Facts, tintype_image::Error> {
 
 /// Microseconds of the facts alone, or a little more: of an uncompressed file of the sample's own size.
 fn cost(bytes: &[u8]) -> Result<f64, Box<dyn std::error::Error>> {
-    let fit = Some(BoxSize { width: 100, height: 100 });
-    let spec = VariantSpec { name: "sample".to_owned(), fit, blur: None, quality: 100 };
+    let fit = Some(Fit::Inside(BoxSize { width: 100, height: 100 }));
+    let spec = VariantSpec { name: "sample".to_owned(), fit, quality: Quality::all(100), ..VariantSpec::default() };
     let sample = render(bytes, &[spec], MetadataPolicy::None, &Limits::default())?.variants.remove(0);
     let mut bmp = std::io::Cursor::new(Vec::new());
     image::load_from_memory(&sample.bytes)?.write_to(&mut bmp, image::ImageFormat::Bmp)?;

@@ -261,7 +261,7 @@ impl Encoder {
         }
     }
 
-    fn configure(&mut self, pixels: &Pixels, quality: u8) {
+    fn configure(&mut self, pixels: &Pixels, quality: u8, progressive: bool) {
         let (space, components) = match pixels.layout {
             Layout::Gray => (sys::JCS_GRAYSCALE, 1),
             Layout::YCbCr => (sys::JCS_YCbCr, 3),
@@ -277,6 +277,9 @@ impl Encoder {
             sys::jpeg_c_set_int_param(info, sys::JINT_COMPRESS_PROFILE, sys::JCP_FASTEST as i32);
             sys::jpeg_set_defaults(info);
             sys::jpeg_set_quality(info, quality.clamp(1, 100).into(), 1);
+            if progressive {
+                sys::jpeg_simple_progression(info);
+            }
         }
         // Better tables cost a second pass and the whole image's coefficients in memory.
         info.optimize_coding = (pixels.width * pixels.height <= OPTIMIZE_UP_TO).into();
@@ -298,8 +301,8 @@ impl Encoder {
 
 const OPTIMIZE_UP_TO: u32 = 1 << 20;
 
-/// Encodes grey, RGB or YCbCr: baseline, 4:2:0.
-pub(crate) fn encode(pixels: &Pixels, quality: u8) -> Result<Vec<u8>, Error> {
+/// Encodes grey, RGB or YCbCr: 4:2:0, baseline or progressive.
+pub(crate) fn encode(pixels: &Pixels, quality: u8, progressive: bool) -> Result<Vec<u8>, Error> {
     if !matches!(pixels.layout, Layout::Gray | Layout::Rgb | Layout::YCbCr) {
         return Err(Error::internal("a JPEG is written from grey or RGB alone"));
     }
@@ -308,7 +311,7 @@ pub(crate) fn encode(pixels: &Pixels, quality: u8) -> Result<Vec<u8>, Error> {
     }
     guarded(|| {
         let mut encoder = Encoder::new();
-        encoder.configure(pixels, quality);
+        encoder.configure(pixels, quality, progressive);
         Ok(encoder.write_pixels(pixels))
     })
 }

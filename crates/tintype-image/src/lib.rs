@@ -2,10 +2,14 @@
 //!
 //! No I/O, no async, no configuration: [`probe()`] reads a header, [`render()`] makes every variant of a
 //! preset in one pass. Each step of the pipeline is a file of this crate, in this order:
-//! `format` → `probe` → `limits` → `decode` → `color` → `resize` → `blur` → `orient` → `encode`,
-//! with `strip` for the variant that keeps the upload's own pixels and `facts` for what is said of them.
+//! `format` → `probe` → `limits` → `decode` → `color` → `resize` → `sharpen` → `blur` → `orient` → `backdrop` →
+//! `encode`, with `strip` for the variant that keeps the upload's own pixels and `facts` for what is said of them.
+//! `job` says what is to be done for a variant: by `geometry` its sizes, by `smart` which part of the image it
+//! shows, by `auto` its format.
 //! `render` is where the order can be read. C code is called in `jpeg_codec` and `webp_codec` alone.
 
+mod auto;
+mod backdrop;
 mod blur;
 mod color;
 mod container;
@@ -16,6 +20,8 @@ mod exif;
 mod facts;
 mod format;
 mod gamut;
+mod geometry;
+mod job;
 mod jpeg_codec;
 mod limits;
 mod orient;
@@ -25,7 +31,9 @@ mod planes;
 mod probe;
 mod render;
 mod resize;
+mod sharpen;
 mod simd;
+mod smart;
 mod spec;
 mod strip;
 mod webp_codec;
@@ -38,4 +46,4 @@ pub use limits::Limits;
 pub use probe::{Probe, probe};
 pub use render::{Rendered, Variant, render};
 pub use resize::fit_inside;
-pub use spec::{BoxSize, MetadataPolicy, VariantSpec};
+pub use spec::{BoxSize, Fit, Gravity, MetadataPolicy, OutputFormat, Quality, VariantSpec};

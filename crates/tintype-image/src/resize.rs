@@ -17,6 +17,11 @@ pub fn fit_inside(width: u32, height: u32, fit: BoxSize) -> (u32, u32) {
     if fit.width >= width && fit.height >= height {
         return (width, height);
     }
+    scale_into(width, height, fit)
+}
+
+/// The same, but a small image grows until it touches the box.
+pub(crate) fn scale_into(width: u32, height: u32, fit: BoxSize) -> (u32, u32) {
     let aspect = f64::from(width) / f64::from(height);
     let fit = BoxSize { width: fit.width.max(1), height: fit.height.max(1) };
     let (x, y) = (f64::from(fit.width), f64::from(fit.height));
@@ -41,6 +46,18 @@ pub(crate) struct Area {
     pub(crate) top: f64,
     pub(crate) width: f64,
     pub(crate) height: f64,
+}
+
+impl Area {
+    pub(crate) fn whole((width, height): (u32, u32)) -> Self {
+        Self { left: 0.0, top: 0.0, width: width.into(), height: height.into() }
+    }
+
+    /// Without the hair by which rounding may have put the far edges outside.
+    fn within(self, width: u32, height: u32) -> Self {
+        let (across, down) = (f64::from(width) - self.left, f64::from(height) - self.top);
+        Self { width: self.width.min(across), height: self.height.min(down), ..self }
+    }
 }
 
 /// How samples are weighed.
@@ -85,8 +102,14 @@ pub(crate) fn resize_plane(
 ) -> Result<Vec<u8>, Error> {
     let whole = (f64::from(width), f64::from(height));
     if (area.left, area.top) == (0.0, 0.0) && (area.width, area.height) == whole {
-        return Ok(data.chunks_exact(stride).take(height as usize).flat_map(|row| &row[..width as usize]).copied().collect());
+        return Ok(data
+            .chunks_exact(stride)
+            .take(height as usize)
+            .flat_map(|row| &row[..width as usize])
+            .copied()
+            .collect());
     }
+    let area = area.within(stride as u32, rows as u32);
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
     let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(|e| failed(&e))?;
     let mut target = Image::new(width, height, PixelType::U8);
@@ -105,8 +128,9 @@ pub(crate) fn resize_plane(
     Ok(target.into_vec())
 }
 
-/// Resamples to a size.
-pub(crate) fn resize(pixels: &Pixels, width: u32, height: u32) -> Result<Pixels, Error> {
+/// Resamples an area of the stored image to a size.
+pub(crate) fn resize(pixels: &Pixels, area: Area, width: u32, height: u32) -> Result<Pixels, Error> {
+    let area = area.within(pixels.width, pixels.height);
     let kind = match pixels.layout {
         Layout::Gray => PixelType::U8,
         Layout::GrayAlpha => PixelType::U8x2,
@@ -119,6 +143,7 @@ pub(crate) fn resize(pixels: &Pixels, width: u32, height: u32) -> Result<Pixels,
     // Alpha is multiplied in first, so that the colour of what cannot be seen does not bleed.
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Custom(lanczos()?)))
+        .crop(area.left, area.top, area.width, area.height)
         .use_alpha(pixels.layout.has_alpha());
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
     Ok(Pixels { width, height, layout: pixels.layout, data: target.into_vec() })
@@ -136,7 +161,7 @@ mod tests {
             let seen = x % 64 / 3 % 2 == 0;
             pixel.copy_from_slice(if seen { &[255, 0, 0, 255] } else { &[0, 255, 0, 0] });
         }
-        let out = resize(&pixels, 24, 2).expect("a resize");
+        let out = resize(&pixels, Area::whole((64, 4)), 24, 2).expect("a resize");
         for pixel in out.data.chunks_exact(4).filter(|pixel| pixel[3] > 8) {
             assert!(pixel[0] > 250 && pixel[1] < 5, "{pixel:?}");
         }

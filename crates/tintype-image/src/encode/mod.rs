@@ -33,6 +33,28 @@ pub(crate) struct Output {
     /// WebP only.
     pub(crate) lossless: bool,
     pub(crate) quality: u8,
+    /// JPEG only.
+    pub(crate) progressive: bool,
+}
+
+/// Whether a format has frames.
+pub(crate) fn animates(format: Format) -> bool {
+    matches!(format, Format::Png | Format::Gif | Format::WebP)
+}
+
+/// Whether a format has transparency.
+pub(crate) fn holds_alpha(format: Format) -> bool {
+    format != Format::Jpeg
+}
+
+/// The longest side a format can hold, in pixels.
+pub(crate) fn longest_side(format: Format) -> u32 {
+    match format {
+        Format::Jpeg => 65_500,
+        Format::WebP => 16_383,
+        Format::Gif => 65_535,
+        Format::Png | Format::Tiff | Format::Bmp => u32::MAX,
+    }
 }
 
 /// A sink for a format.
@@ -56,7 +78,7 @@ impl FrameSink for Still {
         let quality = self.output.quality;
         let pixels = if self.output.format == Format::Jpeg { pixels } else { pixels.into_rgb() };
         self.file = Some(match self.output.format {
-            Format::Jpeg => jpeg::encode(pixels, quality),
+            Format::Jpeg => jpeg::encode(pixels, quality, self.output.progressive),
             Format::Png => png::encode(&pixels),
             Format::WebP => webp::encode(&pixels, self.output.lossless, quality),
             Format::Tiff => tiff::encode(pixels),
