@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::time::Instant;
 
-use tintype_image::{BoxSize, Limits, MetadataPolicy, VariantSpec, render};
+use tintype_image::{BoxSize, Fit, Limits, MetadataPolicy, VariantSpec, render};
 
 fn spec(name: &str, side: Option<u32>, blur: Option<f32>) -> VariantSpec {
-    let fit = side.map(|side| BoxSize { width: side, height: side });
-    VariantSpec { name: name.to_owned(), fit, blur, quality: 75 }
+    let fit = side.map(|side| Fit::Inside(BoxSize { width: side, height: side }));
+    VariantSpec { name: name.to_owned(), fit, blur, ..VariantSpec::default() }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -172,7 +172,7 @@ impl<'a> Heif<'a> {
         image.copy_to(&mut pixels)?;
         // SAFETY: as in `size`.
         if unsafe { heif_image_handle_is_premultiplied_alpha(self.handle) } != 0 {
-            pixels.data.chunks_exact_mut(4).for_each(divide_by_alpha);
+            pixels.divide_by_alpha();
         }
         Ok(pixels)
     }
@@ -223,12 +223,5 @@ impl Decoded {
             }
         }
         Ok(())
-    }
-}
-
-fn divide_by_alpha(pixel: &mut [u8]) {
-    let alpha = u32::from(pixel[3]);
-    for value in &mut pixel[..3] {
-        *value = (u32::from(*value) * 255 + alpha / 2).checked_div(alpha).unwrap_or(0).min(255) as u8;
     }
 }

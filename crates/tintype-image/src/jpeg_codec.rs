@@ -262,8 +262,13 @@ impl Encoder {
         }
     }
 
-    /// Starts a file of grey, RGB or YCbCr: baseline, 4:2:0.
-    pub(crate) fn start(width: u32, height: u32, layout: Layout, quality: u8) -> Result<Self, Error> {
+    /// Starts a file of grey, RGB or YCbCr: 4:2:0, baseline or progressive.
+    pub(crate) fn start(
+        (width, height): (u32, u32),
+        layout: Layout,
+        quality: u8,
+        progressive: bool,
+    ) -> Result<Self, Error> {
         if !matches!(layout, Layout::Gray | Layout::Rgb | Layout::YCbCr) {
             return Err(Error::internal("a JPEG is written from grey or RGB alone"));
         }
@@ -272,14 +277,14 @@ impl Encoder {
         }
         guarded(|| {
             let mut encoder = Self::new();
-            encoder.configure(width, height, layout, quality);
+            encoder.configure((width, height), layout, quality, progressive);
             // SAFETY: configured.
             unsafe { sys::jpeg_start_compress(&mut encoder.info, 1) };
             Ok(encoder)
         })
     }
 
-    fn configure(&mut self, width: u32, height: u32, layout: Layout, quality: u8) {
+    fn configure(&mut self, (width, height): (u32, u32), layout: Layout, quality: u8, progressive: bool) {
         let info = &mut *self.info;
         info.image_width = width;
         info.image_height = height;
@@ -294,6 +299,9 @@ impl Encoder {
             sys::jpeg_c_set_int_param(info, sys::JINT_COMPRESS_PROFILE, sys::JCP_FASTEST as i32);
             sys::jpeg_set_defaults(info);
             sys::jpeg_set_quality(info, quality.clamp(1, 100).into(), 1);
+            if progressive {
+                sys::jpeg_simple_progression(info);
+            }
         }
         info.optimize_coding = (u64::from(width) * u64::from(height) <= OPTIMIZE_UP_TO).into();
     }

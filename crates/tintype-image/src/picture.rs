@@ -24,20 +24,34 @@ impl Picture {
         }
     }
 
-    /// The stored picture in sRGB at another size; grey and YCbCr stay what they are when they are sRGB.
-    pub(crate) fn resize(&self, width: u32, height: u32) -> Result<Pixels, Error> {
+    /// An area of the stored picture in sRGB at a size; grey and YCbCr stay what they are when they are sRGB.
+    pub(crate) fn resize(&self, area: Area, width: u32, height: u32) -> Result<Pixels, Error> {
         match self {
-            Self::Pixels(pixels) if (pixels.width, pixels.height) == (width, height) => Ok(pixels.clone()),
-            Self::Pixels(pixels) => resize(pixels, width, height),
-            Self::Planes(planes, to_srgb) => to_srgb.apply(resize_planes(planes, width, height)?),
+            Self::Pixels(pixels) if is_all_of(area, pixels, (width, height)) => Ok(pixels.clone()),
+            Self::Pixels(pixels) => resize(pixels, area, width, height),
+            Self::Planes(planes, to_srgb) => to_srgb.apply(resize_planes(planes, area, width, height)?),
         }
     }
 }
 
-fn resize_planes(planes: &Planes, width: u32, height: u32) -> Result<Pixels, Error> {
-    let filter = if (planes.width, planes.height) == (width, height) { Filter::Linear } else { Filter::Lanczos };
-    let resized: Vec<Vec<u8>> =
-        planes.planes.iter().map(|plane| resize_plane_to(plane, width, height, filter)).collect::<Result<_, _>>()?;
+/// Whether an area at a size is the very picture.
+pub(crate) fn is_all_of(area: Area, pixels: &Pixels, size: (u32, u32)) -> bool {
+    (pixels.width, pixels.height) == size && area == Area::whole(size)
+}
+
+fn resize_planes(planes: &Planes, area: Area, width: u32, height: u32) -> Result<Pixels, Error> {
+    let as_it_is = (area.width, area.height) == (f64::from(width), f64::from(height));
+    let filter = if as_it_is { Filter::Linear } else { Filter::Lanczos };
+    let resized: Vec<Vec<u8>> = planes
+        .planes
+        .iter()
+        .map(|plane| {
+            // The area in samples of this plane.
+            let (x, y) = (plane.width / f64::from(planes.width), plane.height / f64::from(planes.height));
+            let area = Area { left: area.left * x, top: area.top * y, width: area.width * x, height: area.height * y };
+            resize_area(plane, area, (width, height), filter)
+        })
+        .collect::<Result<_, _>>()?;
     let (layout, data) = match <[Vec<u8>; 1]>::try_from(resized) {
         Ok([gray]) => (Layout::Gray, gray),
         Err(resized) => (Layout::YCbCr, interleave(&resized)),
@@ -45,29 +59,37 @@ fn resize_planes(planes: &Planes, width: u32, height: u32) -> Result<Pixels, Err
     Ok(Pixels { width, height, layout, data })
 }
 
-fn resize_plane_to(plane: &Plane, width: u32, height: u32, filter: Filter) -> Result<Vec<u8>, Error> {
-    let area = Area { left: 0.0, top: 0.0, width: plane.width, height: plane.height };
+/// How much larger than what is made of it a plane must still be once it was halved: as in `render`.
+const LEFT_TO_RESIZE: f64 = 1.9;
+
+fn resize_area(plane: &Plane, area: Area, (width, height): (u32, u32), filter: Filter) -> Result<Vec<u8>, Error> {
+    let enough = |length: f64, made: u32| length >= 2.0 * LEFT_TO_RESIZE * f64::from(made);
+    if enough(area.width, width) && enough(area.height, height) {
+        let half =
+            Area { left: area.left / 2.0, top: area.top / 2.0, width: area.width / 2.0, height: area.height / 2.0 };
+        return resize_area(&plane.halved(), half, (width, height), filter);
+    }
     resize_plane(&plane.data, plane.stride, plane.rows, area, (width, height), filter)
 }
 
+/// A plane at full size.
+fn whole_plane(plane: &Plane, width: u32, height: u32) -> Result<Vec<u8>, Error> {
+    let area = Area { left: 0.0, top: 0.0, width: plane.width, height: plane.height };
+    resize_plane(&plane.data, plane.stride, plane.rows, area, (width, height), Filter::Linear)
+}
+
 fn interleave(planes: &[Vec<u8>]) -> Vec<u8> {
-    let mut out = vec![0; planes.iter().map(Vec::len).sum()];
-    for (i, plane) in planes.iter().enumerate() {
-        for (to, &from) in out.iter_mut().skip(i).step_by(planes.len()).zip(plane) {
-            *to = from;
-        }
+    if let [a, b, c] = planes {
+        return a.iter().zip(b).zip(c).flat_map(|((&a, &b), &c)| [a, b, c]).collect();
     }
-    out
+    (0..planes.iter().map(Vec::len).sum()).map(|i| planes[i % planes.len()][i / planes.len()]).collect()
 }
 
 /// All planes as pixels of full size: for what is not YCbCr.
 fn merge(planes: &Planes, inverted: bool) -> Result<Pixels, Error> {
     let (width, height) = (planes.width, planes.height);
-    let whole: Vec<Vec<u8>> = planes
-        .planes
-        .iter()
-        .map(|plane| resize_plane_to(plane, width, height, Filter::Linear))
-        .collect::<Result<_, _>>()?;
+    let whole: Vec<Vec<u8>> =
+        planes.planes.iter().map(|plane| whole_plane(plane, width, height)).collect::<Result<_, _>>()?;
     let mut data = interleave(&whole);
     if planes.color == Color::Ycck {
         for ink in data.chunks_exact_mut(4) {

@@ -76,6 +76,20 @@ impl Pixels {
         }
         out
     }
+
+    /// From colour multiplied by alpha, as some files store it, to colour as it is.
+    pub(crate) fn divide_by_alpha(&mut self) {
+        if !self.layout.has_alpha() {
+            return;
+        }
+        for pixel in self.data.chunks_exact_mut(self.layout.channels()) {
+            let Some((alpha, color)) = pixel.split_last_mut() else { continue };
+            let alpha = u32::from(*alpha);
+            for value in color {
+                *value = ((u32::from(*value) * 255 + alpha / 2).checked_div(alpha)).unwrap_or(0).min(255) as u8;
+            }
+        }
+    }
 }
 
 /// ITU-R BT.601 at full range, as JFIF has it; in 16 bits of fraction, rounded.

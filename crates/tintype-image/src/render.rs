@@ -2,21 +2,26 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::auto::Look;
+use crate::backdrop::lay;
 use crate::blur::blur;
 use crate::color::ToSrgb;
 use crate::decode::{self, Delay, Frame, jpeg};
-use crate::encode::{self, FrameSink, Output};
+use crate::encode::{self, Output};
 use crate::error::Error;
 use crate::facts::{self, Facts};
 use crate::format::Format;
+use crate::job::{self, Job, Original};
 use crate::limits::Limits;
 use crate::orient::upright;
-use crate::picture::Picture;
+use crate::picture::{Picture, is_all_of};
 use crate::pixels::Pixels;
 use crate::planes::Planes;
 use crate::probe::{self, Header};
-use crate::resize::fit_inside;
-use crate::spec::{MetadataPolicy, VariantSpec};
+use crate::resize::Area;
+use crate::sharpen::sharpen;
+use crate::smart::Saliency;
+use crate::spec::{MetadataPolicy, OutputFormat, VariantSpec};
 use crate::strip::{is_possible, strip};
 
 /// All that came of one original.
@@ -35,7 +40,7 @@ pub struct Variant {
     pub name: String,
     /// The file.
     pub bytes: Vec<u8>,
-    /// That of the original; of a HEIC, JPEG.
+    /// What the file is.
     pub format: Format,
     /// Of the upright image.
     pub width: u32,
@@ -62,9 +67,10 @@ pub fn render(
 
 fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &Limits) -> Result<Rendered, Error> {
     let header = probe::read(bytes, limits)?;
+    let derived: Vec<&VariantSpec> = specs.iter().filter(|spec| !is_copied(spec, metadata, &header)).collect();
     let (facts, developed) = match header.format {
-        Format::Jpeg => develop_jpeg(bytes, specs, metadata, &header, limits)?,
-        _ => develop_frames(bytes, specs, metadata, &header, limits)?,
+        Format::Jpeg => develop_jpeg(bytes, &derived, &header, limits)?,
+        _ => develop_frames(bytes, &derived, &header, limits)?,
     };
     let variants = collect(bytes, specs, metadata, &header, developed)?;
     Ok(Rendered { facts, variants })
@@ -73,30 +79,33 @@ fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &L
 /// A still picture in planes, no finer than its variants need.
 fn develop_jpeg(
     bytes: &[u8],
-    specs: &[VariantSpec],
-    metadata: MetadataPolicy,
+    specs: &[&VariantSpec],
     header: &Header<'_>,
     limits: &Limits,
-) -> Result<(Facts, Vec<Vec<u8>>), Error> {
-    let jobs = jobs(specs, metadata, header, 1, true);
+) -> Result<(Facts, Vec<Variant>), Error> {
+    let mut jobs = job::jobs(specs, header, Original { plays: 1, lossless: false, look: Look::PHOTO });
     let per_side = jobs.iter().map(|job| samples_needed(job, header)).max().unwrap_or(1);
     let decoded = jpeg::decode(bytes, per_side, limits)?;
     let to_srgb = ToSrgb::new(decoded.icc.as_deref());
     let picture = Picture::from_planes(decoded.planes, decoded.inverted, to_srgb)?;
     let mut bench = Bench::new(&picture, header);
     let facts = bench.gather_facts()?;
-    let mut files = Vec::new();
+    bench.aim(&mut jobs)?;
+    let mut made = Vec::new();
     for mut job in jobs {
-        files.push(match &picture {
-            Picture::Planes(planes, to_srgb) if is_smooth(&job) => smooth(planes, to_srgb, &job, header, limits)?,
+        made.push(match &picture {
+            Picture::Planes(planes, to_srgb) if is_smooth(&job, header) => {
+                let file = smooth(planes, to_srgb, &job, header, limits)?;
+                variant(job.spec, job.output, file)
+            }
             _ => {
                 job.sink.push(bench.develop(&job)?, Delay { num: 0, den: 1 })?;
-                job.sink.finish()?
+                finish(job)?
             }
         });
         limits.check_time()?;
     }
-    Ok((facts, files))
+    Ok((facts, made))
 }
 
 /// How much smaller than the decoded picture a variant must be, at least: what lies between is left to Lanczos.
@@ -104,11 +113,10 @@ const LEFT_TO_RESIZE: f64 = 1.9;
 
 /// Samples along a side of a block that a variant needs, 1 to 8.
 fn samples_needed(job: &Job<'_>, header: &Header<'_>) -> usize {
-    if is_smooth(job) {
+    if is_smooth(job, header) {
         return 1;
     }
-    let share = |made: u32, of: u32| f64::from(made) / f64::from(of);
-    let largest = share(job.stored_size.0, header.width).max(share(job.stored_size.1, header.height));
+    let largest = (f64::from(job.stored_size.0) / job.area.width).max(f64::from(job.stored_size.1) / job.area.height);
     ((8.0 * LEFT_TO_RESIZE * largest).ceil() as usize).clamp(1, 8)
 }
 
@@ -116,8 +124,9 @@ fn samples_needed(job: &Job<'_>, header: &Header<'_>) -> usize {
 const SMOOTH_FROM_SIGMA: f32 = 12.0;
 
 /// Whether a variant is of full size and so blurred that it is written from means.
-fn is_smooth(job: &Job<'_>) -> bool {
-    job.whole && job.output.format == Format::Jpeg && job.spec.blur.is_some_and(|sigma| sigma >= SMOOTH_FROM_SIGMA)
+fn is_smooth(job: &Job<'_>, header: &Header<'_>) -> bool {
+    let plain = job.spec.sharpen.is_none() && !job.output.progressive && job.output.format == Format::Jpeg;
+    plain && job.is_whole(header) && job.spec.blur.is_some_and(|sigma| sigma >= SMOOTH_FROM_SIGMA)
 }
 
 fn smooth(
@@ -130,97 +139,62 @@ fn smooth(
     let size = (job.output.width, job.output.height);
     let turned = planes.means.iter().map(|means| means.clone().upright(header.orientation(), size)).collect();
     let means = to_srgb.apply_to_means(turned)?;
-    encode::jpeg::smooth::encode(size, &means, job.spec.blur.unwrap_or_default().into(), job.spec.quality, limits)
+    encode::jpeg::smooth::encode(size, &means, job.spec.blur.unwrap_or_default().into(), job.output.quality, limits)
 }
 
 /// Every frame of what is not a JPEG.
 fn develop_frames(
     bytes: &[u8],
-    specs: &[VariantSpec],
-    metadata: MetadataPolicy,
+    specs: &[&VariantSpec],
     header: &Header<'_>,
     limits: &Limits,
-) -> Result<(Facts, Vec<Vec<u8>>), Error> {
+) -> Result<(Facts, Vec<Variant>), Error> {
     let mut source = decode::open(bytes, header, limits)?;
     let to_srgb = ToSrgb::new(source.icc.as_deref());
-    let mut jobs = jobs(specs, metadata, header, source.plays, source.lossless);
+    let mut jobs = Vec::new();
     let mut facts = None;
     let mut frames = 0;
     while let Some(Frame { pixels, delay }) = source.frames.next_frame()? {
         limits.check_time()?;
-        let picture = Picture::Pixels(to_srgb.apply(pixels)?);
+        let pixels = to_srgb.apply(pixels)?;
+        if frames == 0 {
+            let auto = specs.iter().any(|spec| spec.format == OutputFormat::Auto);
+            let look = if auto { Look::at(&pixels, source.lossless) } else { Look::PHOTO };
+            jobs = job::jobs(specs, header, Original { plays: source.plays, lossless: source.lossless, look });
+        }
+        let picture = Picture::Pixels(pixels);
         let mut bench = Bench::new(&picture, header);
         if facts.is_none() {
             facts = Some(bench.gather_facts()?);
+            bench.aim(&mut jobs)?;
         }
-        for job in &mut jobs {
+        for job in jobs.iter_mut().filter(|job| frames < job.output.frames) {
             job.sink.push(bench.develop(job)?, delay)?;
             limits.check_time()?;
         }
         frames += 1;
     }
     let facts = facts.filter(|_| frames == header.frames).ok_or_else(|| Error::corrupt("frames are missing"))?;
-    let files = jobs.into_iter().map(|job| job.sink.finish()).collect::<Result<_, _>>()?;
-    Ok((facts, files))
+    let made = jobs.into_iter().map(finish).collect::<Result<_, _>>()?;
+    Ok((facts, made))
 }
 
-/// From this blur on, in pixels, an encoder need not look for detail.
-const SMOOTH_TO_CODE: f32 = 2.0;
-
-/// One derived variant in the making.
-struct Job<'a> {
-    spec: &'a VariantSpec,
-    output: Output,
-    /// Of the stored image, before it is turned upright.
-    stored_size: (u32, u32),
-    /// Whether it is of the original's size.
-    whole: bool,
-    sink: Box<dyn FrameSink>,
+fn finish(job: Job<'_>) -> Result<Variant, Error> {
+    let file = job.sink.finish()?;
+    Ok(variant(job.spec, job.output, file))
 }
 
-fn jobs<'a>(
-    specs: &'a [VariantSpec],
-    metadata: MetadataPolicy,
-    header: &Header<'_>,
-    plays: u32,
-    lossless: bool,
-) -> Vec<Job<'a>> {
-    let job = |spec: &'a VariantSpec| {
-        let (width, height) = target_size(spec, header);
-        let output = Output {
-            format: header.format.written(),
-            width,
-            height,
-            frames: header.frames,
-            plays,
-            lossless,
-            smooth: spec.blur.is_some_and(|sigma| sigma >= SMOOTH_TO_CODE),
-            quality: spec.quality,
-        };
-        let stored_size = crate::orient::upright_size(width, height, header.orientation());
-        let whole = stored_size == (header.width, header.height);
-        Job { spec, output, stored_size, whole, sink: encode::sink(output) }
-    };
-    specs.iter().filter(|spec| !is_copied(spec, metadata, header)).map(job).collect()
-}
-
-/// Whether a variant is the upload itself, less its metadata.
-fn is_copied(spec: &VariantSpec, metadata: MetadataPolicy, header: &Header<'_>) -> bool {
-    spec.is_verbatim() && is_possible(header.format, metadata)
-}
-
-/// The upright size of a variant.
-fn target_size(spec: &VariantSpec, header: &Header<'_>) -> (u32, u32) {
-    let (width, height) = header.upright_size();
-    spec.fit.map_or((width, height), |fit| fit_inside(width, height, fit))
+fn variant(spec: &VariantSpec, output: Output, bytes: Vec<u8>) -> Variant {
+    let Output { format, width, height, .. } = output;
+    Variant { name: spec.name.clone(), bytes, format, width, height }
 }
 
 /// One frame on the bench, with what has been made of it so far.
 struct Bench<'a> {
     picture: &'a Picture,
     header: &'a Header<'a>,
-    /// A thumbnail and its blur are of one size: it is resized to once.
-    resized: Vec<Pixels>,
+    /// A thumbnail and its blur are of one area and size: it is resized to once.
+    resized: Vec<(Area, Pixels)>,
 }
 
 impl<'a> Bench<'a> {
@@ -230,37 +204,62 @@ impl<'a> Bench<'a> {
 
     fn gather_facts(&mut self) -> Result<Facts, Error> {
         let header = self.header;
-        let (width, height) = facts::sample_size(header);
-        facts::gather(header, self.resize((width, height))?)
+        Ok(facts::gather(header, self.sample()?))
     }
 
-    /// Resize, blur, turn upright; in this order, since to turn a small image costs little.
+    /// The whole frame, small.
+    fn sample(&mut self) -> Result<&Pixels, Error> {
+        let header = self.header;
+        self.resize(Area::whole((header.width, header.height)), facts::sample_size(header))
+    }
+
+    /// Has smart jobs cut out what the eye goes to.
+    fn aim(&mut self, jobs: &mut [Job<'_>]) -> Result<(), Error> {
+        if !jobs.iter().any(Job::is_smart) {
+            return Ok(());
+        }
+        let header = self.header;
+        let saliency = Saliency::of(self.sample()?, header.orientation());
+        jobs.iter_mut().filter(|job| job.is_smart()).for_each(|job| job.aim(&saliency, header));
+        Ok(())
+    }
+
+    /// Cut and resize, sharpen or blur, turn upright, lay on the background; in this order, since to turn a
+    /// small image costs little.
     fn develop(&mut self, job: &Job<'_>) -> Result<Pixels, Error> {
         let orientation = self.header.orientation();
-        let resized = self.resize(job.stored_size)?;
+        let resized = self.resize(job.area, job.stored_size)?;
+        let sharp = job.spec.sharpen.map(|sigma| sharpen(resized, sigma));
+        let sharp = sharp.as_ref().unwrap_or(resized);
         let done = match job.spec.blur {
-            Some(sigma) => blur(resized, sigma),
-            None => resized.clone(),
+            Some(sigma) => blur(sharp, sigma),
+            None => sharp.clone(),
         };
-        Ok(upright(done, orientation))
+        Ok(lay(upright(done, orientation), (job.output.width, job.output.height), job.background))
     }
 
-    fn resize(&mut self, (width, height): (u32, u32)) -> Result<&Pixels, Error> {
+    fn resize(&mut self, area: Area, (width, height): (u32, u32)) -> Result<&Pixels, Error> {
         if let Picture::Pixels(pixels) = self.picture
-            && (pixels.width, pixels.height) == (width, height)
+            && is_all_of(area, pixels, (width, height))
         {
             return Ok(pixels);
         }
-        let place = self.resized.iter().position(|made| (made.width, made.height) == (width, height));
+        let same = |made: &(Area, Pixels)| made.0 == area && (made.1.width, made.1.height) == (width, height);
+        let place = self.resized.iter().position(same);
         let place = match place {
             Some(place) => place,
             None => {
-                self.resized.push(self.picture.resize(width, height)?);
+                self.resized.push((area, self.picture.resize(area, width, height)?));
                 self.resized.len() - 1
             }
         };
-        Ok(&self.resized[place])
+        Ok(&self.resized[place].1)
     }
+}
+
+/// Whether a variant is the upload itself, less its metadata.
+fn is_copied(spec: &VariantSpec, metadata: MetadataPolicy, header: &Header<'_>) -> bool {
+    spec.is_verbatim() && is_possible(header.format, metadata)
 }
 
 /// Puts the developed files and the verbatim ones in the order of the specs.
@@ -269,18 +268,16 @@ fn collect(
     specs: &[VariantSpec],
     metadata: MetadataPolicy,
     header: &Header<'_>,
-    developed: Vec<Vec<u8>>,
+    developed: Vec<Variant>,
 ) -> Result<Vec<Variant>, Error> {
     let mut developed = developed.into_iter();
     let variant = |spec: &VariantSpec| {
-        let (width, height) = target_size(spec, header);
-        let (format, bytes) = if is_copied(spec, metadata, header) {
-            (header.format, strip(bytes, header.format, metadata)?)
-        } else {
-            let developed = developed.next().ok_or_else(|| Error::internal("a variant was not made"))?;
-            (header.format.written(), developed)
-        };
-        Ok(Variant { name: spec.name.clone(), bytes, format, width, height })
+        if !is_copied(spec, metadata, header) {
+            return developed.next().ok_or_else(|| Error::internal("a variant was not made"));
+        }
+        let (width, height) = header.upright_size();
+        let bytes = strip(bytes, header.format, metadata)?;
+        Ok(Variant { name: spec.name.clone(), bytes, format: header.format, width, height })
     };
     specs.iter().map(variant).collect()
 }

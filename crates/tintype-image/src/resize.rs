@@ -1,5 +1,7 @@
 //! Shrinks to fit a box, by Lanczos over every source pixel.
 
+use std::sync::LazyLock;
+
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
@@ -15,6 +17,11 @@ pub fn fit_inside(width: u32, height: u32, fit: BoxSize) -> (u32, u32) {
     if fit.width >= width && fit.height >= height {
         return (width, height);
     }
+    scale_into(width, height, fit)
+}
+
+/// The same, but a small image grows until it touches the box.
+pub(crate) fn scale_into(width: u32, height: u32, fit: BoxSize) -> (u32, u32) {
     let aspect = f64::from(width) / f64::from(height);
     let fit = BoxSize { width: fit.width.max(1), height: fit.height.max(1) };
     let (x, y) = (f64::from(fit.width), f64::from(fit.height));
@@ -41,6 +48,18 @@ pub(crate) struct Area {
     pub(crate) height: f64,
 }
 
+impl Area {
+    pub(crate) fn whole((width, height): (u32, u32)) -> Self {
+        Self { left: 0.0, top: 0.0, width: width.into(), height: height.into() }
+    }
+
+    /// Without the hair by which rounding may have put the far edges outside.
+    fn within(self, width: u32, height: u32) -> Self {
+        let (across, down) = (f64::from(width) - self.left, f64::from(height) - self.top);
+        Self { width: self.width.min(across), height: self.height.min(down), ..self }
+    }
+}
+
 /// How samples are weighed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Filter {
@@ -48,6 +67,28 @@ pub(crate) enum Filter {
     Lanczos,
     /// As JPEG decoders enlarge colour: what is far counts less.
     Linear,
+}
+
+/// Parts of one in the table of the kernel: between two entries it is as good as straight.
+const PARTS: usize = 1024;
+const LOBES: usize = 3;
+
+/// Lanczos' kernel of three lobes. From a table: the sines are a good part of a small image's cost.
+fn lanczos() -> Result<fast_image_resize::Filter, Error> {
+    fast_image_resize::Filter::new("Lanczos", kernel, LOBES as f64)
+        .map_err(|e| Error::internal(format!("Lanczos' kernel: {e}")))
+}
+
+fn kernel(x: f64) -> f64 {
+    static TABLE: LazyLock<Vec<f64>> = LazyLock::new(|| {
+        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x) };
+        let value = |x: f64| if x < LOBES as f64 { sinc(x) * sinc(x / LOBES as f64) } else { 0.0 };
+        (0..LOBES * PARTS + 2).map(|i| value(i as f64 / PARTS as f64)).collect()
+    });
+    let place = x.abs().min(LOBES as f64) * PARTS as f64;
+    let at = place as usize;
+    let (before, after) = (TABLE[at], TABLE[at + 1]);
+    before + (after - before) * (place - at as f64)
 }
 
 /// Resamples an area of one plane.
@@ -68,11 +109,13 @@ pub(crate) fn resize_plane(
             .copied()
             .collect());
     }
+    let area = area.within(stride as u32, rows as u32);
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
     let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(|e| failed(&e))?;
     let mut target = Image::new(width, height, PixelType::U8);
+    let lanczos = lanczos()?;
     let filter = match filter {
-        Filter::Lanczos => FilterType::Lanczos3,
+        Filter::Lanczos => FilterType::Custom(lanczos),
         Filter::Linear => FilterType::Bilinear,
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(
@@ -85,8 +128,9 @@ pub(crate) fn resize_plane(
     Ok(target.into_vec())
 }
 
-/// Resamples to a size.
-pub(crate) fn resize(pixels: &Pixels, width: u32, height: u32) -> Result<Pixels, Error> {
+/// Resamples an area of the stored image to a size.
+pub(crate) fn resize(pixels: &Pixels, area: Area, width: u32, height: u32) -> Result<Pixels, Error> {
+    let area = area.within(pixels.width, pixels.height);
     let kind = match pixels.layout {
         Layout::Gray => PixelType::U8,
         Layout::GrayAlpha => PixelType::U8x2,
@@ -98,7 +142,8 @@ pub(crate) fn resize(pixels: &Pixels, width: u32, height: u32) -> Result<Pixels,
     let mut target = Image::new(width, height, kind);
     // Alpha is multiplied in first, so that the colour of what cannot be seen does not bleed.
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .resize_alg(ResizeAlg::Convolution(FilterType::Custom(lanczos()?)))
+        .crop(area.left, area.top, area.width, area.height)
         .use_alpha(pixels.layout.has_alpha());
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
     Ok(Pixels { width, height, layout: pixels.layout, data: target.into_vec() })
@@ -116,7 +161,7 @@ mod tests {
             let seen = x % 64 / 3 % 2 == 0;
             pixel.copy_from_slice(if seen { &[255, 0, 0, 255] } else { &[0, 255, 0, 0] });
         }
-        let out = resize(&pixels, 24, 2).expect("a resize");
+        let out = resize(&pixels, Area::whole((64, 4)), 24, 2).expect("a resize");
         for pixel in out.data.chunks_exact(4).filter(|pixel| pixel[3] > 8) {
             assert!(pixel[0] > 250 && pixel[1] < 5, "{pixel:?}");
         }

@@ -3,18 +3,8 @@
 
 mod common;
 
-use common::{BLUE, GREEN, RED, WHITE, assert_quarters, decode, fixture, render_all};
+use common::{BLUE, GREEN, RED, WHITE, assert_quarters, decode, oriented, render_all};
 use tintype_image::{Limits, probe};
-
-/// Puts an EXIF segment that says an orientation into a JPEG without one.
-fn oriented(orientation: u8) -> Vec<u8> {
-    let jpeg = fixture("jpeg_444.jpg");
-    let mut out = jpeg[..2].to_vec();
-    out.extend_from_slice(b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0");
-    out.extend_from_slice(&[orientation, 0, 0, 0, 0, 0, 0]);
-    out.extend_from_slice(&jpeg[2..]);
-    out
-}
 
 #[test]
 fn all_eight_and_the_two_that_mean_nothing() {

@@ -3,12 +3,15 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tintype_image::Format;
+use tintype_image::{Format, OutputFormat};
 
+use crate::preset::Preset;
 use crate::upload::UploadId;
 
 /// Longest key S3 allows, in bytes of UTF-8.
 const MAX_BYTES: usize = 1024;
+/// Longest name of a variant, in bytes.
+const MAX_NAME: usize = 64;
 /// Longest thing after a dot that is taken for an extension.
 const MAX_EXTENSION: usize = 10;
 
@@ -183,27 +186,49 @@ impl Layout {
         key.0.starts_with(&self.folder)
     }
 
-    /// The key of a variant. `extension` stands in where the original's key has none.
+    /// The key of a variant, with the extension that it was found to have.
     ///
     /// # Errors
     /// When the key grows past what S3 allows.
     pub fn variant_key(&self, original: &Key, variant: &str, extension: &str) -> Result<Key, KeyError> {
-        let (stem, own) = split_extension(self.relative(original));
-        let extension = own.map_or_else(|| extension.to_owned(), str::to_ascii_lowercase);
-        let suffix = match variant {
-            "original" => String::new(),
-            _ => format!("_{}", variant.strip_prefix("original_").unwrap_or(variant)),
-        };
-        Key::new(format!("{}{stem}{suffix}.{extension}", self.folder))
+        let (stem, _) = split_extension(self.relative(original));
+        Key::new(format!("{}{stem}{}.{extension}", self.folder, suffix(variant)))
     }
 
-    /// The key of the manifest that seals an original's variants.
+    /// Every key that developing an original can write a variant of a preset to. `extension` is that of
+    /// [`extension_for`].
+    pub fn possible_keys(&self, original: &Key, preset: &Preset, extension: &str) -> Vec<Key> {
+        let keys = preset.variants.iter().flat_map(|spec| {
+            let extensions = possible_extensions(extension, spec.format).into_iter();
+            extensions.filter_map(|extension| self.variant_key(original, &spec.name, &extension).ok())
+        });
+        keys.collect()
+    }
+
+    /// The key of the manifest that seals an original's variants. `extension` is that of [`extension_for`].
     pub fn manifest_key(&self, original: &Key, extension: &str) -> Result<Key, KeyError> {
         Key::new(format!("{}.manifest.json", self.variant_key(original, "original", extension)?))
     }
 }
 
-fn as_folder(text: &str) -> Result<String, LayoutError> {
+/// What a variant's name adds to the stem of its original. Names with one suffix would be one key.
+pub fn suffix(variant: &str) -> String {
+    match variant {
+        "original" => String::new(),
+        _ => format!("_{}", variant.strip_prefix("original_").unwrap_or(variant)),
+    }
+}
+
+/// Whether a variant's name can be a part of a key, and of nothing else: no dot, no slash.
+pub fn is_variant_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+/// A folder as keys begin with it; a missing last slash is added.
+///
+/// # Errors
+/// When it cannot begin a key.
+pub fn as_folder(text: &str) -> Result<String, LayoutError> {
     let trimmed = text.strip_suffix('/').unwrap_or(text);
     match Key::new(trimmed) {
         Ok(key) => Ok(format!("{key}/")),
@@ -216,6 +241,38 @@ pub fn extension_for(original: &Key, promised: Option<&str>, format: Format) -> 
     original.extension().or_else(|| promised.map(str::to_owned)).unwrap_or_else(|| format.extension().to_owned())
 }
 
+/// The extension of a variant made in a format, given that of its original: that one, if it says the same.
+pub fn extension_in(original: &str, format: Format) -> String {
+    if says(original, format) { original.to_owned() } else { format.extension().to_owned() }
+}
+
+/// The extension of a variant before its image is seen; `original` is that of the original, where it is known.
+pub fn promised_extension(original: Option<&str>, output: OutputFormat) -> Option<String> {
+    match output {
+        OutputFormat::Same => original.map(str::to_owned),
+        _ => output.fixed().map(|format| extension_in(original.unwrap_or_default(), format)),
+    }
+}
+
+/// Every extension that a variant can come to have.
+fn possible_extensions(original: &str, output: OutputFormat) -> Vec<String> {
+    match promised_extension(Some(original), output) {
+        Some(extension) => vec![extension],
+        None => Format::ALL.iter().map(|format| extension_in(original, *format)).collect(),
+    }
+}
+
+fn says(extension: &str, format: Format) -> bool {
+    let known: &[&str] = match format {
+        Format::Jpeg => &["jpg", "jpe", "jfif"],
+        Format::Png => &["apng"],
+        Format::Tiff => &["tif"],
+        Format::Bmp => &["dib"],
+        _ => &[],
+    };
+    extension == format.extension() || known.contains(&extension)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -226,7 +283,36 @@ mod tests {
     }
 
     fn variant(original: &str, name: &str) -> String {
-        layout().variant_key(&Key::new(original).unwrap(), name, "jpeg").unwrap().into()
+        let original = Key::new(original).unwrap();
+        let extension = extension_for(&original, None, Format::Jpeg);
+        layout().variant_key(&original, name, &extension).unwrap().into()
+    }
+
+    #[test]
+    fn a_variant_of_another_format_has_its_extension() {
+        let promised = |original, output| promised_extension(original, output);
+        let is = |text: &str| Some(text.to_owned());
+        assert_eq!(promised(Some("jpg"), OutputFormat::Same), is("jpg"));
+        assert_eq!(promised(Some("jpg"), OutputFormat::Jpeg), is("jpg"));
+        assert_eq!(promised(Some("jpg"), OutputFormat::WebP), is("webp"));
+        assert_eq!(promised(Some("png"), OutputFormat::Jpeg), is("jpeg"));
+        assert_eq!(promised(None, OutputFormat::WebP), is("webp"));
+        assert_eq!(promised(None, OutputFormat::Same), None);
+        assert_eq!(promised(Some("jpg"), OutputFormat::Auto), None);
+        assert_eq!(extension_in("jpg", Format::Jpeg), "jpg");
+        for extension in ["jpg", "webp"] {
+            assert!(possible_extensions("jpg", OutputFormat::Auto).contains(&extension.to_owned()), "{extension}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_no_part_of_a_key() {
+        for bad in ["", "a.b", "a/b", "..", "a b", "ü", "a\n"] {
+            assert!(!is_variant_name(bad), "{bad:?}");
+        }
+        assert!(!is_variant_name(&"x".repeat(65)));
+        assert!(is_variant_name("400x400_blurred-2"));
+        assert_eq!(suffix("original_blurred"), suffix("blurred"));
     }
 
     #[test]
@@ -239,7 +325,7 @@ mod tests {
         assert_eq!(variant("test/key", "50x50"), "image/test/key_50x50.jpeg");
         assert_eq!(variant("temp/.jpg", "original"), "image/.jpg.jpeg");
         assert_eq!(variant("temp/v1.2 final", "original"), "image/v1.2 final.jpeg");
-        let manifest = layout().manifest_key(&Key::new("temp/abc.JPG").unwrap(), "jpeg").unwrap();
+        let manifest = layout().manifest_key(&Key::new("temp/abc.JPG").unwrap(), "jpg").unwrap();
         assert_eq!(manifest.as_str(), "image/abc.jpg.manifest.json");
     }
 

@@ -1,7 +1,13 @@
 //! Presets: named lists of variants, with a version that is the hash of their content.
 
+use std::sync::Arc;
+
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tintype_image::{BoxSize, MetadataPolicy, VariantSpec};
+use tintype_image::{BoxSize, Fit, Gravity, MetadataPolicy, OutputFormat, Quality, VariantSpec};
+
+use crate::key::Key;
+use crate::manifest::PresetRef;
 
 /// What the default preset is made of; the seed's own knobs.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,14 +35,28 @@ pub struct Preset {
     pub variants: Vec<VariantSpec>,
     /// What metadata the original keeps.
     pub metadata: MetadataPolicy,
+    /// Folders whose originals get this preset when nobody named one; each ends in a slash.
+    pub paths: Vec<String>,
 }
 
 impl Preset {
+    /// A preset, with the version that its content gives.
+    pub fn new(name: &str, variants: Vec<VariantSpec>, metadata: MetadataPolicy, paths: Vec<String>) -> Self {
+        let version = version(&variants, metadata);
+        Self { name: name.to_owned(), version, variants, metadata, paths }
+    }
+
+    /// Its name and version, as a manifest says them.
+    pub fn reference(&self) -> PresetRef {
+        PresetRef { name: self.name.clone(), version: self.version.clone() }
+    }
+
     /// The preset called `default`: original and thumbnails, and their blurs.
     pub fn from_default(parts: &DefaultPreset) -> Self {
         let mut variants = Vec::new();
-        let mut add = |name: &str, fit: Option<BoxSize>, sigma: f32| {
-            let spec = VariantSpec { name: name.to_owned(), fit, blur: None, quality: parts.quality };
+        let mut add = |name: &str, fit: Option<Fit>, sigma: f32| {
+            let quality = Quality::all(parts.quality);
+            let spec = VariantSpec { name: name.to_owned(), fit, quality, ..VariantSpec::default() };
             if parts.blur && sigma > 0.0 {
                 let name = format!("{name}_blurred");
                 variants.extend([spec.clone(), VariantSpec { name, blur: Some(sigma), ..spec }]);
@@ -46,17 +66,114 @@ impl Preset {
         };
         add("original", None, parts.blur_radius);
         for side in parts.boxes {
-            let fit = BoxSize { width: side, height: side };
+            let fit = Fit::Inside(BoxSize { width: side, height: side });
             add(&format!("{side}x{side}"), Some(fit), side as f32 / 100.0);
         }
-        Self::new("default", variants, parts.metadata)
+        Self::new(DEFAULT, variants, parts.metadata, Vec::new())
+    }
+}
+
+/// The preset of whatever names no other.
+pub const DEFAULT: &str = "default";
+
+/// Every preset there is; one of them is [`DEFAULT`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Presets(Vec<Arc<Preset>>);
+
+impl Presets {
+    /// The default preset and others.
+    pub fn new(default: Preset, others: Vec<Preset>) -> Self {
+        Self(std::iter::once(default).chain(others).map(Arc::new).collect())
     }
 
-    fn new(name: &str, variants: Vec<VariantSpec>, metadata: MetadataPolicy) -> Self {
-        let content = format!("{metadata:?} {variants:?}");
-        let version = hex(&Sha256::digest(content)[..8]);
-        Self { name: name.to_owned(), version, variants, metadata }
+    /// The preset of a name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Preset>> {
+        self.0.iter().find(|preset| preset.name == name)
     }
+
+    /// The preset for an original that nobody named one for: that of the longest of the paths it lies in.
+    pub fn of_key(&self, key: &Key) -> &Arc<Preset> {
+        let paths = self.0.iter().flat_map(|preset| preset.paths.iter().map(move |path| (path, preset)));
+        let holding = paths.filter(|(path, _)| key.as_str().starts_with(path.as_str()));
+        holding.max_by_key(|(path, _)| path.len()).map_or(&self.0[0], |(_, preset)| preset)
+    }
+
+    /// All names, for messages: `"default", "avatar"`.
+    pub fn names(&self) -> String {
+        self.0.iter().map(|preset| format!("{:?}", preset.name)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Hashes what a preset says, spelled out so that neither a name in the code nor a new field changes it by
+/// accident.
+fn version(variants: &[VariantSpec], metadata: MetadataPolicy) -> String {
+    let metadata = match metadata {
+        MetadataPolicy::PrivateStripped => "private-stripped",
+        MetadataPolicy::Keep => "keep",
+        MetadataPolicy::None => "none",
+    };
+    let content = json!({"metadata": metadata, "variants": variants.iter().map(content).collect::<Vec<_>>()});
+    hex(&Sha256::digest(content.to_string())[..8])
+}
+
+fn content(spec: &VariantSpec) -> Value {
+    let VariantSpec {
+        name,
+        fit,
+        blur,
+        sharpen,
+        format,
+        quality: Quality { jpeg, webp, avif },
+        progressive,
+        lossless,
+        background,
+        animated,
+    } = spec;
+    // As texts: the shortest that give the same number back.
+    let number = |sigma: &Option<f32>| sigma.map(|sigma| sigma.to_string());
+    json!({
+        "name": name, "fit": fit.map(fit_content), "blur": number(blur), "sharpen": number(sharpen),
+        "format": word_of(&FORMATS, *format), "quality": {"jpeg": jpeg, "webp": webp, "avif": avif},
+        "progressive": progressive, "lossless": lossless, "background": background, "animated": animated,
+    })
+}
+
+fn fit_content(fit: Fit) -> Value {
+    let boxed = |fit: &str, size: BoxSize, enlarge: bool, gravity: Option<&str>| json!({"fit": fit, "width": size.width, "height": size.height, "enlarge": enlarge, "gravity": gravity});
+    match fit {
+        Fit::Inside(size) => boxed("inside", size, false, None),
+        Fit::Cover { size, gravity, enlarge } => boxed("cover", size, enlarge, Some(word_of(&GRAVITIES, gravity))),
+        Fit::Contain { size, enlarge } => boxed("contain", size, enlarge, None),
+        Fit::Fill { size, enlarge } => boxed("fill", size, enlarge, None),
+    }
+}
+
+/// Formats of variants by the words of the configuration.
+pub const FORMATS: [(&str, OutputFormat); 6] = [
+    ("same", OutputFormat::Same),
+    ("auto", OutputFormat::Auto),
+    ("jpeg", OutputFormat::Jpeg),
+    ("png", OutputFormat::Png),
+    ("webp", OutputFormat::WebP),
+    ("avif", OutputFormat::Avif),
+];
+
+/// Gravities by the words of the configuration.
+pub const GRAVITIES: [(&str, Gravity); 10] = [
+    ("center", Gravity::Center),
+    ("north", Gravity::North),
+    ("northeast", Gravity::NorthEast),
+    ("east", Gravity::East),
+    ("southeast", Gravity::SouthEast),
+    ("south", Gravity::South),
+    ("southwest", Gravity::SouthWest),
+    ("west", Gravity::West),
+    ("northwest", Gravity::NorthWest),
+    ("smart", Gravity::Smart),
+];
+
+fn word_of<T: PartialEq>(words: &[(&'static str, T)], meaning: T) -> &'static str {
+    words.iter().find(|(_, known)| *known == meaning).map_or("", |(word, _)| word)
 }
 
 /// Lower-case hexadecimal.
@@ -114,5 +231,66 @@ mod tests {
         ] {
             assert_ne!(base.version, Preset::from_default(&other).version);
         }
+    }
+
+    /// Manifests that are stored hold it: it may only change with what is made.
+    #[test]
+    fn the_version_is_the_same_on_every_machine_and_in_every_build() {
+        assert_eq!(Preset::from_default(&parts()).version, "PINNED");
+    }
+
+    #[test]
+    fn every_field_counts_but_names_and_paths_do_not() {
+        let size = BoxSize { width: 4, height: 3 };
+        let cover = |gravity, enlarge| Some(Fit::Cover { size, gravity, enlarge });
+        let base = VariantSpec { name: "a".into(), ..VariantSpec::default() };
+        let specs = [
+            base.clone(),
+            VariantSpec { name: "b".into(), ..base.clone() },
+            VariantSpec { fit: Some(Fit::Inside(size)), ..base.clone() },
+            VariantSpec { fit: cover(Gravity::Center, false), ..base.clone() },
+            VariantSpec { fit: cover(Gravity::Center, true), ..base.clone() },
+            VariantSpec { fit: cover(Gravity::Smart, false), ..base.clone() },
+            VariantSpec { fit: Some(Fit::Contain { size, enlarge: false }), ..base.clone() },
+            VariantSpec { fit: Some(Fit::Fill { size, enlarge: false }), ..base.clone() },
+            VariantSpec { blur: Some(1.5), ..base.clone() },
+            VariantSpec { sharpen: Some(1.5), ..base.clone() },
+            VariantSpec { format: OutputFormat::Auto, ..base.clone() },
+            VariantSpec { quality: Quality { webp: 1, ..Quality::default() }, ..base.clone() },
+            VariantSpec { quality: Quality { avif: 1, ..Quality::default() }, ..base.clone() },
+            VariantSpec { format: OutputFormat::Avif, ..base.clone() },
+            VariantSpec { progressive: true, ..base.clone() },
+            VariantSpec { lossless: true, ..base.clone() },
+            VariantSpec { background: Some([0; 3]), ..base.clone() },
+            VariantSpec { animated: false, ..base.clone() },
+        ];
+        let of = |name: &str, spec: &VariantSpec, paths: &[&str]| {
+            let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+            Preset::new(name, vec![spec.clone()], MetadataPolicy::Keep, paths).version
+        };
+        let versions: std::collections::HashSet<_> = specs.iter().map(|spec| of("x", spec, &[])).collect();
+        assert_eq!(versions.len(), specs.len());
+        assert_eq!(of("x", &base, &[]), of("y", &base, &["temp/y/"]));
+    }
+
+    #[test]
+    fn the_longest_path_decides() {
+        let preset =
+            |name: &str, path: &str| Preset::new(name, Vec::new(), MetadataPolicy::None, vec![path.to_owned()]);
+        let presets = Presets::new(
+            Preset::from_default(&parts()),
+            vec![preset("a", "temp/a/"), preset("deep", "temp/a/b/"), preset("c", "c/")],
+        );
+        for (key, name) in [
+            ("temp/a/x.jpg", "a"),
+            ("temp/a/b/x.jpg", "deep"),
+            ("temp/ab/x.jpg", "default"),
+            ("temp/a", "default"),
+            ("c/x", "c"),
+        ] {
+            assert_eq!(presets.of_key(&Key::new(key).expect("a key")).name, name, "{key}");
+        }
+        assert_eq!(presets.get("deep").map(|preset| preset.name.as_str()), Some("deep"));
+        assert_eq!(presets.get("A"), None);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::io::Cursor;
 
-use png::{BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
+use png::{BitDepth, BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
 
 use super::rows::past_the_end;
 use super::{Delay, Frame, FrameSource, RowSource, Rows, Source, still};
+use crate::color;
 use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
 use crate::pixels::{Layout, Pixels};
@@ -17,9 +18,9 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, E
     // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
     decoder.set_limits(png::Limits { bytes: memory(limits) });
     decoder.set_ignore_text_chunk(true);
-    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    decoder.set_transformations(Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(|e| error(&e))?;
-    let icc = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
+    let icc = color::png::icc(reader.info());
     let Some(animation) = reader.info().animation_control else {
         return Ok(still(read_still(reader)?, icc));
     };
@@ -55,20 +56,30 @@ fn read_still(mut reader: Reader<'_>) -> Result<Rows<'_>, Error> {
         return Ok(Rows::of(pixels));
     }
     let (width, height) = reader.info().size();
-    let layout = layout(reader.output_color_type().0)?;
-    Ok(Rows { width, height, layout, source: Box::new(reader) })
+    let (color, depth) = reader.output_color_type();
+    let layout = layout(color)?;
+    let wide = if depth == BitDepth::Sixteen { vec![0; width as usize * layout.channels() * 2] } else { Vec::new() };
+    Ok(Rows { width, height, layout, source: Box::new(Still { reader, wide }) })
 }
 
-impl RowSource for Reader<'_> {
+struct Still<'a> {
+    reader: Reader<'a>,
+    /// A row of 16-bit samples; empty when there are none.
+    wide: Vec<u8>,
+}
+
+impl RowSource for Still<'_> {
     fn read_row(&mut self, row: &mut [u8]) -> Result<(), Error> {
-        match png::Reader::read_row(self, row).map_err(|e| error(&e))? {
-            Some(_) => Ok(()),
-            None => Err(past_the_end()),
+        let read = if self.wide.is_empty() { &mut *row } else { &mut self.wide[..] };
+        if self.reader.read_row(read).map_err(|e| error(&e))?.is_none() {
+            return Err(past_the_end());
         }
+        row.iter_mut().zip(self.wide.as_chunks::<2>().0).for_each(|(to, wide)| *to = to_8_bits(*wide));
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Error> {
-        png::Reader::finish(self).map_err(|e| error(&e))
+        self.reader.finish().map_err(|e| error(&e))
     }
 }
 
@@ -78,6 +89,9 @@ fn read_frame(reader: &mut Reader<'_>) -> Result<Pixels, Error> {
     let mut data = vec![0; size];
     let info = reader.next_frame(&mut data).map_err(|e| error(&e))?;
     data.truncate(info.buffer_size());
+    if info.bit_depth == BitDepth::Sixteen {
+        narrow(&mut data);
+    }
     Ok(Pixels { width: info.width, height: info.height, layout: layout(info.color_type)?, data })
 }
 
@@ -89,6 +103,18 @@ fn layout(color: ColorType) -> Result<Layout, Error> {
         ColorType::Rgba => Ok(Layout::Rgba),
         ColorType::Indexed => Err(Error::internal("a palette was not expanded")),
     }
+}
+
+fn narrow(data: &mut Vec<u8>) {
+    for at in 0..data.len() / 2 {
+        data[at] = to_8_bits([data[at * 2], data[at * 2 + 1]]);
+    }
+    data.truncate(data.len() / 2);
+}
+
+/// 16 bits to the nearest of 8: the crate's own way cuts them off, which is up to a level too dark.
+fn to_8_bits(wide: [u8; 2]) -> u8 {
+    ((u32::from(u16::from_be_bytes(wide)) * 255 + 32_767) / 65_535) as u8
 }
 
 struct Frames<'a> {
@@ -178,7 +204,16 @@ fn blend(under: &mut [u8], over: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::blend;
+    use super::{blend, narrow};
+
+    #[test]
+    fn sixteen_bits_are_rounded() {
+        for wide in 0..=u16::MAX {
+            let mut data = wide.to_be_bytes().to_vec();
+            narrow(&mut data);
+            assert_eq!(f64::from(data[0]), (f64::from(wide) / 257.0).round(), "{wide}");
+        }
+    }
 
     #[test]
     fn over_is_porter_and_duffs() {

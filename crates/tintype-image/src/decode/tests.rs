@@ -14,7 +14,17 @@ fn picture(width: u32, height: u32, layout: Layout) -> Pixels {
 
 fn write(pixels: &Pixels, format: Format) -> Vec<u8> {
     let Pixels { width, height, layout, .. } = *pixels;
-    let output = Output { format, width, height, frames: 1, plays: 1, lossless: true, smooth: false, quality: 100 };
+    let output = Output {
+        format,
+        width,
+        height,
+        frames: 1,
+        plays: 1,
+        lossless: true,
+        smooth: false,
+        quality: 100,
+        progressive: false,
+    };
     let mut sink = encode::rows(output, layout).expect("a sink");
     pixels.data.chunks_exact(pixels.stride()).for_each(|row| sink.write_row(row).expect("a row"));
     sink.finish().expect("a file")

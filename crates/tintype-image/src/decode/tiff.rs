@@ -18,6 +18,7 @@ use crate::probe::Header;
 
 const PHOTOMETRIC: u16 = 262;
 const COLOR_MAP: u16 = 320;
+const EXTRA_SAMPLES: u16 = 338;
 const ICC_PROFILE: u16 = 34675;
 const PALETTE: u32 = 3;
 const MIN_IS_BLACK: u16 = 1;
@@ -35,34 +36,43 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
         return Err(Error::corrupt("the TIFF contradicts itself on its size"));
     }
     let planes = decoder.image_buffer_layout().map_err(|e| error(&e))?.planes;
+    let multiplied = is_multiplied(bytes);
     let rows = if planes > 1 {
-        Rows::of(read_planes(&mut decoder, planes, header)?)
+        Rows::of(read_planes(&mut decoder, planes, header, multiplied)?)
     } else {
-        Bands::open(decoder, palette, header)?
+        Bands::open(decoder, palette, header, multiplied)?
     };
     Ok(still(rows, icc(bytes)))
 }
 
 /// Planes lie one after the other: the first pixel needs the last plane.
-fn read_planes(decoder: &mut Reader<'_>, planes: usize, header: &Header<'_>) -> Result<Pixels, Error> {
+fn read_planes(
+    decoder: &mut Reader<'_>,
+    planes: usize,
+    header: &Header<'_>,
+    multiplied: bool,
+) -> Result<Pixels, Error> {
     let Header { width, height, .. } = *header;
     let color = decoder.colortype().map_err(|e| error(&e))?;
     let mut samples = DecodingResult::U8(Vec::new());
     decoder.read_image_to_buffer(&mut samples).map_err(|e| error(&e))?;
     let data = interleave(&to_8_bits(samples, color, width)?, planes);
-    let (layout, mut data) = to_layout(color, data)?;
-    whole(&mut data, width, height, layout)?;
-    Ok(Pixels { width, height, layout, data })
+    to_pixels(color, data, (width, height), multiplied)
 }
 
-/// Cuts samples to their size; fails where they are too few.
-fn whole(data: &mut Vec<u8>, width: u32, height: u32, layout: Layout) -> Result<(), Error> {
+/// Samples as pixels; fails where they are too few for the size.
+fn to_pixels(color: ColorType, data: Vec<u8>, (width, height): (u32, u32), multiplied: bool) -> Result<Pixels, Error> {
+    let (layout, mut data) = to_layout(color, data)?;
     let expected = width as usize * height as usize * layout.channels();
     if data.len() < expected {
         return Err(Error::corrupt("the TIFF's page ends early"));
     }
     data.truncate(expected);
-    Ok(())
+    let mut pixels = Pixels { width, height, layout, data };
+    if multiplied {
+        pixels.divide_by_alpha();
+    }
+    Ok(pixels)
 }
 
 /// A page in bands: a strip each, or a row of tiles.
@@ -70,6 +80,8 @@ struct Bands<'a> {
     decoder: Reader<'a>,
     color: ColorType,
     palette: Option<Palette>,
+    /// Colours are stored multiplied by alpha.
+    multiplied: bool,
     width: u32,
     layout: Layout,
     /// Strips or tiles side by side.
@@ -82,7 +94,12 @@ struct Bands<'a> {
 }
 
 impl<'a> Bands<'a> {
-    fn open(mut decoder: Reader<'a>, palette: Option<Palette>, header: &Header<'_>) -> Result<Rows<'a>, Error> {
+    fn open(
+        mut decoder: Reader<'a>,
+        palette: Option<Palette>,
+        header: &Header<'_>,
+        multiplied: bool,
+    ) -> Result<Rows<'a>, Error> {
         let Header { width, height, .. } = *header;
         let color = decoder.colortype().map_err(|e| error(&e))?;
         let stored = to_layout(color, Vec::new())?.0;
@@ -91,7 +108,8 @@ impl<'a> Bands<'a> {
         }
         let layout = if palette.is_some() { Layout::Rgb } else { stored };
         let across = width.div_ceil(decoder.chunk_dimensions().0.max(1));
-        let bands = Self { decoder, color, palette, width, layout, across, read: 0, band: Vec::new(), next: 0 };
+        let bands =
+            Self { decoder, color, palette, multiplied, width, layout, across, read: 0, band: Vec::new(), next: 0 };
         Ok(Rows { width, height, layout, source: Box::new(bands) })
     }
 
@@ -118,8 +136,8 @@ impl<'a> Bands<'a> {
     fn read_chunk(&mut self, index: u32) -> Result<(u32, u32, Vec<u8>), Error> {
         let samples = self.decoder.read_chunk(index).map_err(|e| error(&e))?;
         let (width, height) = self.decoder.chunk_data_dimensions(index);
-        let (layout, mut data) = to_layout(self.color, to_8_bits(samples, self.color, width)?)?;
-        whole(&mut data, width, height, layout)?;
+        let data = to_8_bits(samples, self.color, width)?;
+        let Pixels { data, .. } = to_pixels(self.color, data, (width, height), self.multiplied)?;
         Ok((
             width,
             height,
@@ -174,7 +192,7 @@ impl Palette {
         let size = self.colors.len() / 3;
         // The grey decoder has spread the indices of fewer bits over 0 to 255.
         let spread = 255 / ((1usize << self.bits) - 1).max(1);
-        let channel = |index: usize, c: usize| (self.colors[c * size + index] / 257) as u8;
+        let channel = |index: usize, c: usize| ((self.colors[c * size + index] * 255 + 32_767) / 65_535) as u8;
         let color = |&gray: &u8| {
             let index = (usize::from(gray) / spread).min(size - 1);
             [channel(index, 0), channel(index, 1), channel(index, 2)]
@@ -192,6 +210,13 @@ fn memory(file: usize, header: &Header<'_>) -> Limits {
     limits.decoding_buffer_size = page;
     limits.intermediate_buffer_size = page.max(1 << 20);
     limits
+}
+
+/// Whether colours are stored multiplied by alpha, which is then called associated.
+fn is_multiplied(bytes: &[u8]) -> bool {
+    const ASSOCIATED: u32 = 1;
+    let kind = Tiff::new(bytes).and_then(|file| file.number(&file.first()?, EXTRA_SAMPLES));
+    kind == Some(ASSOCIATED)
 }
 
 fn icc(bytes: &[u8]) -> Option<Vec<u8>> {

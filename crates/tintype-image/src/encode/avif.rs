@@ -33,7 +33,17 @@ mod tests {
     use crate::pixels::Layout;
 
     fn output(width: u32, height: u32) -> Output {
-        Output { format: Format::Avif, width, height, frames: 1, plays: 1, lossless: false, smooth: false, quality: 75 }
+        Output {
+            format: Format::Avif,
+            width,
+            height,
+            frames: 1,
+            plays: 1,
+            lossless: false,
+            smooth: false,
+            quality: 75,
+            progressive: false,
+        }
     }
 
     fn after<'a>(file: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {

@@ -38,6 +38,29 @@ pub(crate) struct Output {
     /// Of a picture so blurred that neighbours hardly differ: what finds detail would search in vain.
     pub(crate) smooth: bool,
     pub(crate) quality: u8,
+    /// JPEG only.
+    pub(crate) progressive: bool,
+}
+
+/// Whether a format has frames.
+pub(crate) fn animates(format: Format) -> bool {
+    matches!(format, Format::Png | Format::Gif | Format::WebP)
+}
+
+/// Whether a format has transparency.
+pub(crate) fn holds_alpha(format: Format) -> bool {
+    !matches!(format, Format::Jpeg | Format::Heic)
+}
+
+/// The longest side a format can hold, in pixels.
+pub(crate) fn longest_side(format: Format) -> u32 {
+    match format {
+        Format::Jpeg => 65_500,
+        Format::WebP => 16_383,
+        Format::Gif => 65_535,
+        Format::Png | Format::Tiff | Format::Bmp => u32::MAX,
+        Format::Avif | Format::Heic => 65_535,
+    }
 }
 
 /// A sink for a format.

@@ -1,5 +1,6 @@
 //! The upload's own bytes, less private metadata. Pixels are copied as they are coded.
 
+mod bmp;
 mod exif;
 mod gif;
 mod jpeg;
@@ -28,8 +29,7 @@ pub(crate) fn strip(bytes: &[u8], format: Format, policy: MetadataPolicy) -> Res
         Format::Gif => gif::strip(bytes),
         Format::WebP => webp::strip(bytes, policy),
         Format::Tiff => tiff::strip(bytes, policy),
-        // A BMP has no place for metadata.
-        Format::Bmp => Ok(bytes.to_vec()),
+        Format::Bmp => bmp::strip(bytes),
         Format::Avif | Format::Heic => Err(Error::internal("boxes of AVIF and HEIC are not stripped")),
     }
 }

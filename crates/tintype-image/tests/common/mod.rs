@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use tintype_image::{BoxSize, Limits, MetadataPolicy, Rendered, VariantSpec, render};
+use tintype_image::{BoxSize, Fit, Limits, MetadataPolicy, Quality, Rendered, VariantSpec, render};
 
 pub const RED: [u8; 4] = [200, 30, 30, 255];
 pub const GREEN: [u8; 4] = [30, 160, 30, 255];
@@ -19,6 +19,20 @@ pub fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(folder().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
+/// The picture as a JPEG of an orientation.
+pub fn oriented(orientation: u8) -> Vec<u8> {
+    with_orientation(&fixture("jpeg_444.jpg"), orientation)
+}
+
+/// Puts an EXIF segment that says an orientation into a JPEG without one.
+pub fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let mut out = jpeg[..2].to_vec();
+    out.extend_from_slice(b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0");
+    out.extend_from_slice(&[orientation, 0, 0, 0, 0, 0, 0]);
+    out.extend_from_slice(&jpeg[2..]);
+    out
+}
+
 /// Every fixture: its name and bytes.
 pub fn fixtures() -> Vec<(String, Vec<u8>)> {
     let mut names: Vec<String> = std::fs::read_dir(folder())
@@ -32,8 +46,8 @@ pub fn fixtures() -> Vec<(String, Vec<u8>)> {
 }
 
 pub fn spec(name: &str, side: Option<u32>, blur: Option<f32>) -> VariantSpec {
-    let fit = side.map(|side| BoxSize { width: side, height: side });
-    VariantSpec { name: name.to_owned(), fit, blur, quality: 90 }
+    let fit = side.map(|side| Fit::Inside(BoxSize { width: side, height: side }));
+    VariantSpec { name: name.to_owned(), fit, blur, quality: Quality::all(90), ..VariantSpec::default() }
 }
 
 pub fn specs() -> Vec<VariantSpec> {

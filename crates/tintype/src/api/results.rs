@@ -58,9 +58,10 @@ pub fn may_tell(app: &App, caller: &Caller, headers: &HeaderMap, body: &[u8]) ->
     if signed { Ok(()) } else { caller.must_be_server() }
 }
 
-fn has_whole_preset(app: &App, manifest: &Manifest) -> bool {
-    let mut wanted = app.processor.preset.variants.iter();
-    wanted.all(|spec| manifest.variants.iter().any(|variant| variant.name == spec.name))
+/// Of a preset that is no longer configured nobody can say.
+fn has_whole_preset(app: &App, upload: &Upload, manifest: &Manifest) -> bool {
+    let has = |name: &str| manifest.variants.iter().any(|variant| variant.name == name);
+    app.config.presets.get(&upload.preset).is_some_and(|preset| preset.variants.iter().all(|spec| has(&spec.name)))
 }
 
 /// A result is of this upload, and what it says was written is in the store: no other is `completed`.
@@ -71,8 +72,11 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
         Outcome::Completed(manifest) if manifest.original.key != upload.key => {
             return Err(Problem::invalid("the manifest is of another original"));
         }
-        Outcome::Completed(manifest) if !has_whole_preset(app, manifest) => {
-            return Err(Problem::invalid("the manifest does not hold every variant of the preset"));
+        Outcome::Completed(manifest) if !has_whole_preset(app, upload, manifest) => {
+            return Err(Problem::invalid(format!(
+                "the manifest does not hold every variant of the preset {:?}",
+                upload.preset
+            )));
         }
         Outcome::Completed(manifest) => manifest.variants.iter().map(|variant| &variant.key).collect(),
     };

@@ -119,11 +119,11 @@ impl App {
             Some(extension) => vec![extension],
             None => tintype_image::Format::ALL.iter().map(|format| format.extension().to_owned()).collect(),
         };
+        let preset = self.config.presets.get(&upload.preset);
         let mut keys: Vec<Key> =
             upload.manifest.iter().flat_map(|m| m.variants.iter().map(|v| v.key.clone())).collect();
         for extension in &extensions {
-            let names = self.processor.preset.variants.iter().map(|variant| &variant.name);
-            keys.extend(names.filter_map(|name| self.layout.variant_key(&upload.key, name, extension).ok()));
+            keys.extend(preset.iter().flat_map(|preset| self.layout.possible_keys(&upload.key, preset, extension)));
             keys.extend(self.layout.manifest_key(&upload.key, extension).ok());
         }
         keys

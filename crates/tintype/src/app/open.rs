@@ -13,7 +13,6 @@ use super::secrets::{load_account, load_secret};
 use super::{App, Signals};
 use crate::config::{Config, StoreUrl};
 use crate::ledger::SqliteLedger;
-use crate::preset::Preset;
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::Processor;
@@ -51,7 +50,6 @@ impl App {
             source: store.clone(),
             target: store.clone(),
             layout: layout.clone(),
-            preset: Preset::from_default(&config.preset),
             limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
             deadline: config.deadline,
             max_bytes: config.upload.max_bytes,

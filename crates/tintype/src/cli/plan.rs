@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tintype::error::Failure;
 use tintype::key::{Key, Layout, extension_for};
-use tintype_image::{Format, VariantSpec};
+use tintype::preset::Preset;
+use tintype_image::Format;
 
 /// One file to work on.
 #[derive(Debug, Clone)]
@@ -96,12 +97,12 @@ pub struct Collision {
 }
 
 /// The inputs whose variants would write over each other's, or over an input.
-pub fn collisions(inputs: &[Input], out: &Path, layout: &Layout, variants: &[VariantSpec]) -> Vec<Collision> {
+pub fn collisions(inputs: &[Input], out: &Path, layout: &Layout, preset: &Preset) -> Vec<Collision> {
     let originals: HashMap<PathBuf, &Input> = inputs.iter().filter_map(|i| Some((i.path()?, i))).collect();
     let mut owners: HashMap<Key, &Input> = HashMap::new();
     let mut found: Vec<Collision> = Vec::new();
     for input in inputs {
-        for key in outputs(input, layout, variants) {
+        for key in outputs(input, layout, preset) {
             let overwritten = fs::canonicalize(out.join(key.as_str())).ok().and_then(|path| originals.get(&path));
             match overwritten.or(owners.get(&key)) {
                 Some(first) if found.last().is_none_or(|last| last.second != input.name) => {
@@ -115,14 +116,13 @@ pub fn collisions(inputs: &[Input], out: &Path, layout: &Layout, variants: &[Var
     found
 }
 
-fn outputs(input: &Input, layout: &Layout, variants: &[VariantSpec]) -> Vec<Key> {
+fn outputs(input: &Input, layout: &Layout, preset: &Preset) -> Vec<Key> {
     let Ok(key) = &input.key else {
         return Vec::new();
     };
     let format = sniff(&input.root.join(key.as_str())).unwrap_or(Format::Jpeg);
     let extension = extension_for(key, None, format);
-    let mut keys: Vec<Key> =
-        variants.iter().filter_map(|variant| layout.variant_key(key, &variant.name, &extension).ok()).collect();
+    let mut keys = layout.possible_keys(key, preset, &extension);
     keys.extend(layout.manifest_key(key, &extension).ok());
     keys
 }
@@ -138,11 +138,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn variants() -> Vec<VariantSpec> {
-        ["original", "50x50"].map(|name| VariantSpec { name: name.into(), fit: None, blur: None, quality: 75 }).to_vec()
+    use tintype_image::{MetadataPolicy, OutputFormat, VariantSpec};
+
+    fn preset(format: OutputFormat) -> Preset {
+        let spec = |name: &str, format| VariantSpec { name: name.into(), format, ..VariantSpec::default() };
+        let variants = vec![spec("original", OutputFormat::Same), spec("50x50", format)];
+        Preset::new("test", variants, MetadataPolicy::Keep, Vec::new())
     }
 
     fn plan(files: &[&str]) -> (Vec<String>, Vec<(String, String)>) {
+        plan_as(files, OutputFormat::Same)
+    }
+
+    fn plan_as(files: &[&str], format: OutputFormat) -> (Vec<String>, Vec<(String, String)>) {
         let dir = tempfile::tempdir().unwrap();
         for file in files {
             let path = dir.path().join(file);
@@ -152,7 +160,7 @@ mod tests {
         let inputs = inputs(&[dir.path().to_owned()], &dir.path().join("image"));
         let layout = Layout::for_files("image/").unwrap();
         let name = |text: &str| text.rsplit('/').next().unwrap().to_owned();
-        let pairs = collisions(&inputs, dir.path(), &layout, &variants())
+        let pairs = collisions(&inputs, dir.path(), &layout, &preset(format))
             .iter()
             .map(|c| (name(&c.first), name(&c.second)))
             .collect();
@@ -172,6 +180,9 @@ mod tests {
         assert_eq!(plan(&["a.JPG", "a.jpg"]).1, pair("a.JPG", "a.jpg"));
         assert_eq!(plan(&["a.jpg", "a_50x50.jpg"]).1, pair("a.jpg", "a_50x50.jpg"));
         assert!(plan(&["a.jpg", "a.png"]).1.is_empty());
+        for format in [OutputFormat::WebP, OutputFormat::Auto] {
+            assert_eq!(plan_as(&["a.jpg", "a.png"], format).1, pair("a.jpg", "a.png"), "{format:?}");
+        }
     }
 
     #[test]
@@ -183,7 +194,7 @@ mod tests {
         let inputs = inputs(&[own.clone(), own.clone()], &dir.path().join("elsewhere"));
         assert_eq!(inputs.len(), 1);
         let layout = Layout::for_files("image/").unwrap();
-        assert_eq!(collisions(&inputs, dir.path(), &layout, &variants()).len(), 1);
-        assert!(collisions(&inputs, &dir.path().join("out"), &layout, &variants()).is_empty());
+        assert_eq!(collisions(&inputs, dir.path(), &layout, &preset(OutputFormat::Same)).len(), 1);
+        assert!(collisions(&inputs, &dir.path().join("out"), &layout, &preset(OutputFormat::Same)).is_empty());
     }
 }

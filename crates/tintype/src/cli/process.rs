@@ -31,6 +31,7 @@ Examples:
   tintype process photo.jpg                    ./image/photo.jpg, ./image/photo_50x50.jpg, ...
   tintype process --out /srv/www photos/       keys keep the paths below photos/
   tintype process --json photos/ > done.jsonl  one manifest a line; failures too, with their code
+  tintype process --preset avatar photo.jpg    the variants of [presets.avatar] in tintype.toml
   BLUR=false tintype process photo.jpg         settings as in `tintype config`
 
 Exit code: 0 all done, 1 some failed (the others are done all the same), 2 wrong usage.
@@ -59,11 +60,10 @@ pub fn run(args: &ProcessArgs) -> u8 {
         return USAGE;
     };
     start_log("warn", false);
-    let preset = Preset::from_default(&config.preset);
-    if args.preset != preset.name {
-        eprintln!("tintype: there is no preset {:?}; there is {:?}", args.preset, preset.name);
+    let Some(preset) = config.presets.get(&args.preset).cloned() else {
+        eprintln!("tintype: there is no preset {:?}; there is {}", args.preset, config.presets.names());
         return USAGE;
-    }
+    };
     let layout = Layout::for_files(config.layout.folder()).expect("a folder that a configuration was made of");
     let inputs = inputs(&args.paths, &args.out.join(layout.folder()));
     if inputs.is_empty() {
@@ -74,7 +74,7 @@ pub fn run(args: &ProcessArgs) -> u8 {
         eprintln!("tintype: --out {} is a file, not a folder", args.out.display());
         return USAGE;
     }
-    let clashes = collisions(&inputs, &args.out, &layout, &preset.variants);
+    let clashes = collisions(&inputs, &args.out, &layout, &preset);
     for clash in clashes.iter().take(SHOWN) {
         if clash.first == clash.second {
             eprintln!("tintype: {} would be written over by its own variant {}", clash.first, clash.key);
@@ -89,19 +89,18 @@ pub fn run(args: &ProcessArgs) -> u8 {
         eprintln!("Nothing was done. Rename one of each pair, or give another --out folder.");
         return USAGE;
     }
-    let processor = processor(&config, preset, layout, args);
+    let processor = processor(&config, layout, args);
     let report = Report::new(args.json, inputs.len());
     let workers = config.workers;
-    if runtime().block_on(all(&processor, &inputs, workers, report)) { DONE } else { FAILED }
+    if runtime().block_on(all(&processor, &preset, &inputs, workers, report)) { DONE } else { FAILED }
 }
 
-fn processor(config: &Config, preset: Preset, layout: Layout, args: &ProcessArgs) -> Processor {
+fn processor(config: &Config, layout: Layout, args: &ProcessArgs) -> Processor {
     let target = Arc::new(FileStore::new(&args.out));
     Processor {
         source: target.clone(),
         target,
         layout,
-        preset,
         limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
         deadline: config.deadline,
         max_bytes: MAX_BYTES,
@@ -112,8 +111,14 @@ fn processor(config: &Config, preset: Preset, layout: Layout, args: &ProcessArgs
 }
 
 /// Develops every input, as many at once as there are workers, and tells them in order.
-async fn all(processor: &Processor, inputs: &[Input], workers: usize, mut report: Report) -> bool {
-    let work = inputs.iter().map(|input| async move { (input, develop(processor, input).await) });
+async fn all(
+    processor: &Processor,
+    preset: &Arc<Preset>,
+    inputs: &[Input],
+    workers: usize,
+    mut report: Report,
+) -> bool {
+    let work = inputs.iter().map(|input| async move { (input, develop(processor, preset, input).await) });
     let mut results = stream::iter(work).buffered(workers);
     while let Some((input, result)) = results.next().await {
         match result {
@@ -125,9 +130,9 @@ async fn all(processor: &Processor, inputs: &[Input], workers: usize, mut report
     report.finish()
 }
 
-async fn develop(processor: &Processor, input: &Input) -> Result<Manifest, Failure> {
+async fn develop(processor: &Processor, preset: &Arc<Preset>, input: &Input) -> Result<Manifest, Failure> {
     let processor = Processor { source: Arc::new(FileStore::new(&input.root)), ..processor.clone() };
-    let task = Task { key: input.key.clone()?, extension: None, force: false };
+    let task = Task { key: input.key.clone()?, extension: None, preset: preset.clone(), force: false };
     processor.develop(&task).await.map_err(|error| match error {
         ProcessError::Final(failure) => failure,
         ProcessError::Passing(why) => Failure::new("store_unavailable", format!("the disk did not do it: {why}")),

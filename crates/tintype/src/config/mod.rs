@@ -1,19 +1,21 @@
 //! What the operator decides: defaults < file < environment < flags, all mistakes reported at once.
 
+mod fields;
+mod presets;
 mod reader;
 mod sources;
 mod value;
+mod variant;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tintype_image::MetadataPolicy;
 use url::Url;
 
 use crate::callback::{CallbackConfig, Secret};
 use crate::key::{Layout, LayoutError};
-use crate::preset::DefaultPreset;
+use crate::preset::Presets;
 use crate::upload::Method;
 
 use reader::Reader;
@@ -95,8 +97,8 @@ pub struct Config {
     pub keep_originals: Option<Duration>,
     /// Refuse mislabelled originals.
     pub strict_type: bool,
-    /// The default preset.
-    pub preset: DefaultPreset,
+    /// What can be made of an original.
+    pub presets: Presets,
     /// `Cache-Control` of variants.
     pub cache_control: String,
     /// How callbacks are made.
@@ -174,7 +176,7 @@ impl Config {
         let upload = read_upload(r);
         let keep_originals = r.duration("upload.keep_originals", Duration::ZERO, Duration::from_secs(3650 * 24 * 3600));
         let strict_type = r.boolean("upload.strict_type");
-        let preset = read_preset(r);
+        let presets = presets::read(r, layout.as_ref());
         let cache_control = r.text("variants.cache_control");
         let callback = read_callback(r, loopback);
         let max_pixels = r.bytes("limits.max_pixels", 1, u64::from(u32::MAX));
@@ -202,7 +204,7 @@ impl Config {
             upload: upload?,
             keep_originals: keep_originals.map(|kept| Some(kept).filter(|kept| !kept.is_zero()))?,
             strict_type: strict_type?,
-            preset: preset?,
+            presets: presets?,
             cache_control: cache_control?,
             callback: callback?,
             max_pixels: max_pixels?,
@@ -286,30 +288,6 @@ fn read_upload(r: &mut Reader) -> Option<UploadDefaults> {
         content_type: content_type?,
         method: if method? == "PUT" { Method::Put } else { Method::Post },
         acl: acl?,
-    })
-}
-
-fn read_preset(r: &mut Reader) -> Option<DefaultPreset> {
-    let boxes = ["small", "medium", "large"].map(|size| r.number(&format!("variants.{size}"), 1, 10_000));
-    let blur = r.boolean("variants.blur");
-    let blur_radius = r.fraction("variants.blur_radius", 0.0, 200.0);
-    let quality = r.number("variants.quality", 1, 100);
-    let metadata = r.one_of("variants.metadata", &["private-stripped", "keep", "none"]);
-    let [small, medium, large] = boxes;
-    let boxes = [small?, medium?, large?];
-    if boxes[0] == boxes[1] || boxes[1] == boxes[2] || boxes[0] == boxes[2] {
-        return r.mistake("variants.small", "small, medium and large must differ: equal sizes would be one variant");
-    }
-    Some(DefaultPreset {
-        boxes,
-        blur: blur?,
-        blur_radius: blur_radius?,
-        quality: u8::try_from(quality?).unwrap_or(u8::MAX),
-        metadata: match metadata?.as_str() {
-            "keep" => MetadataPolicy::Keep,
-            "none" => MetadataPolicy::None,
-            _ => MetadataPolicy::PrivateStripped,
-        },
     })
 }
 

@@ -5,16 +5,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use toml::Value;
+use toml::{Table, Value};
 use url::Url;
 
 use super::Mistake;
-use super::sources::{Setting, Sources, place};
+use super::sources::{Setting, Settings, Sources, defaults, place};
 use super::value::{parse_bytes, parse_duration};
 
 /// Settings, and the mistakes seen so far.
 pub struct Reader {
     settings: BTreeMap<String, Setting>,
+    /// The tables of `[presets]`, and the file they are in.
+    pub presets: (Table, String),
     /// What was wrong.
     pub mistakes: Vec<Mistake>,
 }
@@ -22,8 +24,8 @@ pub struct Reader {
 impl Reader {
     /// A reader of all sources.
     pub fn new(sources: &Sources) -> Self {
-        let (settings, mistakes) = sources.settings();
-        Self { settings, mistakes }
+        let Settings { by_key, presets, mistakes } = sources.settings();
+        Self { settings: by_key, presets, mistakes }
     }
 
     /// Notes a mistake; gives none of whatever was to be read.
@@ -35,6 +37,14 @@ impl Reader {
 
     fn value(&self, key: &str) -> Value {
         self.settings.get(key).map(|setting| setting.value.clone()).expect("every key that is read has a default")
+    }
+
+    /// Whether a key was set to something else than its default.
+    pub fn is_changed(&self, key: &str) -> bool {
+        // A variable's value is a text, whatever it stands for.
+        let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let default = defaults().remove(key).map(|setting| plain(&setting.value));
+        default != self.settings.get(key).map(|setting| plain(&setting.value))
     }
 
     /// Any text.

@@ -18,6 +18,8 @@ const SEED: [(&str, &str); 8] = [
     ("BLUR", "variants.blur"),
     ("BLUR_RADIUS", "variants.blur_radius"),
 ];
+/// The section of the file that has no defaults.
+const PRESETS: &str = "presets";
 /// The file that is read when it is there and no other is named.
 const USUAL_FILE: &str = "tintype.toml";
 
@@ -30,6 +32,16 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
     /// Key and value of each flag that was given.
     pub flags: Vec<(&'static str, String)>,
+}
+
+/// What all sources say together.
+pub(super) struct Settings {
+    /// Every key with its setting in force.
+    pub(super) by_key: BTreeMap<String, Setting>,
+    /// The tables of `[presets]`, which have no defaults, and the file they are in.
+    pub(super) presets: (Table, String),
+    /// Unknown keys and unreadable files.
+    pub(super) mistakes: Vec<Mistake>,
 }
 
 /// One value, and where it was set.
@@ -49,22 +61,36 @@ impl Sources {
         Self { file, environment: environment.collect(), flags }
     }
 
-    /// Every key with its setting in force; unknown keys and unreadable files are mistakes.
-    pub(super) fn settings(&self) -> (BTreeMap<String, Setting>, Vec<Mistake>) {
+    /// Reads them all.
+    pub(super) fn settings(&self) -> Settings {
         let mut mistakes = Vec::new();
-        let mut settings = BTreeMap::new();
-        let defaults: Table = DEFAULTS.parse().expect("the embedded defaults are TOML");
-        for (key, value) in flatten(&defaults) {
-            settings.insert(key, Setting { value, from: None });
-        }
-        for (key, setting) in self.overrides(&mut mistakes) {
-            if let Some(section) = key.strip_suffix('.').or(Some(&*key)).filter(|k| is_section(&settings, k)) {
+        let (mut in_file, file) = self.in_file(&mut mistakes);
+        let presets = match in_file.remove(PRESETS) {
+            Some(Value::Table(presets)) => presets,
+            Some(_) => {
+                let problem = "it must be tables: [presets.avatar], say, with its variants below".to_owned();
+                mistakes.push(Mistake { place: place(PRESETS, Some(&file)), problem });
+                Table::new()
+            }
+            None => Table::new(),
+        };
+        let by_key = self.by_key(&in_file, &file, &mut mistakes);
+        Settings { by_key, presets: (presets, file), mistakes }
+    }
+
+    fn by_key(&self, in_file: &Table, file: &str, mistakes: &mut Vec<Mistake>) -> BTreeMap<String, Setting> {
+        let mut settings = defaults();
+        for (key, setting) in self.overrides(in_file, file) {
+            if key.split('.').next() == Some(PRESETS) {
+                let problem = "presets are written in the file alone: see `tintype config`".to_owned();
+                mistakes.push(Mistake { place: place(&key, setting.from.as_deref()), problem });
+            } else if let Some(section) = key.strip_suffix('.').or(Some(&*key)).filter(|k| is_section(&settings, k)) {
                 let problem = format!("{section} is a section: write [{section}] and its keys below it");
                 mistakes.push(Mistake { place: place(&key, setting.from.as_deref()), problem });
             } else if let Some(known) = settings.get_mut(&key) {
                 *known = setting;
             } else {
-                let nearest = settings.keys().min_by_key(|known| distance(known, &key)).cloned().unwrap_or_default();
+                let nearest = nearest(&key, settings.keys().map(String::as_str)).unwrap_or_default().to_owned();
                 let variable = setting.from.as_deref().is_some_and(|from| from.starts_with("TINTYPE_"));
                 let meant = if variable { as_variable(&nearest) } else { nearest };
                 mistakes.push(Mistake {
@@ -73,12 +99,13 @@ impl Sources {
                 });
             }
         }
-        (settings, mistakes)
+        settings
     }
 
     /// What is set, in the order of precedence.
-    fn overrides(&self, mistakes: &mut Vec<Mistake>) -> Vec<(String, Setting)> {
-        let mut found = self.in_file(mistakes);
+    fn overrides(&self, in_file: &Table, file: &str) -> Vec<(String, Setting)> {
+        let of_file = |(key, value)| (key, Setting { value, from: Some(file.to_owned()) });
+        let mut found: Vec<_> = flatten(in_file).into_iter().map(of_file).collect();
         for (variable, key) in SEED {
             let value = self.environment.get(variable);
             found.extend(value.map(|value| (key.to_owned(), text(value, variable))));
@@ -93,10 +120,11 @@ impl Sources {
         found
     }
 
-    fn in_file(&self, mistakes: &mut Vec<Mistake>) -> Vec<(String, Setting)> {
+    /// The file's tables and its name; nothing where there is none.
+    fn in_file(&self, mistakes: &mut Vec<Mistake>) -> (Table, String) {
         let usual = Path::new(USUAL_FILE);
         let Some(path) = self.file.as_deref().or(Some(usual).filter(|usual| usual.exists())) else {
-            return Vec::new();
+            return (Table::new(), String::new());
         };
         let table = std::fs::read_to_string(path)
             .map_err(|e| match e.kind() {
@@ -104,17 +132,21 @@ impl Sources {
                 _ => e.to_string(),
             })
             .and_then(|text| text.parse::<Table>().map_err(|e| e.to_string()));
+        let name = path.display().to_string();
         match table {
-            Ok(table) => flatten(&table)
-                .into_iter()
-                .map(|(key, value)| (key, Setting { value, from: Some(path.display().to_string()) }))
-                .collect(),
+            Ok(table) => (table, name),
             Err(problem) => {
-                mistakes.push(Mistake { place: path.display().to_string(), problem });
-                Vec::new()
+                mistakes.push(Mistake { place: name.clone(), problem });
+                (Table::new(), name)
             }
         }
     }
+}
+
+/// Every key with its default.
+pub(super) fn defaults() -> BTreeMap<String, Setting> {
+    let defaults: Table = DEFAULTS.parse().expect("the embedded defaults are TOML");
+    flatten(&defaults).into_iter().map(|(key, value)| (key, Setting { value, from: None })).collect()
 }
 
 /// `upload.expires` as `TINTYPE_UPLOAD__EXPIRES`.
@@ -153,6 +185,11 @@ fn flatten(table: &Table) -> Vec<(String, Value)> {
         }
     }
     flat
+}
+
+/// The word that was most likely meant.
+pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known.min_by_key(|known| distance(known, word))
 }
 
 /// Edit distance (Levenshtein), for "did you mean".

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use tintype_image::{BoxSize, Fit, Gravity, MetadataPolicy, OutputFormat, Quality, VariantSpec};
+
 use super::*;
 
 fn sources(environment: &[(&str, &str)]) -> Sources {
@@ -20,7 +22,7 @@ fn defaults_need_nothing() {
     let config = load(&[]);
     assert_eq!(config.upload.expires, Duration::from_secs(1000));
     assert_eq!(config.upload.max_bytes, 10_485_760);
-    assert_eq!(config.preset.boxes, [50, 100, 400]);
+    assert_eq!(config.presets.get("default").unwrap().variants.len(), 8);
     assert_eq!((config.layout.prefix(), config.layout.folder()), ("temp/", "image/"));
     assert!(config.callback.is_none());
     assert_eq!(config.ledger, PathBuf::from("tintype-data/tintype.db"));
@@ -39,13 +41,23 @@ fn the_seeds_names_work_and_tintypes_win() {
         ("CALLBACK_URL", "http://localhost/cb/{key}/"),
     ]);
     assert_eq!((config.layout.prefix(), config.layout.folder()), ("incoming/", "pictures/"));
-    assert_eq!(config.preset.boxes, [40, 100, 900]);
-    assert_eq!(config.preset.blur_radius, 7.0);
+    let variants = &config.presets.get("default").unwrap().variants;
+    let made: Vec<_> =
+        variants.iter().map(|v| (v.name.as_str(), v.blur)).filter(|(name, _)| !name.contains("100")).collect();
+    let expected = [
+        ("original", None),
+        ("original_blurred", Some(7.0)),
+        ("40x40", None),
+        ("40x40_blurred", Some(0.4)),
+        ("900x900", None),
+        ("900x900_blurred", Some(9.0)),
+    ];
+    assert_eq!(made, expected);
     let callback = config.callback.unwrap();
     assert_eq!(callback.url, "http://localhost/cb/{key}/");
     assert!(callback.allow_private, "the server listens on loopback");
     for (word, blur) in [("true", true), ("1", true), ("t", true), ("False", false), ("0", false)] {
-        assert_eq!(load(&[("BLUR", word)]).preset.blur, blur, "{word}");
+        assert_eq!(load(&[("BLUR", word)]).presets.get("default").unwrap().variants.len() == 8, blur, "{word}");
     }
 }
 
@@ -123,5 +135,142 @@ fn sizes_and_durations_as_people_write_them() {
         [("1d", Some(86_400_000)), ("250ms", Some(250)), ("3", Some(3000)), ("-1s", None), ("1w", None)]
     {
         assert_eq!(value::parse_duration(text), millis.map(Duration::from_millis), "{text}");
+    }
+}
+
+/// Loads a file of this content.
+fn load_file(content: &str, environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t.toml");
+    std::fs::write(&file, content).unwrap();
+    Config::load(&Sources { file: Some(file), ..sources(environment) })
+}
+
+/// The key of each mistake, less the file it is in, and what is said of it.
+fn mistakes(content: &str) -> Vec<(String, String)> {
+    let key = |mistake: Mistake| (mistake.place.split(" (").next().unwrap_or_default().to_owned(), mistake.problem);
+    load_file(content, &[]).unwrap_err().0.into_iter().map(key).collect()
+}
+
+#[test]
+fn the_example_in_the_defaults_is_a_preset() {
+    let at = DEFAULTS.find("# [presets.avatar]").unwrap();
+    let example: Vec<_> = DEFAULTS[at..].lines().map(|line| line.strip_prefix("# ").unwrap()).collect();
+    let config = load_file(&example.join("\n"), &[]).unwrap();
+    let preset = config.presets.get("avatar").unwrap();
+    let names: Vec<_> = preset.variants.iter().map(|variant| variant.name.as_str()).collect();
+    assert_eq!(names, ["original", "64", "card", "wide", "blurred"]);
+    assert_eq!(preset.paths, ["temp/avatars/"]);
+    assert_eq!(preset.metadata, MetadataPolicy::None);
+    let size = BoxSize { width: 64, height: 64 };
+    let expected = VariantSpec {
+        name: "64".into(),
+        fit: Some(Fit::Cover { size, gravity: Gravity::Smart, enlarge: false }),
+        format: OutputFormat::WebP,
+        quality: Quality { jpeg: 80, webp: 75, ..Quality::default() },
+        ..VariantSpec::default()
+    };
+    assert_eq!(preset.variants[1], expected);
+    assert!(preset.variants[0].is_verbatim());
+    assert_eq!(preset.variants[3].fit, Some(Fit::Inside(BoxSize::of_width(1600))));
+    assert_eq!(config.presets.get("default").unwrap().variants.len(), 8, "the seed's stays");
+}
+
+#[test]
+fn every_mistake_of_a_preset_is_told_with_its_key() {
+    let told = mistakes(
+        r##"
+        [presets.avatar]
+        pathes = []
+        paths = ["image/x", "a//b"]
+        quality = { jpeg = 0, gif = 3 }
+        metadata = "all"
+        variants = [
+          { name = "original", quality = 50 },
+          { name = "original" },
+          { name = "a.b", widht = 3 },
+          { name = "blurred", blur = 300, width = 0 },
+          { name = "original_blurred", width = 10, gravity = "middle" },
+          { name = "c", fit = "cover", width = 10 },
+          { name = "d", fit = "contain" },
+          { name = "e", width = 10, enlarge = true, gravity = "north" },
+          { name = "f", format = "gif", background = "white" },
+          { name = "g", format = "webp", progressive = true, blur = 1, sharpen = 1 },
+          { name = "h", format = "png", lossless = true },
+          { width = 10 },
+          "small",
+        ]
+        [presets.default]
+        [presets."no good"]
+        variants = [{ name = "a", width = 1 }]
+        "##,
+    );
+    let keys: Vec<_> = told.iter().map(|(key, _)| key.as_str()).collect();
+    let v = |rest: &str| format!("presets.avatar.variants{rest}");
+    let expected = [
+        "presets.avatar.quality.jpeg",
+        "presets.avatar.quality.gif",
+        "presets.avatar.metadata",
+        "presets.avatar.paths",
+        &v("[0].quality"),
+        &v("[1].name"),
+        &v("[2].name"),
+        &v("[2].widht"),
+        &v("[3].width"),
+        &v("[3].blur"),
+        &v("[4].gravity"),
+        &v("[4].name"),
+        &v("[5].height"),
+        &v("[6].fit"),
+        &v("[7].gravity"),
+        &v("[7].enlarge"),
+        &v("[8].format"),
+        &v("[8].background"),
+        &v("[9].sharpen"),
+        &v("[9].progressive"),
+        &v("[10].lossless"),
+        &v("[11].name"),
+        &v("[12]"),
+        "presets.avatar.pathes",
+        "presets.avatar.paths",
+        "presets.default.variants",
+        "presets.no good",
+    ];
+    assert_eq!(keys, expected);
+    let of = |key: &str| told.iter().find(|(known, _)| known == key).unwrap().1.clone();
+    assert!(of("presets.avatar.pathes").contains("did you mean paths?"));
+    assert!(of(&v("[2].widht")).contains("did you mean width?"));
+    assert!(of(&v("[4].name")).contains("same key as variants[3], \"blurred\""), "{}", of(&v("[4].name")));
+    assert!(of(&v("[8].format")).contains("\"webp\""));
+}
+
+#[test]
+fn the_seeds_knobs_and_a_default_preset_exclude_each_other() {
+    let default = "[presets.default]\nvariants = [{ name = \"original\" }, { name = \"s\", width = 5 }]\n";
+    let config = load_file(default, &[]).unwrap();
+    assert_eq!(config.presets.get("default").unwrap().variants.len(), 2);
+    assert_eq!(config.presets.names(), "\"default\"");
+    let unchanged = format!("[variants]\nsmall = 50\nblur = true\n{default}");
+    assert!(load_file(&unchanged, &[("THUMB_DIMENSION_LARGE", "400")]).is_ok(), "as `tintype config` prints it");
+    let told = mistakes(&format!("[variants]\nsmall = 51\n{default}"));
+    assert_eq!(told.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["variants.small"]);
+}
+
+#[test]
+fn two_presets_do_not_share_a_path_and_a_variable_makes_none() {
+    let one =
+        |name: &str| format!("[presets.{name}]\npaths = [\"temp/a\"]\nvariants = [{{ name = \"s\", width = 5 }}]\n");
+    let told = mistakes(&(one("a") + &one("b")));
+    assert_eq!(told.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["presets.b.paths"]);
+    assert!(told[0].1.contains("\"a\" already"), "{}", told[0].1);
+    assert_eq!(places(&sources(&[("TINTYPE_PRESETS__A", "x")])), ["presets.a (TINTYPE_PRESETS__A)"]);
+}
+
+#[test]
+fn colours_as_people_write_them() {
+    for (text, color) in
+        [("#fff", Some([255; 3])), ("#0a1B2c", Some([10, 27, 44])), ("white", None), ("#ffff", None), ("#ggg", None)]
+    {
+        assert_eq!(value::parse_color(text), color, "{text}");
     }
 }

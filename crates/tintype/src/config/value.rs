@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them.
+//! Durations, sizes and colours as people write them.
 
 use std::time::Duration;
 
@@ -30,6 +30,17 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.checked_mul(factor)
+}
+
+/// `"#rrggbb"`, or `"#rgb"` for short.
+pub fn parse_color(text: &str) -> Option<[u8; 3]> {
+    let digits: Vec<u8> =
+        text.strip_prefix('#')?.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
+    match digits[..] {
+        [r, g, b] => Some([r * 17, g * 17, b * 17]),
+        [a, b, c, d, e, f] => Some([a * 16 + b, c * 16 + d, e * 16 + f]),
+        _ => None,
+    }
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {

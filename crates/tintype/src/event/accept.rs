@@ -84,7 +84,7 @@ async fn unannounced(app: &App, key: &Key) -> Result<Upload, LedgerError> {
             metadata: Default::default(),
         },
         extension: None,
-        preset: app.processor.preset.name.clone(),
+        preset: app.config.presets.of_key(key).name.clone(),
         created_at: now,
         expires_at: now,
         processed_key: None,

@@ -7,7 +7,7 @@ use super::{ProcessError, Processor, Task};
 use crate::error::Failure;
 use crate::key::{Key, extension_for};
 use crate::manifest::Manifest;
-use crate::preset::hex;
+use crate::preset::{Preset, hex};
 use crate::store::{Object, StoreError};
 
 /// Most bytes of a manifest that is read back.
@@ -21,7 +21,7 @@ pub struct Original {
     pub format: Format,
     /// SHA-256 of the bytes, in hex.
     pub sha256: String,
-    /// The extension of its variants.
+    /// The extension of its variants of the same format.
     pub extension: String,
     /// Where its manifest goes.
     pub manifest_key: Key,
@@ -50,7 +50,11 @@ fn sniff(object: &Object) -> Result<Format, ProcessError> {
 }
 
 /// The manifest of the same original under the same preset, if it and all its variants are there.
-pub async fn finished(processor: &Processor, original: &Original) -> Result<Option<Manifest>, ProcessError> {
+pub async fn finished(
+    processor: &Processor,
+    original: &Original,
+    preset: &Preset,
+) -> Result<Option<Manifest>, ProcessError> {
     let stored = match processor.target.get(&original.manifest_key, MAX_MANIFEST).await {
         Ok(stored) => stored,
         Err(StoreError::NotFound(_) | StoreError::TooLarge { .. }) => return Ok(None),
@@ -64,7 +68,7 @@ pub async fn finished(processor: &Processor, original: &Original) -> Result<Opti
         && manifest.original.key == meta.key
         && manifest.original.etag == meta.etag
         && manifest.metadata == meta.metadata
-        && manifest.preset.version == processor.preset.version;
+        && manifest.preset == preset.reference();
     if !same {
         return Ok(None);
     }

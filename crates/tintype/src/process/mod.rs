@@ -27,8 +27,6 @@ pub struct Processor {
     pub target: Arc<dyn Store>,
     /// How keys are made.
     pub layout: Layout,
-    /// What to make.
-    pub preset: Preset,
     /// What one image may cost.
     pub limits: Limits,
     /// Longest time for one original's pixels.
@@ -50,6 +48,8 @@ pub struct Task {
     pub key: Key,
     /// The extension its variants were promised, when the key has none.
     pub extension: Option<String>,
+    /// What to make.
+    pub preset: Arc<Preset>,
     /// Do the pixel work again, even when a manifest says it is done.
     pub force: bool,
 }
@@ -91,12 +91,12 @@ impl Processor {
     pub async fn develop(&self, task: &Task) -> Result<Manifest, ProcessError> {
         let original = load::original(self, task).await?;
         if !task.force
-            && let Some(manifest) = load::finished(self, &original).await?
+            && let Some(manifest) = load::finished(self, &original, &task.preset).await?
         {
             return Ok(manifest);
         }
         analyze::check(self, &original).await?;
-        let rendered = render::variants(self, &original).await?;
-        save::all(self, original, rendered).await
+        let rendered = render::variants(self, &original, &task.preset).await?;
+        save::all(self, original, rendered, &task.preset).await
     }
 }

@@ -1,5 +1,6 @@
 //! Third step: pixels. Off the async threads, and within the deadline.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tintype_image::{ErrorCode, Limits, Rendered};
@@ -7,14 +8,19 @@ use tintype_image::{ErrorCode, Limits, Rendered};
 use super::load::Original;
 use super::{ProcessError, Processor};
 use crate::error::Failure;
+use crate::preset::Preset;
 
 /// How long past its deadline a renderer may take to notice it.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Makes every variant of the preset.
-pub async fn variants(processor: &Processor, original: &Original) -> Result<Rendered, ProcessError> {
+pub async fn variants(
+    processor: &Processor,
+    original: &Original,
+    preset: &Arc<Preset>,
+) -> Result<Rendered, ProcessError> {
     let bytes = original.object.bytes.clone();
-    let preset = processor.preset.clone();
+    let preset = preset.clone();
     let limits = Limits { deadline: Some(Instant::now() + processor.deadline), ..processor.limits };
     let work =
         tokio::task::spawn_blocking(move || tintype_image::render(&bytes, &preset.variants, preset.metadata, &limits));

@@ -3,24 +3,32 @@
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
-use tintype_image::Rendered;
+use tintype_image::{OutputFormat, Rendered};
 
 use super::load::Original;
 use super::{ProcessError, Processor};
 use crate::error::Failure;
-use crate::key::Key;
-use crate::manifest::{self, ENGINE, Image, Manifest, PresetRef, Variant};
-use crate::preset::hex;
+use crate::key::{Key, extension_in};
+use crate::manifest::{self, Camera, ENGINE, Image, Manifest, Swatch, Variant};
+use crate::preset::{Preset, hex};
 use crate::store::PutOptions;
 
 /// Writes under way at once, for one original.
 const CONCURRENCY: usize = 4;
 
 /// Writes everything and gives the manifest.
-pub async fn all(processor: &Processor, original: Original, rendered: Rendered) -> Result<Manifest, ProcessError> {
+pub async fn all(
+    processor: &Processor,
+    original: Original,
+    rendered: Rendered,
+    preset: &Preset,
+) -> Result<Manifest, ProcessError> {
     let image = facts(&rendered);
     let (width, height) = (rendered.facts.width, rendered.facts.height);
-    let writes = rendered.variants.into_iter().map(|variant| save_variant(processor, &original, variant));
+    // Variants come in the order of their specs.
+    let asked: Vec<OutputFormat> = preset.variants.iter().map(|spec| spec.format).collect();
+    let made = asked.into_iter().zip(rendered.variants);
+    let writes = made.map(|(format, variant)| save_variant(processor, &original, format, variant));
     let variants: Vec<Variant> = stream::iter(writes).buffered(CONCURRENCY).try_collect().await?;
     let meta = &original.object.meta;
     let manifest = Manifest {
@@ -36,7 +44,7 @@ pub async fn all(processor: &Processor, original: Original, rendered: Rendered) 
         variants,
         image,
         metadata: meta.metadata.clone(),
-        preset: PresetRef { name: processor.preset.name.clone(), version: processor.preset.version.clone() },
+        preset: preset.reference(),
         engine: ENGINE.to_owned(),
     };
     save_manifest(processor, &original.manifest_key, &manifest).await?;
@@ -46,9 +54,10 @@ pub async fn all(processor: &Processor, original: Original, rendered: Rendered) 
 async fn save_variant(
     processor: &Processor,
     original: &Original,
+    format: OutputFormat,
     made: tintype_image::Variant,
 ) -> Result<Variant, ProcessError> {
-    let key = variant_key(processor, original, &made.name)?;
+    let key = variant_key(processor, original, format, &made)?;
     let variant = Variant {
         url: processor.public_url.as_ref().map(|base| base.of(&key)),
         content_type: made.format.content_type().to_owned(),
@@ -68,10 +77,20 @@ async fn save_variant(
     Ok(variant)
 }
 
-fn variant_key(processor: &Processor, original: &Original, name: &str) -> Result<Key, Failure> {
+/// A promised key is kept, though its bytes be of another format than was declared.
+fn variant_key(
+    processor: &Processor,
+    original: &Original,
+    format: OutputFormat,
+    made: &tintype_image::Variant,
+) -> Result<Key, Failure> {
+    let extension = match format {
+        OutputFormat::Same => original.extension.clone(),
+        _ => extension_in(&original.extension, made.format),
+    };
     processor
         .layout
-        .variant_key(&original.object.meta.key, name, &original.extension)
+        .variant_key(&original.object.meta.key, &made.name, &extension)
         .map_err(|e| Failure::new("invalid_request", e.to_string()))
 }
 
@@ -90,7 +109,20 @@ fn facts(rendered: &Rendered) -> Image {
         frames: facts.frames,
         has_alpha: facts.has_alpha,
         thumbhash: facts.thumbhash.clone(),
+        blurhash: Some(facts.blurhash.clone()),
         dominant_color: facts.dominant_color.clone(),
+        palette: facts.palette.iter().map(swatch).collect(),
+        perceptual_hash: Some(format!("{:016x}", facts.perceptual_hash)),
         taken_at: facts.taken_at.clone(),
+        camera: facts.camera.as_ref().map(camera),
     }
+}
+
+fn swatch(swatch: &tintype_image::Swatch) -> Swatch {
+    Swatch { color: swatch.color.clone(), share: f32::from(swatch.percent) / 100.0 }
+}
+
+fn camera(camera: &tintype_image::Camera) -> Camera {
+    let tintype_image::Camera { make, model, lens } = camera.clone();
+    Camera { make, model, lens }
 }

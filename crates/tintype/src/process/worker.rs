@@ -60,7 +60,17 @@ async fn handle(app: &App, leased: &Leased) -> Result<(), QueueError> {
         record(app, &upload, &Outcome::Failed(Failure::new("internal", why))).await.map_err(QueueError)?;
         return app.queue.ack(leased).await;
     }
-    let task = Task { key: job.event.key.clone(), extension: upload.extension.clone(), force: job.force };
+    let Some(preset) = app.config.presets.get(&upload.preset).cloned() else {
+        let why = format!(
+            "its preset {:?} is not configured any more (there is {}): put it back and retry",
+            upload.preset,
+            app.config.presets.names()
+        );
+        let failure = Failure::new("invalid_request", why);
+        record(app, &upload, &Outcome::Failed(failure)).await.map_err(QueueError)?;
+        return app.queue.ack(leased).await;
+    };
+    let task = Task { key: job.event.key.clone(), extension: upload.extension.clone(), preset, force: job.force };
     let outcome = match app.processor.develop(&task).await {
         Ok(manifest) => Outcome::Completed(Box::new(manifest)),
         Err(ProcessError::Final(failure)) => Outcome::Failed(failure),

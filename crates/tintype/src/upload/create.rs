@@ -1,6 +1,7 @@
 //! Step 1: what a client asks for becomes an upload with a credential.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,8 +10,9 @@ use tintype_image::Format;
 
 use super::{Method, Policy, Status, Upload, UploadId, is_image_type};
 use crate::app::App;
-use crate::key::{Key, extension_of_filename};
+use crate::key::{Key, extension_of_filename, promised_extension};
 use crate::ledger::{Created, Idempotency, LedgerError};
+use crate::preset::Preset;
 use crate::presign::{Presign, PresignError};
 
 /// Most bytes of all metadata, names and values: S3's limit.
@@ -61,7 +63,7 @@ pub struct Ticket {
 pub struct Promised {
     /// Its name.
     pub name: String,
-    /// Its key, once the extension is known.
+    /// Its key, if that can be known: not for `format = "auto"`, nor while the original's extension is unknown.
     pub key: Option<Key>,
     /// Its address, likewise.
     pub url: Option<String>,
@@ -133,7 +135,6 @@ pub async fn create(
 
 fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, CreateError> {
     let defaults = &app.config.upload;
-    check_preset(app, new.preset.as_deref())?;
     let content_type = check_content_type(new.content_type.as_deref().unwrap_or(&defaults.content_type))?;
     if new.size == Some(0) {
         return Err(CreateError::Invalid("size is 0 bytes; an image has more".to_owned()));
@@ -145,8 +146,13 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
     let id = UploadId::random();
     let extension = new.filename.as_deref().and_then(extension_of_filename);
     let promised = Format::from_content_type(&content_type).map(|format| format.extension().to_owned());
+    let key = app.layout.upload_key(&id, extension);
+    let preset = match new.preset.as_deref() {
+        Some(name) => check_preset(app, name)?,
+        None => app.config.presets.of_key(&key),
+    };
     Ok(Upload {
-        key: app.layout.upload_key(&id, extension),
+        key,
         id,
         status: Status::Pending,
         policy: Policy {
@@ -157,7 +163,7 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
             metadata: check_metadata(&new.metadata)?,
         },
         extension: promised.filter(|_| extension.is_none()),
-        preset: app.processor.preset.name.clone(),
+        preset: preset.name.clone(),
         created_at: now,
         expires_at: now + defaults.expires,
         processed_key: None,
@@ -166,14 +172,10 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
     })
 }
 
-fn check_preset(app: &App, name: Option<&str>) -> Result<(), CreateError> {
-    let known = &app.processor.preset.name;
-    match name {
-        Some(name) if name != known => {
-            Err(CreateError::Invalid(format!("there is no preset {name:?}; this server has {known:?}")))
-        }
-        _ => Ok(()),
-    }
+fn check_preset<'a>(app: &'a App, name: &str) -> Result<&'a Arc<Preset>, CreateError> {
+    let presets = &app.config.presets;
+    let unknown = || CreateError::Invalid(format!("there is no preset {name:?}; this server has {}", presets.names()));
+    presets.get(name).ok_or_else(unknown)
 }
 
 fn check_content_type(text: &str) -> Result<String, CreateError> {
@@ -233,8 +235,10 @@ pub async fn ticket(app: &App, upload: &Upload) -> Result<Ticket, PresignError> 
 
 fn promised(app: &App, upload: &Upload) -> Vec<Promised> {
     let extension = upload.key.extension().or_else(|| upload.extension.clone());
-    let variants = app.processor.preset.variants.iter().map(|spec| {
-        let key = extension.as_ref().and_then(|ext| app.layout.variant_key(&upload.key, &spec.name, ext).ok());
+    let preset = app.config.presets.get(&upload.preset);
+    let variants = preset.iter().flat_map(|preset| &preset.variants).map(|spec| {
+        let extension = promised_extension(extension.as_deref(), spec.format);
+        let key = extension.and_then(|extension| app.layout.variant_key(&upload.key, &spec.name, &extension).ok());
         let url = key.as_ref().zip(app.processor.public_url.as_ref()).map(|(key, base)| base.of(key));
         Promised { name: spec.name.clone(), key, url }
     });

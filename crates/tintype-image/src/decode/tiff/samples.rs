@@ -14,7 +14,9 @@ pub(super) fn to_8_bits(samples: DecodingResult, color: ColorType, width: u32) -
             _ => data,
         },
         DecodingResult::U16(data) => data.into_iter().map(|v| ((u32::from(v) * 255 + 32_767) / 65_535) as u8).collect(),
-        DecodingResult::U32(data) => data.into_iter().map(|v| (v >> 24) as u8).collect(),
+        DecodingResult::U32(data) => {
+            data.into_iter().map(|v| ((u64::from(v) * 255 + 0x7FFF_FFFF) / 0xFFFF_FFFF) as u8).collect()
+        }
         DecodingResult::F32(data) => data.into_iter().map(|v| (v * 255.0 + 0.5) as u8).collect(),
         _ => return Err(unsupported("of an unusual number type")),
     })

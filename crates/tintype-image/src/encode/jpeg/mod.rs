@@ -13,8 +13,8 @@ use crate::pixels::Layout;
 
 /// A JPEG has no alpha: it is dropped.
 pub(super) fn rows(output: Output, layout: Layout) -> Result<Box<dyn RowSink>, Error> {
-    let Output { width, height, quality, .. } = output;
-    let encoder = |layout| Encoder::start(width, height, layout, quality).map(Box::new);
+    let Output { width, height, quality, progressive, .. } = output;
+    let encoder = |layout| Encoder::start((width, height), layout, quality, progressive).map(Box::new);
     let converted = |sink, convert| Box::new(Converted { convert, row: Vec::new(), sink });
     Ok(match layout {
         Layout::Gray | Layout::Rgb | Layout::YCbCr => encoder(layout)?,

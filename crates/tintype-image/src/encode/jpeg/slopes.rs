@@ -29,6 +29,7 @@ impl Slopes {
     }
 
     /// Coefficients across of a row that has [`REACH`] more blocks at each end.
+    #[inline(always)]
     pub(crate) fn across(&self, means: &[f32], out: &mut Across) {
         let count = means.len() - 2 * REACH;
         // The orthonormal first cosine of a mean.
@@ -42,6 +43,7 @@ impl Slopes {
     }
 
     /// Coefficients down: `row` gives the neighbours above and below.
+    #[inline(always)]
     pub(crate) fn down<'a>(&self, order: usize, row: impl Fn(isize) -> &'a [f32], out: &mut Vec<f32>) {
         if order == 0 {
             const WHOLE: f32 = 2.828_427_1;
@@ -52,6 +54,7 @@ impl Slopes {
         }
     }
 
+    #[inline(always)]
     fn filter<'a>(&self, order: usize, row: impl Fn(isize) -> &'a [f32], out: &mut Vec<f32>) {
         let filter = &self.filters[order - 1];
         let sign = if order % 2 == 1 { -1.0 } else { 1.0 };
@@ -68,7 +71,7 @@ impl Slopes {
 
 /// Least squares over waves up to the finest that means can hold, weighed by what the blur leaves of them.
 fn fit(order: usize, sigma: f64) -> [f32; REACH + 1] {
-    const WAVES: usize = 128;
+    const WAVES: usize = 48;
     let odd = order % 2 == 1;
     let mut normal = [[0.0; REACH + 2]; REACH + 1];
     for i in 1..=WAVES {
