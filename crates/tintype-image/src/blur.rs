@@ -7,8 +7,9 @@ mod convolve;
 pub(crate) mod means;
 mod reduce;
 
-use crate::pixels::Pixels;
+use crate::pixels::{Layout, Pixels};
 use convolve::{convolve, half_kernel};
+pub(crate) use reduce::Blocks;
 
 /// Below this a blur is not reduced: there is too little to win.
 const REDUCE_FROM_SIGMA: f64 = 8.0;
@@ -21,16 +22,30 @@ const SIGMA_MAX: f64 = 10_000.0;
 
 /// Blurs by a standard deviation in pixels. Nothing happens for none, negative or no number.
 pub(crate) fn blur(pixels: &Pixels, sigma: f32) -> Pixels {
-    let sigma = f64::from(sigma).min(SIGMA_MAX);
     if sigma.is_nan() || sigma <= 0.0 {
         return pixels.clone();
     }
-    let work = f64::from(pixels.width) * f64::from(pixels.height) * sigma;
-    if sigma >= REDUCE_FROM_SIGMA && work > REDUCE_FROM_WORK {
-        reduce::blur(pixels, sigma, (sigma / SIGMA_KEPT) as usize)
-    } else {
-        exact(pixels, sigma)
+    match by_rows(pixels.width, pixels.height, pixels.layout, sigma) {
+        Some(blocks) => reduced(pixels, blocks),
+        None => exact(pixels, f64::from(sigma).min(SIGMA_MAX)),
     }
+}
+
+/// The same blur in two halves that go by rows; `None` where it is too small to be worth a grid.
+pub(crate) fn by_rows(width: u32, height: u32, layout: Layout, sigma: f32) -> Option<Blocks> {
+    let sigma = f64::from(sigma).min(SIGMA_MAX);
+    let work = f64::from(width) * f64::from(height) * sigma;
+    let block = (sigma / SIGMA_KEPT) as usize;
+    (sigma >= REDUCE_FROM_SIGMA && work > REDUCE_FROM_WORK).then(|| Blocks::new(width, height, layout, sigma, block))
+}
+
+fn reduced(pixels: &Pixels, mut blocks: Blocks) -> Pixels {
+    let stride = pixels.stride();
+    pixels.data.chunks_exact(stride).for_each(|row| blocks.push_row(row));
+    let mut smooth = blocks.finish(1);
+    let mut out = Pixels::zeroed(pixels.width, pixels.height, pixels.layout);
+    out.data.chunks_exact_mut(stride).enumerate().for_each(|(y, row)| smooth.row(y, row));
+    out
 }
 
 fn exact(pixels: &Pixels, sigma: f64) -> Pixels {

@@ -1,9 +1,12 @@
-//! What the pipeline needs of EXIF: which way is up, and when the photo was taken.
+//! What the pipeline needs of EXIF: which way is up, when the photo was taken, and with what.
 
 use crate::container::tiff::{Directory, Tiff};
 
 pub(crate) const ORIENTATION: u16 = 274;
 pub(crate) const EXIF_IFD: u16 = 34665;
+const MAKE: u16 = 271;
+const MODEL: u16 = 272;
+const LENS_MODEL: u16 = 42036;
 const DATE_TIME_ORIGINAL: u16 = 36867;
 const OFFSET_TIME_ORIGINAL: u16 = 36881;
 
@@ -13,7 +16,22 @@ pub(crate) struct Exif {
     /// As stored; 0 when there is none.
     pub(crate) orientation: u16,
     pub(crate) taken_at: Option<String>,
+    pub(crate) camera: Option<Camera>,
 }
+
+/// What a photo was taken with: printable ASCII, at most 64 characters each, no serial numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Camera {
+    /// Who made the camera.
+    pub make: Option<String>,
+    /// Which of theirs it is.
+    pub model: Option<String>,
+    /// The lens, its model.
+    pub lens: Option<String>,
+}
+
+/// Longest text that is believed to name a camera.
+const LONGEST_NAME: usize = 64;
 
 /// Some writers put the JPEG prefix before the TIFF header in PNG and WebP too.
 pub(crate) fn without_prefix(payload: &[u8]) -> &[u8] {
@@ -26,7 +44,9 @@ pub(crate) fn read(payload: &[u8]) -> Exif {
         return Exif::default();
     };
     let orientation = tiff.number(&first, ORIENTATION).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
-    Exif { orientation, taken_at: taken_at(&tiff, &first) }
+    let exif = tiff.number(&first, EXIF_IFD).and_then(|at| tiff.directory(at as usize));
+    let taken_at = exif.as_ref().and_then(|exif| taken_at(&tiff, exif));
+    Exif { orientation, taken_at, camera: camera(&tiff, &first, exif.as_ref()) }
 }
 
 fn open(payload: &[u8]) -> Option<(Tiff<'_>, Directory)> {
@@ -43,15 +63,34 @@ pub(crate) fn upright_unless_known(orientation: u16) -> u8 {
     }
 }
 
-fn taken_at(tiff: &Tiff<'_>, first: &Directory) -> Option<String> {
-    let exif = tiff.directory(tiff.number(first, EXIF_IFD)? as usize)?;
-    let text = |tag| {
-        let value = tiff.value(exif.find(tag)?)?;
-        let value = value.split(|&b| b == 0).next()?;
-        std::str::from_utf8(value).ok().map(str::trim)
-    };
+/// A text up to its first NUL.
+fn text<'a>(tiff: &Tiff<'a>, directory: &Directory, tag: u16) -> Option<&'a [u8]> {
+    tiff.value(directory.find(tag)?)?.split(|&b| b == 0).next()
+}
+
+fn taken_at(tiff: &Tiff<'_>, exif: &Directory) -> Option<String> {
+    let text = |tag| std::str::from_utf8(text(tiff, exif, tag)?).ok().map(str::trim);
     let offset = text(OFFSET_TIME_ORIGINAL).filter(|o| matches_shape(o, "+dd:dd") || *o == "Z");
     iso_8601(text(DATE_TIME_ORIGINAL)?).map(|at| at + offset.unwrap_or(""))
+}
+
+fn camera(tiff: &Tiff<'_>, first: &Directory, exif: Option<&Directory>) -> Option<Camera> {
+    let name = |directory: &Directory, tag| printable(text(tiff, directory, tag)?);
+    let camera = Camera {
+        make: name(first, MAKE),
+        model: name(first, MODEL),
+        lens: exif.and_then(|exif| name(exif, LENS_MODEL)),
+    };
+    (camera != Camera::default()).then_some(camera)
+}
+
+/// ASCII, which is all that EXIF allows here, spaces single; `None` for blanks, which mean unknown.
+fn printable(text: &[u8]) -> Option<String> {
+    let text: String = text.iter().filter(|b| matches!(b, 0x20..=0x7E)).map(|&b| char::from(b)).collect();
+    let mut text = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    text.truncate(LONGEST_NAME);
+    let text = text.trim_end();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// EXIF's `2012:09:22 16:18:51` as `2012-09-22T16:18:51`; `None` for blanks and zeros, which mean unknown.
@@ -94,6 +133,13 @@ mod tests {
         {
             assert_eq!(iso_8601(unknown), None, "{unknown}");
         }
+    }
+
+    #[test]
+    fn names_are_printable_and_short() {
+        assert_eq!(printable(b"  Canon \x07 EOS\x1b[31m  R5\xC3\xA9 ").as_deref(), Some("Canon EOS[31m R5"));
+        assert_eq!(printable(&[b'x'; 5000]).map(|name| name.len()), Some(LONGEST_NAME));
+        assert_eq!(printable(b" \0\x01 "), None);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::smart::Saliency;
 use crate::spec::{Fit, Gravity, OutputFormat, VariantSpec};
 
 const WHITE: [u8; 3] = [255; 3];
+/// From this blur on, in pixels, an encoder need not look for detail.
+const SMOOTH_FROM_SIGMA: f32 = 2.0;
 
 /// What a decoder says of the whole file.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +38,9 @@ pub(crate) struct Job<'a> {
     pub(crate) sink: Box<dyn FrameSink>,
 }
 
-/// A job for each spec that is not verbatim. Smart ones cut out the middle until they are aimed.
-pub(crate) fn jobs<'a>(specs: &'a [VariantSpec], header: &Header<'_>, original: Original) -> Vec<Job<'a>> {
-    specs.iter().filter(|spec| !spec.is_verbatim()).map(|spec| job(spec, header, original)).collect()
+/// A job for each spec. Smart ones cut out the middle until they are aimed.
+pub(crate) fn jobs<'a>(specs: &[&'a VariantSpec], header: &Header<'_>, original: Original) -> Vec<Job<'a>> {
+    specs.iter().map(|spec| job(spec, header, original)).collect()
 }
 
 fn job<'a>(spec: &'a VariantSpec, header: &Header<'_>, original: Original) -> Job<'a> {
@@ -57,6 +59,7 @@ fn job<'a>(spec: &'a VariantSpec, header: &Header<'_>, original: Original) -> Jo
         frames: if encode::animates(format) { frames } else { 1 },
         plays: original.plays,
         lossless,
+        smooth: spec.blur.is_some_and(|sigma| sigma >= SMOOTH_FROM_SIGMA),
         quality: spec.quality.of(format),
         progressive: spec.progressive,
     };
@@ -76,7 +79,7 @@ fn choose(spec: &VariantSpec, frames: u32, header: &Header<'_>, original: Origin
         let choice = auto::choose(original.look, frames);
         return Choice { lossless: choice.lossless || spec.lossless, ..choice };
     }
-    let format = spec.format.fixed().unwrap_or(header.format);
+    let format = spec.format.fixed().unwrap_or(header.format.written());
     Choice { format, lossless: spec.lossless || (format == header.format && original.lossless) }
 }
 

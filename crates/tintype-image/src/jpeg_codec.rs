@@ -12,7 +12,7 @@ use mozjpeg_sys as sys;
 
 use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
-use crate::pixels::{Layout, Pixels};
+use crate::pixels::Layout;
 
 /// More scans than any encoder writes; each costs a pass over the whole image, however few its bytes.
 const MAX_SCANS: i32 = 200;
@@ -225,7 +225,8 @@ unsafe extern "C-unwind" fn term_destination(info: &mut sys::jpeg_compress_struc
     drain(info, left);
 }
 
-struct Encoder {
+/// A JPEG in the making, row by row. After an error it must not be used.
+pub(crate) struct Encoder {
     info: Box<sys::jpeg_compress_struct>,
     watch: Box<Watch>,
     _destination: Box<sys::jpeg_destination_mgr>,
@@ -261,17 +262,38 @@ impl Encoder {
         }
     }
 
-    fn configure(&mut self, pixels: &Pixels, quality: u8, progressive: bool) {
-        let (space, components) = match pixels.layout {
-            Layout::Gray => (sys::JCS_GRAYSCALE, 1),
-            Layout::YCbCr => (sys::JCS_YCbCr, 3),
-            _ => (sys::JCS_RGB, 3),
-        };
+    /// Starts a file of grey, RGB or YCbCr: 4:2:0, baseline or progressive.
+    pub(crate) fn start(
+        (width, height): (u32, u32),
+        layout: Layout,
+        quality: u8,
+        progressive: bool,
+    ) -> Result<Self, Error> {
+        if !matches!(layout, Layout::Gray | Layout::Rgb | Layout::YCbCr) {
+            return Err(Error::internal("a JPEG is written from grey or RGB alone"));
+        }
+        if width > 65_500 || height > 65_500 {
+            return Err(Error::internal("a side is longer than a JPEG can be"));
+        }
+        guarded(|| {
+            let mut encoder = Self::new();
+            encoder.configure((width, height), layout, quality, progressive);
+            // SAFETY: configured.
+            unsafe { sys::jpeg_start_compress(&mut encoder.info, 1) };
+            Ok(encoder)
+        })
+    }
+
+    fn configure(&mut self, (width, height): (u32, u32), layout: Layout, quality: u8, progressive: bool) {
         let info = &mut *self.info;
-        info.image_width = pixels.width;
-        info.image_height = pixels.height;
-        info.in_color_space = space;
-        info.input_components = components;
+        info.image_width = width;
+        info.image_height = height;
+        info.in_color_space = match layout {
+            Layout::Gray => sys::JCS_GRAYSCALE,
+            Layout::YCbCr => sys::JCS_YCbCr,
+            _ => sys::JCS_RGB,
+        };
+        info.input_components = layout.channels() as i32;
         // SAFETY: the fields `jpeg_set_defaults` reads are set. The profile must come before it.
         unsafe {
             sys::jpeg_c_set_int_param(info, sys::JINT_COMPRESS_PROFILE, sys::JCP_FASTEST as i32);
@@ -281,37 +303,32 @@ impl Encoder {
                 sys::jpeg_simple_progression(info);
             }
         }
-        // Better tables cost a second pass and the whole image's coefficients in memory.
-        info.optimize_coding = (pixels.width * pixels.height <= OPTIMIZE_UP_TO).into();
+        info.optimize_coding = (u64::from(width) * u64::from(height) <= OPTIMIZE_UP_TO).into();
     }
 
-    fn write_pixels(mut self, pixels: &Pixels) -> Vec<u8> {
-        // SAFETY: configured; each row has the samples that were declared.
-        unsafe {
-            sys::jpeg_start_compress(&mut self.info, 1);
-            for row in pixels.data.chunks_exact(pixels.stride()) {
-                let rows = [row.as_ptr()];
-                sys::jpeg_write_scanlines(&mut self.info, rows.as_ptr(), 1);
-            }
-            sys::jpeg_finish_compress(&mut self.info);
+    /// Adds a row.
+    pub(crate) fn write_row(&mut self, row: &[u8]) -> Result<(), Error> {
+        if row.len() != self.info.image_width as usize * self.info.input_components as usize {
+            return Err(Error::internal("a row of another length than the JPEG's"));
         }
-        std::mem::take(&mut self.watch.out)
+        guarded(|| {
+            let rows = [row.as_ptr()];
+            // SAFETY: started; the row has the samples that were declared.
+            unsafe { sys::jpeg_write_scanlines(&mut self.info, rows.as_ptr(), 1) };
+            Ok(())
+        })
+    }
+
+    /// The file, once every row was written.
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, Error> {
+        // SAFETY: started.
+        guarded(|| {
+            unsafe { sys::jpeg_finish_compress(&mut self.info) };
+            Ok(())
+        })?;
+        Ok(std::mem::take(&mut self.watch.out))
     }
 }
 
-const OPTIMIZE_UP_TO: u32 = 1 << 20;
-
-/// Encodes grey, RGB or YCbCr: 4:2:0, baseline or progressive.
-pub(crate) fn encode(pixels: &Pixels, quality: u8, progressive: bool) -> Result<Vec<u8>, Error> {
-    if !matches!(pixels.layout, Layout::Gray | Layout::Rgb | Layout::YCbCr) {
-        return Err(Error::internal("a JPEG is written from grey or RGB alone"));
-    }
-    if pixels.width > 65_500 || pixels.height > 65_500 {
-        return Err(Error::internal("a side is longer than a JPEG can be"));
-    }
-    guarded(|| {
-        let mut encoder = Encoder::new();
-        encoder.configure(pixels, quality, progressive);
-        Ok(encoder.write_pixels(pixels))
-    })
-}
+/// Better tables cost a second pass and the whole image's coefficients in memory: pixels up to which they are made.
+const OPTIMIZE_UP_TO: u64 = 1 << 20;

@@ -6,7 +6,8 @@
 //! `encode`, with `strip` for the variant that keeps the upload's own pixels and `facts` for what is said of them.
 //! `job` says what is to be done for a variant: by `geometry` its sizes, by `smart` which part of the image it
 //! shows, by `auto` its format.
-//! `render` is where the order can be read. C code is called in `jpeg_codec` and `webp_codec` alone.
+//! `render` is where the order can be read. C code is called in `jpeg_codec`, `webp_codec` and, with the
+//! feature `heif`, `heif_codec` alone.
 
 mod auto;
 mod backdrop;
@@ -19,7 +20,10 @@ mod error;
 mod exif;
 mod facts;
 mod format;
+mod gamut;
 mod geometry;
+#[cfg(feature = "heif")]
+mod heif_codec;
 mod job;
 mod jpeg_codec;
 mod limits;
@@ -31,13 +35,15 @@ mod probe;
 mod render;
 mod resize;
 mod sharpen;
+mod simd;
 mod smart;
 mod spec;
 mod strip;
 mod webp_codec;
 
 pub use error::{Error, ErrorCode};
-pub use facts::Facts;
+pub use exif::Camera;
+pub use facts::{Facts, NEAR_DUPLICATE, Swatch, hamming_distance};
 pub use format::Format;
 pub use limits::Limits;
 pub use probe::{Probe, probe};

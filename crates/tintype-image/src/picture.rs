@@ -49,7 +49,7 @@ fn resize_planes(planes: &Planes, area: Area, width: u32, height: u32) -> Result
             // The area in samples of this plane.
             let (x, y) = (plane.width / f64::from(planes.width), plane.height / f64::from(planes.height));
             let area = Area { left: area.left * x, top: area.top * y, width: area.width * x, height: area.height * y };
-            resize_plane(&plane.data, plane.stride, plane.rows, area, (width, height), filter)
+            resize_area(plane, area, (width, height), filter)
         })
         .collect::<Result<_, _>>()?;
     let (layout, data) = match <[Vec<u8>; 1]>::try_from(resized) {
@@ -59,6 +59,19 @@ fn resize_planes(planes: &Planes, area: Area, width: u32, height: u32) -> Result
     Ok(Pixels { width, height, layout, data })
 }
 
+/// How much larger than what is made of it a plane must still be once it was halved: as in `render`.
+const LEFT_TO_RESIZE: f64 = 1.9;
+
+fn resize_area(plane: &Plane, area: Area, (width, height): (u32, u32), filter: Filter) -> Result<Vec<u8>, Error> {
+    let enough = |length: f64, made: u32| length >= 2.0 * LEFT_TO_RESIZE * f64::from(made);
+    if enough(area.width, width) && enough(area.height, height) {
+        let half =
+            Area { left: area.left / 2.0, top: area.top / 2.0, width: area.width / 2.0, height: area.height / 2.0 };
+        return resize_area(&plane.halved(), half, (width, height), filter);
+    }
+    resize_plane(&plane.data, plane.stride, plane.rows, area, (width, height), filter)
+}
+
 /// A plane at full size.
 fn whole_plane(plane: &Plane, width: u32, height: u32) -> Result<Vec<u8>, Error> {
     let area = Area { left: 0.0, top: 0.0, width: plane.width, height: plane.height };
@@ -66,13 +79,10 @@ fn whole_plane(plane: &Plane, width: u32, height: u32) -> Result<Vec<u8>, Error>
 }
 
 fn interleave(planes: &[Vec<u8>]) -> Vec<u8> {
-    let mut out = vec![0; planes.iter().map(Vec::len).sum()];
-    for (i, plane) in planes.iter().enumerate() {
-        for (to, &from) in out.iter_mut().skip(i).step_by(planes.len()).zip(plane) {
-            *to = from;
-        }
+    if let [a, b, c] = planes {
+        return a.iter().zip(b).zip(c).flat_map(|((&a, &b), &c)| [a, b, c]).collect();
     }
-    out
+    (0..planes.iter().map(Vec::len).sum()).map(|i| planes[i % planes.len()][i / planes.len()]).collect()
 }
 
 /// All planes as pixels of full size: for what is not YCbCr.

@@ -60,35 +60,35 @@ impl Pixels {
         self
     }
 
-    /// The same picture as RGB, alpha dropped.
-    pub(crate) fn to_rgb(&self) -> Vec<u8> {
-        self.map_pixels(3, |p, out| match self.layout {
-            Layout::Gray | Layout::GrayAlpha => out.extend_from_slice(&[p[0]; 3]),
-            Layout::YCbCr => out.extend_from_slice(&ycbcr_to_rgb([p[0], p[1], p[2]])),
-            _ => out.extend_from_slice(&p[..3]),
-        })
-    }
-
     /// The same picture as RGBA.
     pub(crate) fn to_rgba(&self) -> Vec<u8> {
-        self.map_pixels(4, |p, out| match self.layout {
-            Layout::Gray => out.extend_from_slice(&[p[0], p[0], p[0], 255]),
-            Layout::GrayAlpha => out.extend_from_slice(&[p[0], p[0], p[0], p[1]]),
-            Layout::Rgb | Layout::Cmyk => out.extend_from_slice(&[p[0], p[1], p[2], 255]),
-            Layout::YCbCr => {
+        let mut out = Vec::with_capacity(self.width as usize * self.height as usize * 4);
+        let pixels = self.data.chunks_exact(self.layout.channels());
+        match self.layout {
+            Layout::Gray => out.extend(self.data.iter().flat_map(|&gray| [gray, gray, gray, 255])),
+            Layout::GrayAlpha => out.extend(pixels.flat_map(|p| [p[0], p[0], p[0], p[1]])),
+            Layout::Rgb | Layout::Cmyk => out.extend(pixels.flat_map(|p| [p[0], p[1], p[2], 255])),
+            Layout::YCbCr => out.extend(pixels.flat_map(|p| {
                 let [r, g, b] = ycbcr_to_rgb([p[0], p[1], p[2]]);
-                out.extend_from_slice(&[r, g, b, 255]);
-            }
-            Layout::Rgba => out.extend_from_slice(p),
-        })
-    }
-
-    fn map_pixels(&self, channels: usize, mut each: impl FnMut(&[u8], &mut Vec<u8>)) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.width as usize * self.height as usize * channels);
-        for pixel in self.data.chunks_exact(self.layout.channels()) {
-            each(pixel, &mut out);
+                [r, g, b, 255]
+            })),
+            Layout::Rgba => out.extend_from_slice(&self.data),
         }
         out
+    }
+
+    /// From colour multiplied by alpha, as some files store it, to colour as it is.
+    pub(crate) fn divide_by_alpha(&mut self) {
+        if !self.layout.has_alpha() {
+            return;
+        }
+        for pixel in self.data.chunks_exact_mut(self.layout.channels()) {
+            let Some((alpha, color)) = pixel.split_last_mut() else { continue };
+            let alpha = u32::from(*alpha);
+            for value in color {
+                *value = ((u32::from(*value) * 255 + alpha / 2).checked_div(alpha)).unwrap_or(0).min(255) as u8;
+            }
+        }
     }
 }
 

@@ -25,6 +25,28 @@ pub(crate) struct Plane {
     pub(crate) data: Vec<u8>,
 }
 
+impl Plane {
+    pub(crate) fn row(&self, y: usize) -> &[u8] {
+        &self.data[y * self.stride..][..self.stride]
+    }
+
+    /// The plane at half its resolution: means of two by two samples, or of what is left of them at the edge.
+    pub(crate) fn halved(&self) -> Self {
+        let (stride, rows) = (self.stride.div_ceil(2), self.rows.div_ceil(2));
+        let mut data = Vec::with_capacity(stride * rows);
+        for y in 0..rows {
+            let (above, below) = (self.row(2 * y), self.row((2 * y + 1).min(self.rows - 1)));
+            let mean = |a: [u8; 2], b: [u8; 2]| {
+                ((u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]) + 2) / 4) as u8
+            };
+            let ((above, last_above), (below, last_below)) = (above.as_chunks::<2>(), below.as_chunks::<2>());
+            data.extend(above.iter().zip(below).map(|(a, b)| mean(*a, *b)));
+            data.extend(last_above.iter().zip(last_below).map(|(&a, &b)| mean([a; 2], [b; 2])));
+        }
+        Self { stride, rows, width: self.width / 2.0, height: self.height / 2.0, data }
+    }
+}
+
 /// Means of one component over blocks of 8 by 8 samples of its own.
 ///
 /// One cell of edge lies around the picture, and what a block lacks of the picture is edge too: beyond the
@@ -50,6 +72,8 @@ pub(crate) struct Planes {
     pub(crate) planes: Vec<Plane>,
     /// Of each plane.
     pub(crate) means: Vec<Means>,
+    /// How far, as a deviation, the first plane's pixels lie from their samples, for each block; in parts of a level.
+    pub(crate) roughness: Vec<u8>,
 }
 
 impl Means {

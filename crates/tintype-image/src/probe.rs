@@ -72,6 +72,7 @@ pub(crate) fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, E
         Format::WebP => read_webp(bytes, limits),
         Format::Tiff => read_tiff(bytes),
         Format::Bmp => read_bmp(bytes),
+        Format::Avif | Format::Heic => read_heif(bytes, format, limits),
     }?;
     limits.check(header.width, header.height, header.frames)?;
     Ok(header)
@@ -241,17 +242,35 @@ fn read_bmp(bytes: &[u8]) -> Result<Header<'_>, Error> {
     Ok(Header { format: Format::Bmp, width, height, frames: 1, has_alpha, exif: None })
 }
 
+#[cfg(feature = "heif")]
+fn read_heif<'a>(bytes: &'a [u8], format: Format, limits: &Limits) -> Result<Header<'a>, Error> {
+    let file = crate::heif_codec::Heif::open(bytes, limits)?;
+    let (width, height) = file.size()?;
+    // The file's own boxes say how it is turned, and libheif obeys them: what EXIF says must not count twice.
+    Ok(Header { format, width, height, frames: 1, has_alpha: file.has_alpha(), exif: None })
+}
+
+#[cfg(not(feature = "heif"))]
+fn read_heif<'a>(bytes: &'a [u8], _format: Format, _limits: &Limits) -> Result<Header<'a>, Error> {
+    Err(unsupported(bytes))
+}
+
 /// Says what the bytes are, when they are something known that is not read.
 fn unsupported(bytes: &[u8]) -> Error {
     if bytes.is_empty() {
         return Error::new(ErrorCode::Corrupt, "the file is empty");
     }
+    if let Some(format) = Format::sniff_iso(bytes) {
+        let what = if format == Format::Avif { "an AVIF image" } else { "a HEIC image" };
+        return Error::new(
+            ErrorCode::UnsupportedFormat,
+            format!(
+                "the file is {what}; this build does not read it: it needs the feature `heif` and libheif 1.15 or newer"
+            ),
+        );
+    }
     let known = match bytes {
-        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.get(..4) {
-            Some(b"avif" | b"avis") => "an AVIF image",
-            Some(b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1") => "a HEIC image",
-            _ => "a video or another ISO media file",
-        },
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "a video or another ISO media file",
         [b'%', b'P', b'D', b'F', ..] => "a PDF",
         [0, 0, 1 | 2, 0, ..] => "an ICO or CUR icon",
         [b'8', b'B', b'P', b'S', ..] => "a Photoshop document",

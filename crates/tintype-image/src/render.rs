@@ -22,7 +22,7 @@ use crate::resize::Area;
 use crate::sharpen::sharpen;
 use crate::smart::Saliency;
 use crate::spec::{MetadataPolicy, OutputFormat, VariantSpec};
-use crate::strip::strip;
+use crate::strip::{is_possible, strip};
 
 /// All that came of one original.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,9 +67,10 @@ pub fn render(
 
 fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &Limits) -> Result<Rendered, Error> {
     let header = probe::read(bytes, limits)?;
+    let derived: Vec<&VariantSpec> = specs.iter().filter(|spec| !is_copied(spec, metadata, &header)).collect();
     let (facts, developed) = match header.format {
-        Format::Jpeg => develop_jpeg(bytes, specs, &header, limits)?,
-        _ => develop_frames(bytes, specs, &header, limits)?,
+        Format::Jpeg => develop_jpeg(bytes, &derived, &header, limits)?,
+        _ => develop_frames(bytes, &derived, &header, limits)?,
     };
     let variants = collect(bytes, specs, metadata, &header, developed)?;
     Ok(Rendered { facts, variants })
@@ -78,7 +79,7 @@ fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &L
 /// A still picture in planes, no finer than its variants need.
 fn develop_jpeg(
     bytes: &[u8],
-    specs: &[VariantSpec],
+    specs: &[&VariantSpec],
     header: &Header<'_>,
     limits: &Limits,
 ) -> Result<(Facts, Vec<Variant>), Error> {
@@ -144,7 +145,7 @@ fn smooth(
 /// Every frame of what is not a JPEG.
 fn develop_frames(
     bytes: &[u8],
-    specs: &[VariantSpec],
+    specs: &[&VariantSpec],
     header: &Header<'_>,
     limits: &Limits,
 ) -> Result<(Facts, Vec<Variant>), Error> {
@@ -203,7 +204,7 @@ impl<'a> Bench<'a> {
 
     fn gather_facts(&mut self) -> Result<Facts, Error> {
         let header = self.header;
-        facts::gather(header, self.sample()?)
+        Ok(facts::gather(header, self.sample()?))
     }
 
     /// The whole frame, small.
@@ -256,6 +257,11 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// Whether a variant is the upload itself, less its metadata.
+fn is_copied(spec: &VariantSpec, metadata: MetadataPolicy, header: &Header<'_>) -> bool {
+    spec.is_verbatim() && is_possible(header.format, metadata)
+}
+
 /// Puts the developed files and the verbatim ones in the order of the specs.
 fn collect(
     bytes: &[u8],
@@ -266,7 +272,7 @@ fn collect(
 ) -> Result<Vec<Variant>, Error> {
     let mut developed = developed.into_iter();
     let variant = |spec: &VariantSpec| {
-        if !spec.is_verbatim() {
+        if !is_copied(spec, metadata, header) {
             return developed.next().ok_or_else(|| Error::internal("a variant was not made"));
         }
         let (width, height) = header.upright_size();

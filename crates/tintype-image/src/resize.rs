@@ -1,5 +1,7 @@
 //! Shrinks to fit a box, by Lanczos over every source pixel.
 
+use std::sync::LazyLock;
+
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
@@ -67,6 +69,28 @@ pub(crate) enum Filter {
     Linear,
 }
 
+/// Parts of one in the table of the kernel: between two entries it is as good as straight.
+const PARTS: usize = 1024;
+const LOBES: usize = 3;
+
+/// Lanczos' kernel of three lobes. From a table: the sines are a good part of a small image's cost.
+fn lanczos() -> Result<fast_image_resize::Filter, Error> {
+    fast_image_resize::Filter::new("Lanczos", kernel, LOBES as f64)
+        .map_err(|e| Error::internal(format!("Lanczos' kernel: {e}")))
+}
+
+fn kernel(x: f64) -> f64 {
+    static TABLE: LazyLock<Vec<f64>> = LazyLock::new(|| {
+        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x) };
+        let value = |x: f64| if x < LOBES as f64 { sinc(x) * sinc(x / LOBES as f64) } else { 0.0 };
+        (0..LOBES * PARTS + 2).map(|i| value(i as f64 / PARTS as f64)).collect()
+    });
+    let place = x.abs().min(LOBES as f64) * PARTS as f64;
+    let at = place as usize;
+    let (before, after) = (TABLE[at], TABLE[at + 1]);
+    before + (after - before) * (place - at as f64)
+}
+
 /// Resamples an area of one plane.
 pub(crate) fn resize_plane(
     data: &[u8],
@@ -89,8 +113,9 @@ pub(crate) fn resize_plane(
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
     let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(|e| failed(&e))?;
     let mut target = Image::new(width, height, PixelType::U8);
+    let lanczos = lanczos()?;
     let filter = match filter {
-        Filter::Lanczos => FilterType::Lanczos3,
+        Filter::Lanczos => FilterType::Custom(lanczos),
         Filter::Linear => FilterType::Bilinear,
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(
@@ -117,7 +142,7 @@ pub(crate) fn resize(pixels: &Pixels, area: Area, width: u32, height: u32) -> Re
     let mut target = Image::new(width, height, kind);
     // Alpha is multiplied in first, so that the colour of what cannot be seen does not bleed.
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .resize_alg(ResizeAlg::Convolution(FilterType::Custom(lanczos()?)))
         .crop(area.left, area.top, area.width, area.height)
         .use_alpha(pixels.layout.has_alpha());
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;

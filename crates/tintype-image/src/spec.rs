@@ -85,7 +85,7 @@ pub enum Gravity {
 /// The format of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OutputFormat {
-    /// That of the original.
+    /// That of the original; JPEG for a HEIC, which cannot be written.
     #[default]
     Same,
     /// What every browser shows, by the image: JPEG for an opaque photo; WebP for the rest, that is for
@@ -98,6 +98,8 @@ pub enum OutputFormat {
     Png,
     /// WebP, animated for an animation.
     WebP,
+    /// AVIF: the first frame.
+    Avif,
 }
 
 impl OutputFormat {
@@ -108,6 +110,7 @@ impl OutputFormat {
             Self::Jpeg => Some(Format::Jpeg),
             Self::Png => Some(Format::Png),
             Self::WebP => Some(Format::WebP),
+            Self::Avif => Some(Format::Avif),
         }
     }
 }
@@ -119,18 +122,21 @@ pub struct Quality {
     pub jpeg: u8,
     /// libwebp's scale. Of a lossless WebP, the effort.
     pub webp: u8,
+    /// Ravif's scale.
+    pub avif: u8,
 }
 
 impl Quality {
     /// One number for all.
     pub const fn all(quality: u8) -> Self {
-        Self { jpeg: quality, webp: quality }
+        Self { jpeg: quality, webp: quality, avif: quality }
     }
 
     /// That of a format; formats without loss have none, and get any.
     pub const fn of(self, format: Format) -> u8 {
         match format {
             Format::WebP => self.webp,
+            Format::Avif => self.avif,
             _ => self.jpeg,
         }
     }

@@ -60,13 +60,24 @@ fn import(rgba: &[u8], width: u32, height: u32, lossless: bool) -> Result<Pictur
     if copied == 0 { Err(failed("out of memory")) } else { Ok(picture) }
 }
 
+/// How a picture is to be coded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) lossless: bool,
+    /// 1 to 100; effort, where nothing is lost.
+    pub(crate) quality: u8,
+    /// How hard libwebp tries, 0 to 6.
+    pub(crate) method: u8,
+}
+
 /// Encodes RGBA to a whole WebP file. Alpha is left out where nothing is transparent.
-pub(crate) fn encode(rgba: &[u8], width: u32, height: u32, lossless: bool, quality: u8) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(rgba: &[u8], width: u32, height: u32, settings: Settings) -> Result<Vec<u8>, Error> {
+    let Settings { lossless, quality, method } = settings;
     let mut config = sys::WebPConfig::new().map_err(|()| failed("other version of the library"))?;
     config.lossless = lossless.into();
     config.exact = lossless.into();
-    // For lossless, quality is effort.
     config.quality = quality.clamp(1, 100).into();
+    config.method = method.min(6).into();
     let mut picture = import(rgba, width, height, lossless)?;
     let mut writer = Writer::new();
     picture.0.writer = Some(sys::WebPMemoryWrite);

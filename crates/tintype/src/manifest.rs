@@ -79,10 +79,42 @@ pub struct Image {
     pub has_alpha: bool,
     /// ThumbHash in base64.
     pub thumbhash: String,
-    /// `#rrggbb`.
+    /// BlurHash; absent from manifests of versions before it.
+    #[serde(default)]
+    pub blurhash: Option<String>,
+    /// The first of `palette`, `#rrggbb`.
     pub dominant_color: String,
+    /// Up to six colours, the most frequent first; empty in manifests of versions before it.
+    #[serde(default)]
+    pub palette: Vec<Swatch>,
+    /// 64 bits in hex, alike for pictures that look alike; absent from manifests of versions before it.
+    #[serde(default)]
+    pub perceptual_hash: Option<String>,
     /// When the photo was taken (EXIF), ISO 8601.
     pub taken_at: Option<String>,
+    /// What it was taken with (EXIF).
+    #[serde(default)]
+    pub camera: Option<Camera>,
+}
+
+/// One colour of an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Swatch {
+    /// `#rrggbb`.
+    pub color: String,
+    /// How much of the image it stands for, 0.01 to 1.
+    pub share: f32,
+}
+
+/// What a photo was taken with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Camera {
+    /// Who made the camera.
+    pub make: Option<String>,
+    /// Which of theirs it is.
+    pub model: Option<String>,
+    /// The model of the lens.
+    pub lens: Option<String>,
 }
 
 /// A preset by name and version.
@@ -98,5 +130,18 @@ impl Manifest {
     /// The key of the variant called `original`, which the seed's API calls the processed key.
     pub fn processed_key(&self) -> Option<&Key> {
         self.variants.iter().find(|v| v.name == "original").map(|v| &v.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_of_an_older_version_are_read() {
+        let old = r##"{"format": "jpeg", "orientation": 1, "frames": 1, "has_alpha": false,
+                      "thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w", "dominant_color": "#a07b52", "taken_at": null}"##;
+        let image: Image = serde_json::from_str(old).expect("no field is missed");
+        assert_eq!((image.blurhash, image.palette, image.perceptual_hash, image.camera), (None, vec![], None, None));
     }
 }

@@ -123,7 +123,7 @@ fn content(spec: &VariantSpec) -> Value {
         blur,
         sharpen,
         format,
-        quality: Quality { jpeg, webp },
+        quality: Quality { jpeg, webp, avif },
         progressive,
         lossless,
         background,
@@ -133,8 +133,8 @@ fn content(spec: &VariantSpec) -> Value {
     let number = |sigma: &Option<f32>| sigma.map(|sigma| sigma.to_string());
     json!({
         "name": name, "fit": fit.map(fit_content), "blur": number(blur), "sharpen": number(sharpen),
-        "format": word_of(&FORMATS, *format), "quality": {"jpeg": jpeg, "webp": webp}, "progressive": progressive,
-        "lossless": lossless, "background": background, "animated": animated,
+        "format": word_of(&FORMATS, *format), "quality": {"jpeg": jpeg, "webp": webp, "avif": avif},
+        "progressive": progressive, "lossless": lossless, "background": background, "animated": animated,
     })
 }
 
@@ -149,12 +149,13 @@ fn fit_content(fit: Fit) -> Value {
 }
 
 /// Formats of variants by the words of the configuration.
-pub const FORMATS: [(&str, OutputFormat); 5] = [
+pub const FORMATS: [(&str, OutputFormat); 6] = [
     ("same", OutputFormat::Same),
     ("auto", OutputFormat::Auto),
     ("jpeg", OutputFormat::Jpeg),
     ("png", OutputFormat::Png),
     ("webp", OutputFormat::WebP),
+    ("avif", OutputFormat::Avif),
 ];
 
 /// Gravities by the words of the configuration.
@@ -256,6 +257,8 @@ mod tests {
             VariantSpec { sharpen: Some(1.5), ..base.clone() },
             VariantSpec { format: OutputFormat::Auto, ..base.clone() },
             VariantSpec { quality: Quality { webp: 1, ..Quality::default() }, ..base.clone() },
+            VariantSpec { quality: Quality { avif: 1, ..Quality::default() }, ..base.clone() },
+            VariantSpec { format: OutputFormat::Avif, ..base.clone() },
             VariantSpec { progressive: true, ..base.clone() },
             VariantSpec { lossless: true, ..base.clone() },
             VariantSpec { background: Some([0; 3]), ..base.clone() },

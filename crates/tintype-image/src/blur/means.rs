@@ -43,6 +43,7 @@ pub(crate) fn blur(means: &Means, blocks: Blocks, margin: usize, sigma: f64) -> 
 
 impl Blurred {
     /// One row of means; the first is `margin` above the picture.
+    #[inline(always)]
     pub(crate) fn row(&self, y: usize, out: &mut [f32]) {
         out.fill(0.0);
         for (i, &weight) in self.down.weights(y).iter().enumerate() {

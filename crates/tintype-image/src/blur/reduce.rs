@@ -1,8 +1,11 @@
 //! A wide blur by way of a reduced image: average blocks, blur them, interpolate back.
+//!
+//! Both halves go by rows: [`Blocks`] takes those of the image as they are decoded, [`Smooth`] gives those
+//! of the blur as they are encoded. Between them lies the grid, which is all that is held.
 
 use super::convolve::{convolve, half_kernel};
-use super::{load, store};
-use crate::pixels::Pixels;
+use super::store;
+use crate::pixels::Layout;
 
 /// A raster of numbers. One block of extended edge lies around the image, so that what is beyond the
 /// edge is exactly the edge's own value and not the mean of the blocks along it.
@@ -21,63 +24,109 @@ impl Grid {
     fn row(&self, y: usize) -> &[f32] {
         &self.data[y * self.stride()..][..self.stride()]
     }
-}
 
-/// Blurs `pixels` by `sigma` on a grid `block` times coarser.
-pub(super) fn blur(pixels: &Pixels, sigma: f64, block: usize) -> Pixels {
-    let grid = average_blocks(pixels, block);
-    // Averaging has blurred a little already; interpolation by a cubic adds nothing.
-    let k = block as f64;
-    let left = (sigma * sigma - (k * k - 1.0) / 12.0).sqrt() / k;
-    let blurred = blur_grid(&grid, left);
-    interpolate(&blurred, pixels, block)
-}
-
-fn average_blocks(pixels: &Pixels, block: usize) -> Grid {
-    let (width, height, channels) = (pixels.width as usize, pixels.height as usize, pixels.layout.channels());
-    let (columns, rows) = (width.div_ceil(block) + 2, height.div_ceil(block) + 2);
-    let mut grid = Grid { columns, rows, channels, data: vec![0.0; columns * rows * channels] };
-    let stride = pixels.stride();
-    let mut row = vec![0f32; stride];
-    let mut sums = vec![0f32; stride];
-    for (block_y, out) in grid.data.chunks_exact_mut(columns * channels).enumerate() {
-        sums.fill(0.0);
-        for (y, times) in covered(block_y, block, height) {
-            load(&pixels.data[y * stride..][..stride], &mut row, channels, pixels.layout.has_alpha());
-            for (sum, value) in sums.iter_mut().zip(&row) {
-                *sum += value * times;
-            }
-        }
-        average_along_row(&sums, out, block, width, channels);
-    }
-    grid
-}
-
-fn average_along_row(sums: &[f32], out: &mut [f32], block: usize, width: usize, channels: usize) {
-    let area = (block * block) as f32;
-    for (block_x, to) in out.chunks_exact_mut(channels).enumerate() {
-        for (x, times) in covered(block_x, block, width) {
-            for (to, sum) in to.iter_mut().zip(&sums[x * channels..][..channels]) {
-                *to += sum * times;
-            }
-        }
-        for value in to {
-            *value /= area;
-        }
+    /// Rows become columns.
+    fn transposed(&self) -> Self {
+        let cell = |x: usize, y: usize| &self.row(y)[x * self.channels..][..self.channels];
+        let data = (0..self.columns).flat_map(|x| (0..self.rows).flat_map(move |y| cell(x, y))).copied().collect();
+        Self { columns: self.rows, rows: self.columns, channels: self.channels, data }
     }
 }
 
-/// The pixels under a block and how often each counts: edge pixels stand in for those beyond.
-fn covered(index: usize, block: usize, length: usize) -> impl Iterator<Item = (usize, f32)> {
-    // In pixels, shifted by the block of edge that comes first.
-    let (start, end) = (index * block, (index + 1) * block);
-    let (first, past) = (start.clamp(block, block + length - 1) - block, end.clamp(block + 1, block + length) - block);
-    (first..past).map(move |at| {
-        let before = if at == 0 { block.saturating_sub(start) } else { 0 };
-        let beyond = if at == length - 1 { end.saturating_sub(start.max(block + length)) } else { 0 };
-        let own = usize::from(start <= at + block && at + block < end);
-        (at, (before + beyond + own) as f32)
-    })
+/// The first half: rows of an image into means of blocks.
+pub(crate) struct Blocks {
+    width: usize,
+    height: usize,
+    layout: Layout,
+    sigma: f64,
+    block: usize,
+    /// Rows taken so far.
+    taken: usize,
+    /// Of the rows of the unfinished block; colour times alpha, where there is alpha.
+    sums: Vec<u32>,
+    grid: Grid,
+}
+
+impl Blocks {
+    /// For a blur by `sigma` on a grid `block` times coarser than the image.
+    pub(super) fn new(width: u32, height: u32, layout: Layout, sigma: f64, block: usize) -> Self {
+        let (width, height, channels) = (width as usize, height as usize, layout.channels());
+        let (columns, rows) = (width.div_ceil(block) + 2, height.div_ceil(block) + 2);
+        let grid = Grid { columns, rows, channels, data: Vec::with_capacity(columns * rows * channels) };
+        Self { width, height, layout, sigma, block, taken: 0, sums: vec![0; width * channels], grid }
+    }
+
+    /// Takes the next row of the image.
+    pub(crate) fn push_row(&mut self, row: &[u8]) {
+        let block = self.block;
+        // The first and the last row stand in for those beyond them.
+        if self.taken == 0 {
+            self.add(row, block);
+            self.end_block();
+        }
+        self.taken += 1;
+        self.add(row, 1);
+        if self.taken.is_multiple_of(block) {
+            self.end_block();
+        }
+        if self.taken == self.height {
+            let missing = self.taken.next_multiple_of(block) - self.taken;
+            if missing > 0 {
+                self.add(row, missing);
+                self.end_block();
+            }
+            self.add(row, block);
+            self.end_block();
+        }
+    }
+
+    fn add(&mut self, row: &[u8], times: usize) {
+        let times = times as u32;
+        let channels = self.layout.channels();
+        if !self.layout.has_alpha() {
+            self.sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u32::from(value) * times);
+            return;
+        }
+        for (sums, pixel) in self.sums.chunks_exact_mut(channels).zip(row.chunks_exact(channels)) {
+            let opacity = u32::from(pixel[channels - 1]);
+            for (sum, &value) in sums.iter_mut().zip(&pixel[..channels - 1]) {
+                *sum += u32::from(value) * opacity * times;
+            }
+            sums[channels - 1] += opacity * 255 * times;
+        }
+    }
+
+    fn end_block(&mut self) {
+        let (block, channels) = (self.block, self.layout.channels());
+        let area = (block * block) as f32 * if self.layout.has_alpha() { 255.0 } else { 1.0 };
+        let (first, last) = (&self.sums[..channels], &self.sums[self.sums.len() - channels..]);
+        let mean = |sums: &[u32], missing: usize| {
+            let of_channel = |c: usize| {
+                let inside: u64 = sums.iter().skip(c).step_by(channels).map(|&sum| u64::from(sum)).sum();
+                (inside + u64::from(last[c]) * missing as u64) as f32 / area
+            };
+            std::array::from_fn::<f32, 4, _>(|c| if c < channels { of_channel(c) } else { 0.0 })
+        };
+        let out = &mut self.grid.data;
+        out.extend(first.iter().map(|&sum| sum as f32 * block as f32 / area));
+        for sums in self.sums.chunks(block * channels) {
+            out.extend_from_slice(&mean(sums, block - sums.len() / channels)[..channels]);
+        }
+        out.extend(last.iter().map(|&sum| sum as f32 * block as f32 / area));
+        self.sums.fill(0);
+    }
+
+    /// Blurs what was taken, once every row was. The rows to come are those of the upright image.
+    pub(crate) fn finish(mut self, orientation: u8) -> Smooth {
+        // Averaging has blurred a little already; interpolation by a cubic adds nothing.
+        let k = self.block as f64;
+        let left = (self.sigma * self.sigma - (k * k - 1.0) / 12.0).sqrt() / k;
+        self.grid.data.resize(self.grid.columns * self.grid.rows * self.grid.channels, 0.0);
+        let grid = blur_grid(&self.grid, left);
+        let taps = |length: usize, blocks: usize| (0..length).map(|at| Taps::at(at, self.block, blocks)).collect();
+        let smooth = Smooth::new(taps(self.width, grid.columns), taps(self.height, grid.rows), self.layout, grid);
+        smooth.upright(orientation)
+    }
 }
 
 fn blur_grid(grid: &Grid, sigma: f64) -> Grid {
@@ -92,29 +141,60 @@ fn blur_grid(grid: &Grid, sigma: f64) -> Grid {
     out
 }
 
-fn interpolate(grid: &Grid, like: &Pixels, block: usize) -> Pixels {
-    let mut out = Pixels::zeroed(like.width, like.height, like.layout);
-    let (stride, channels) = (out.stride(), like.layout.channels());
-    let columns: Vec<Taps> = (0..like.width as usize).map(|x| Taps::at(x, block, grid.columns)).collect();
-    let mut widened: Vec<(usize, Vec<f32>)> = (0..4).map(|_| (usize::MAX, vec![0f32; stride])).collect();
-    let mut sum = vec![0f32; stride];
-    for (y, row) in out.data.chunks_exact_mut(stride).enumerate() {
-        let taps = Taps::at(y, block, grid.rows);
-        sum.fill(0.0);
-        for (&at, weight) in taps.at.iter().zip(taps.weight) {
-            // Four neighbours never share a place among four, and the next row uses the same ones.
-            let (held, values) = &mut widened[at % 4];
+/// The second half: rows of the blurred image, each as it is asked for.
+pub(crate) struct Smooth {
+    layout: Layout,
+    grid: Grid,
+    /// For each column and each row, where on the grid it lies.
+    columns: Vec<Taps>,
+    rows: Vec<Taps>,
+    /// Rows of the grid interpolated to the full width, and which: neighbours in the image share them.
+    widened: [(usize, Vec<f32>); 4],
+    sum: Vec<f32>,
+}
+
+impl Smooth {
+    fn new(columns: Vec<Taps>, rows: Vec<Taps>, layout: Layout, grid: Grid) -> Self {
+        let stride = columns.len() * layout.channels();
+        let widened = std::array::from_fn(|_| (usize::MAX, vec![0f32; stride]));
+        Self { layout, grid, columns, rows, widened, sum: vec![0f32; stride] }
+    }
+
+    /// Turning the grid turns every row that is made of it.
+    fn upright(self, orientation: u8) -> Self {
+        let Self { layout, mut grid, mut columns, mut rows, .. } = self;
+        if orientation >= 5 {
+            grid = grid.transposed();
+            (columns, rows) = (rows, columns);
+        }
+        if matches!(orientation, 2 | 3 | 6 | 7) {
+            columns.reverse();
+        }
+        if matches!(orientation, 3 | 4 | 7 | 8) {
+            rows.reverse();
+        }
+        Self::new(columns, rows, layout, grid)
+    }
+
+    /// Fills `out` with a row of the blurred image; quickest from the top or from the bottom.
+    pub(crate) fn row(&mut self, y: usize, out: &mut [u8]) {
+        let channels = self.layout.channels();
+        let taps = &self.rows[y];
+        for &at in &taps.at {
+            // Four neighbours never share a place among four.
+            let (held, values) = &mut self.widened[at % 4];
             if *held != at {
                 *held = at;
-                widen(grid.row(at), &columns, channels, values);
-            }
-            for (sum, value) in sum.iter_mut().zip(values.iter()) {
-                *sum += value * weight;
+                widen(self.grid.row(at), &self.columns, channels, values);
             }
         }
-        store(&sum, row, channels, like.layout.has_alpha());
+        let [a, b, c, d] = taps.at.map(|at| &self.widened[at % 4].1);
+        let [wa, wb, wc, wd] = taps.weight;
+        for ((((sum, a), b), c), d) in self.sum.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *sum = a * wa + b * wb + c * wc + d * wd;
+        }
+        store(&self.sum, out, channels, self.layout.has_alpha());
     }
-    out
 }
 
 fn widen(row: &[f32], columns: &[Taps], channels: usize, out: &mut [f32]) {
@@ -142,24 +222,5 @@ impl Taps {
         let weight =
             [-0.5 * t3 + t2 - 0.5 * t, 1.5 * t3 - 2.5 * t2 + 1.0, -1.5 * t3 + 2.0 * t2 + 0.5 * t, 0.5 * t3 - 0.5 * t2];
         Self { at, weight }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::covered;
-
-    #[test]
-    fn every_block_covers_its_whole_area() {
-        for (block, length) in [(4, 10), (4, 12), (5, 3), (7, 1), (2, 9), (50, 50)] {
-            for index in 0..usize::div_ceil(length, block) + 2 {
-                let cover: Vec<_> = covered(index, block, length).collect();
-                let sum: f32 = cover.iter().map(|(_, times)| times).sum();
-                assert_eq!(sum, block as f32, "block {index} of {block} over {length}: {cover:?}");
-            }
-        }
-        let last: Vec<_> = covered(3, 4, 10).collect();
-        assert_eq!(last, [(8, 1.0), (9, 3.0)]);
-        assert_eq!(covered(0, 4, 10).collect::<Vec<_>>(), [(0, 4.0)]);
     }
 }

@@ -3,6 +3,9 @@
 use super::le16;
 use crate::error::Error;
 
+/// The label of an application's own block.
+pub(crate) const APPLICATION: u8 = 0xFF;
+
 /// One block.
 pub(crate) enum Block<'a> {
     Image(ImageBlock<'a>),
@@ -75,6 +78,27 @@ fn cut() -> Error {
 
 fn table_length(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
+}
+
+/// The data of a block, one run of at most 255 bytes after the other.
+pub(crate) fn sub_blocks(mut data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (&length, rest) = data.split_first().filter(|(length, _)| **length > 0)?;
+        let (block, rest) = rest.split_at_checked(length.into())?;
+        data = rest;
+        Some(block)
+    })
+}
+
+/// The colour profile, which has an application block of its own.
+pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
+    parse(bytes).ok()?.blocks.iter().find_map(|block| match block {
+        Block::Extension { label: APPLICATION, data, .. } => {
+            let mut parts = sub_blocks(data);
+            parts.next().filter(|name| name == b"ICCRGBG1012").map(|_| parts.flatten().copied().collect())
+        }
+        _ => None,
+    })
 }
 
 /// The offset after the empty sub-block that ends a run of them.

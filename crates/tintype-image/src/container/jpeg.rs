@@ -5,7 +5,6 @@ use crate::error::Error;
 
 pub(crate) const SOS: u8 = 0xDA;
 pub(crate) const EOI: u8 = 0xD9;
-pub(crate) const COM: u8 = 0xFE;
 pub(crate) const EXIF: &[u8] = b"Exif\0\0";
 pub(crate) const ICC: &[u8] = b"ICC_PROFILE\0";
 

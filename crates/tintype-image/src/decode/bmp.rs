@@ -1,15 +1,25 @@
-//! BMP in.
+//! BMP in: plain rows are read where they lie; packed ones are unpacked whole.
+
+mod plain;
 
 use std::io::Cursor;
 
 use image::codecs::bmp::BmpDecoder;
 use image::{ColorType, ImageDecoder, ImageError};
 
-use super::{Source, still};
+use super::{Rows, Source, still};
 use crate::error::{Error, ErrorCode};
 use crate::pixels::{Layout, Pixels};
 
 pub(super) fn open(bytes: &[u8]) -> Result<Source<'_>, Error> {
+    let rows = match plain::open(bytes)? {
+        Some(rows) => rows,
+        None => Rows::of(unpack(bytes)?),
+    };
+    Ok(still(rows, None))
+}
+
+fn unpack(bytes: &[u8]) -> Result<Pixels, Error> {
     let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(|e| error(&e))?;
     let layout = match decoder.color_type() {
         ColorType::L8 => Layout::Gray,
@@ -20,7 +30,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Source<'_>, Error> {
     let (width, height) = decoder.dimensions();
     let mut pixels = Pixels::zeroed(width, height, layout);
     decoder.read_image(&mut pixels.data).map_err(|e| error(&e))?;
-    Ok(still(pixels, None))
+    Ok(pixels)
 }
 
 fn error(error: &ImageError) -> Error {

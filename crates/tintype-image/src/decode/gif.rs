@@ -5,6 +5,7 @@ use std::io::Cursor;
 use gif::{ColorOutput, DecodeOptions, DisposalMethod, Repeat};
 
 use super::{Delay, Frame, FrameSource, Source};
+use crate::container;
 use crate::error::Error;
 use crate::pixels::{Layout, Pixels};
 use crate::probe::Header;
@@ -18,13 +19,15 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
     options.allow_unknown_blocks(true);
     let decoder = options.read_info(Cursor::new(bytes)).map_err(|e| error(&e))?;
     let canvas = Pixels::zeroed(header.width, header.height, Layout::Rgba);
-    let frames = Box::new(Frames { canvas, after: After::Keep, decoder });
-    Ok(Source { icc: None, plays: plays(bytes)?, lossless: true, frames })
+    let frames = super::Frames::Animation(Box::new(Frames { canvas, after: After::Keep, decoder }));
+    Ok(Source { icc: container::gif::icc(bytes), plays: plays(bytes)?, lossless: true, frames })
 }
 
 /// Loops are known before the first frame only by looking for the extension.
 fn plays(bytes: &[u8]) -> Result<u32, Error> {
-    let mut decoder = DecodeOptions::new().read_info(Cursor::new(bytes)).map_err(|e| error(&e))?;
+    let mut options = DecodeOptions::new();
+    options.allow_unknown_blocks(true);
+    let mut decoder = options.read_info(Cursor::new(bytes)).map_err(|e| error(&e))?;
     let _ = decoder.next_frame_info().map_err(|e| error(&e))?;
     Ok(match decoder.repeat() {
         Repeat::Infinite => 0,

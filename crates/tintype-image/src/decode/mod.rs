@@ -2,8 +2,11 @@
 
 mod bmp;
 mod gif;
+#[cfg(feature = "heif")]
+mod heif;
 pub(crate) mod jpeg;
 mod png;
+mod rows;
 mod tiff;
 mod webp;
 
@@ -12,6 +15,7 @@ use crate::format::Format;
 use crate::limits::Limits;
 use crate::pixels::Pixels;
 use crate::probe::Header;
+pub(crate) use rows::{RowSource, Rows};
 
 /// How long a frame shows: `num / den` seconds. Each format has its own unit, which is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +44,27 @@ pub(crate) struct Source<'a> {
     pub(crate) plays: u32,
     /// Whether a WebP was coded without loss.
     pub(crate) lossless: bool,
-    pub(crate) frames: Box<dyn FrameSource + 'a>,
+    pub(crate) frames: Frames<'a>,
+}
+
+/// What a file shows.
+pub(crate) enum Frames<'a> {
+    /// One picture, row by row; `None` once it was taken.
+    Still(Option<Rows<'a>>),
+    Animation(Box<dyn FrameSource + 'a>),
+}
+
+impl Frames<'_> {
+    /// The next frame; `None` after the last. A still picture is gathered into one here, for whoever needs it whole.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
+        match self {
+            Self::Animation(frames) => frames.next_frame(),
+            Self::Still(rows) => {
+                let frame = |rows: Rows<'_>| Ok(Frame { pixels: rows.gather()?, delay: Delay { num: 0, den: 1 } });
+                rows.take().map(frame).transpose()
+            }
+        }
+    }
 }
 
 /// Opens a file whose header has been read and checked.
@@ -52,18 +76,16 @@ pub(crate) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
         Format::WebP => webp::open(bytes, header),
         Format::Tiff => tiff::open(bytes, header),
         Format::Bmp => bmp::open(bytes),
+        #[cfg(feature = "heif")]
+        Format::Avif | Format::Heic => heif::open(bytes, header, limits),
+        #[cfg(not(feature = "heif"))]
+        Format::Avif | Format::Heic => Err(Error::internal("a build without libheif decodes no AVIF")),
     }
 }
 
-/// A source of one frame.
-struct Still(Option<Pixels>);
-
-impl FrameSource for Still {
-    fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
-        Ok(self.0.take().map(|pixels| Frame { pixels, delay: Delay { num: 0, den: 1 } }))
-    }
+fn still(rows: Rows<'_>, icc: Option<Vec<u8>>) -> Source<'_> {
+    Source { icc, plays: 1, lossless: true, frames: Frames::Still(Some(rows)) }
 }
 
-fn still<'a>(pixels: Pixels, icc: Option<Vec<u8>>) -> Source<'a> {
-    Source { icc, plays: 1, lossless: true, frames: Box::new(Still(Some(pixels))) }
-}
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,11 @@
 
 use std::io::Cursor;
 
-use png::{BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
+use png::{BitDepth, BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
 
-use super::{Delay, Frame, FrameSource, Source, still};
+use super::rows::past_the_end;
+use super::{Delay, Frame, FrameSource, RowSource, Rows, Source, still};
+use crate::color;
 use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
 use crate::pixels::{Layout, Pixels};
@@ -16,13 +18,11 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, E
     // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
     decoder.set_limits(png::Limits { bytes: memory(limits) });
     decoder.set_ignore_text_chunk(true);
-    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    decoder.set_transformations(Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(|e| error(&e))?;
-    let icc = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
+    let icc = color::png::icc(reader.info());
     let Some(animation) = reader.info().animation_control else {
-        let pixels = read_frame(&mut reader)?;
-        reader.finish().map_err(|e| error(&e))?;
-        return Ok(still(pixels, icc));
+        return Ok(still(read_still(reader)?, icc));
     };
     let (width, height) = reader.info().size();
     // A picture before the first frame control is for programs that know no animation.
@@ -32,7 +32,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, E
     }
     let canvas = Pixels::zeroed(width, height, Layout::Rgba);
     let frames = Frames { canvas, after: None, left: animation.num_frames, reader };
-    Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: Box::new(frames) })
+    Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: super::Frames::Animation(Box::new(frames)) })
 }
 
 fn memory(limits: &Limits) -> usize {
@@ -48,20 +48,73 @@ fn error(error: &png::DecodingError) -> Error {
     }
 }
 
+/// A still picture: row by row, unless its rows are spread over the file.
+fn read_still(mut reader: Reader<'_>) -> Result<Rows<'_>, Error> {
+    if reader.info().interlaced {
+        let pixels = read_frame(&mut reader)?;
+        reader.finish().map_err(|e| error(&e))?;
+        return Ok(Rows::of(pixels));
+    }
+    let (width, height) = reader.info().size();
+    let (color, depth) = reader.output_color_type();
+    let layout = layout(color)?;
+    let wide = if depth == BitDepth::Sixteen { vec![0; width as usize * layout.channels() * 2] } else { Vec::new() };
+    Ok(Rows { width, height, layout, source: Box::new(Still { reader, wide }) })
+}
+
+struct Still<'a> {
+    reader: Reader<'a>,
+    /// A row of 16-bit samples; empty when there are none.
+    wide: Vec<u8>,
+}
+
+impl RowSource for Still<'_> {
+    fn read_row(&mut self, row: &mut [u8]) -> Result<(), Error> {
+        let read = if self.wide.is_empty() { &mut *row } else { &mut self.wide[..] };
+        if self.reader.read_row(read).map_err(|e| error(&e))?.is_none() {
+            return Err(past_the_end());
+        }
+        row.iter_mut().zip(self.wide.as_chunks::<2>().0).for_each(|(to, wide)| *to = to_8_bits(*wide));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        self.reader.finish().map_err(|e| error(&e))
+    }
+}
+
 /// The next picture, of its own size.
 fn read_frame(reader: &mut Reader<'_>) -> Result<Pixels, Error> {
     let size = reader.output_buffer_size().ok_or_else(|| Error::corrupt("the PNG's size overflows"))?;
     let mut data = vec![0; size];
     let info = reader.next_frame(&mut data).map_err(|e| error(&e))?;
-    let layout = match info.color_type {
-        ColorType::Grayscale => Layout::Gray,
-        ColorType::GrayscaleAlpha => Layout::GrayAlpha,
-        ColorType::Rgb => Layout::Rgb,
-        ColorType::Rgba => Layout::Rgba,
-        ColorType::Indexed => return Err(Error::internal("a palette was not expanded")),
-    };
     data.truncate(info.buffer_size());
-    Ok(Pixels { width: info.width, height: info.height, layout, data })
+    if info.bit_depth == BitDepth::Sixteen {
+        narrow(&mut data);
+    }
+    Ok(Pixels { width: info.width, height: info.height, layout: layout(info.color_type)?, data })
+}
+
+fn layout(color: ColorType) -> Result<Layout, Error> {
+    match color {
+        ColorType::Grayscale => Ok(Layout::Gray),
+        ColorType::GrayscaleAlpha => Ok(Layout::GrayAlpha),
+        ColorType::Rgb => Ok(Layout::Rgb),
+        ColorType::Rgba => Ok(Layout::Rgba),
+        ColorType::Indexed => Err(Error::internal("a palette was not expanded")),
+    }
+}
+
+fn narrow(data: &mut Vec<u8>) {
+    for at in 0..data.len() / 2 {
+        data[at] = to_8_bits([data[at * 2], data[at * 2 + 1]]);
+    }
+    data.truncate(data.len() / 2);
+}
+
+/// 16 bits to the nearest of 8: the crate's own way cuts them off, which is up to a level too dark.
+fn to_8_bits(wide: [u8; 2]) -> u8 {
+    ((u32::from(u16::from_be_bytes(wide)) * 255 + 32_767) / 65_535) as u8
 }
 
 struct Frames<'a> {
@@ -151,7 +204,16 @@ fn blend(under: &mut [u8], over: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::blend;
+    use super::{blend, narrow};
+
+    #[test]
+    fn sixteen_bits_are_rounded() {
+        for wide in 0..=u16::MAX {
+            let mut data = wide.to_be_bytes().to_vec();
+            narrow(&mut data);
+            assert_eq!(f64::from(data[0]), (f64::from(wide) / 257.0).round(), "{wide}");
+        }
+    }
 
     #[test]
     fn over_is_porter_and_duffs() {

@@ -1,11 +1,16 @@
-//! TIFF in: the first page, to 8 bits.
+//! TIFF in: the first page, to 8 bits, a strip or a row of tiles at a time.
 
+mod samples;
+
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 
-use super::{Source, still};
+use self::samples::{interleave, to_8_bits, to_layout};
+use super::rows::past_the_end;
+use super::{RowSource, Rows, Source, still};
 use crate::container::tiff::Tiff;
 use crate::error::{Error, ErrorCode};
 use crate::pixels::{Layout, Pixels};
@@ -13,30 +18,162 @@ use crate::probe::Header;
 
 const PHOTOMETRIC: u16 = 262;
 const COLOR_MAP: u16 = 320;
+const EXTRA_SAMPLES: u16 = 338;
 const ICC_PROFILE: u16 = 34675;
 const PALETTE: u32 = 3;
 const MIN_IS_BLACK: u16 = 1;
 
-pub(super) fn open<'a>(bytes: &[u8], header: &Header<'_>) -> Result<Source<'a>, Error> {
-    match read_palette(bytes) {
-        None => decode(bytes, header),
-        Some(palette) => {
-            let mut source = decode(&palette.as_gray, header)?;
-            let indices = source.frames.next_frame()?.ok_or_else(|| Error::internal("a TIFF without a page"))?.pixels;
-            Ok(still(palette.look_up(&indices)?, source.icc.take()))
+type Reader<'a> = Decoder<Cursor<Cow<'a, [u8]>>>;
+
+pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a>, Error> {
+    let (file, palette) = match read_palette(bytes) {
+        Some((as_gray, palette)) => (Cow::Owned(as_gray), Some(palette)),
+        None => (Cow::Borrowed(bytes), None),
+    };
+    let decoder = Decoder::new(Cursor::new(file)).map_err(|e| error(&e))?;
+    let mut decoder = decoder.with_limits(memory(bytes.len(), header));
+    if decoder.dimensions().map_err(|e| error(&e))? != (header.width, header.height) {
+        return Err(Error::corrupt("the TIFF contradicts itself on its size"));
+    }
+    let planes = decoder.image_buffer_layout().map_err(|e| error(&e))?.planes;
+    let multiplied = is_multiplied(bytes);
+    let rows = if planes > 1 {
+        Rows::of(read_planes(&mut decoder, planes, header, multiplied)?)
+    } else {
+        Bands::open(decoder, palette, header, multiplied)?
+    };
+    Ok(still(rows, icc(bytes)))
+}
+
+/// Planes lie one after the other: the first pixel needs the last plane.
+fn read_planes(
+    decoder: &mut Reader<'_>,
+    planes: usize,
+    header: &Header<'_>,
+    multiplied: bool,
+) -> Result<Pixels, Error> {
+    let Header { width, height, .. } = *header;
+    let color = decoder.colortype().map_err(|e| error(&e))?;
+    let mut samples = DecodingResult::U8(Vec::new());
+    decoder.read_image_to_buffer(&mut samples).map_err(|e| error(&e))?;
+    let data = interleave(&to_8_bits(samples, color, width)?, planes);
+    to_pixels(color, data, (width, height), multiplied)
+}
+
+/// Samples as pixels; fails where they are too few for the size.
+fn to_pixels(color: ColorType, data: Vec<u8>, (width, height): (u32, u32), multiplied: bool) -> Result<Pixels, Error> {
+    let (layout, mut data) = to_layout(color, data)?;
+    let expected = width as usize * height as usize * layout.channels();
+    if data.len() < expected {
+        return Err(Error::corrupt("the TIFF's page ends early"));
+    }
+    data.truncate(expected);
+    let mut pixels = Pixels { width, height, layout, data };
+    if multiplied {
+        pixels.divide_by_alpha();
+    }
+    Ok(pixels)
+}
+
+/// A page in bands: a strip each, or a row of tiles.
+struct Bands<'a> {
+    decoder: Reader<'a>,
+    color: ColorType,
+    palette: Option<Palette>,
+    /// Colours are stored multiplied by alpha.
+    multiplied: bool,
+    width: u32,
+    layout: Layout,
+    /// Strips or tiles side by side.
+    across: u32,
+    /// How many bands have been read.
+    read: u32,
+    /// The rows of the band that was read last, and where the next row begins.
+    band: Vec<u8>,
+    next: usize,
+}
+
+impl<'a> Bands<'a> {
+    fn open(
+        mut decoder: Reader<'a>,
+        palette: Option<Palette>,
+        header: &Header<'_>,
+        multiplied: bool,
+    ) -> Result<Rows<'a>, Error> {
+        let Header { width, height, .. } = *header;
+        let color = decoder.colortype().map_err(|e| error(&e))?;
+        let stored = to_layout(color, Vec::new())?.0;
+        if palette.is_some() && stored != Layout::Gray {
+            return Err(Error::corrupt("the TIFF's palette has more than one index a pixel"));
         }
+        let layout = if palette.is_some() { Layout::Rgb } else { stored };
+        let across = width.div_ceil(decoder.chunk_dimensions().0.max(1));
+        let bands =
+            Self { decoder, color, palette, multiplied, width, layout, across, read: 0, band: Vec::new(), next: 0 };
+        Ok(Rows { width, height, layout, source: Box::new(bands) })
+    }
+
+    fn read_band(&mut self) -> Result<(), Error> {
+        let stride = self.width as usize * self.layout.channels();
+        let mut left = 0;
+        for x in 0..self.across {
+            let (width, height, data) = self.read_chunk(self.read * self.across + x)?;
+            if x == 0 {
+                self.band.resize(height as usize * stride, 0);
+            }
+            let length = width as usize * self.layout.channels();
+            for (to, from) in self.band.chunks_exact_mut(stride).zip(data.chunks_exact(length)) {
+                to[left..left + length].copy_from_slice(from);
+            }
+            left += length;
+        }
+        self.read += 1;
+        self.next = 0;
+        Ok(())
+    }
+
+    /// A strip or a tile, less what of it lies outside the page.
+    fn read_chunk(&mut self, index: u32) -> Result<(u32, u32, Vec<u8>), Error> {
+        let samples = self.decoder.read_chunk(index).map_err(|e| error(&e))?;
+        let (width, height) = self.decoder.chunk_data_dimensions(index);
+        let data = to_8_bits(samples, self.color, width)?;
+        let Pixels { data, .. } = to_pixels(self.color, data, (width, height), self.multiplied)?;
+        Ok((
+            width,
+            height,
+            match &self.palette {
+                Some(palette) => palette.look_up(&data),
+                None => data,
+            },
+        ))
+    }
+}
+
+impl RowSource for Bands<'_> {
+    fn read_row(&mut self, row: &mut [u8]) -> Result<(), Error> {
+        if self.next >= self.band.len() {
+            self.read_band()?;
+        }
+        row.copy_from_slice(self.band.get(self.next..self.next + row.len()).ok_or_else(past_the_end)?);
+        self.next += row.len();
+        Ok(())
+    }
+
+    /// Every strip lies where the directory says: what else is in the file is no part of the page.
+    fn finish(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 }
 
 /// The crate knows no palettes: the file is decoded as if its indices were grey, then looked up.
 struct Palette {
-    as_gray: Vec<u8>,
     bits: u32,
     /// 16-bit reds, then greens, then blues.
     colors: Vec<u32>,
 }
 
-fn read_palette(bytes: &[u8]) -> Option<Palette> {
+/// The palette, and the file with its indices called grey.
+fn read_palette(bytes: &[u8]) -> Option<(Vec<u8>, Palette)> {
     let file = Tiff::new(bytes)?;
     let page = file.first()?;
     if file.number(&page, PHOTOMETRIC)? != PALETTE {
@@ -47,51 +184,21 @@ fn read_palette(bytes: &[u8]) -> Option<Palette> {
     as_gray.get_mut(at..at + 2)?.copy_from_slice(&file.put16(MIN_IS_BLACK));
     let colors = file.numbers(page.find(COLOR_MAP)?)?;
     let bits = (colors.len() / 3).checked_ilog2()?;
-    (bits <= 8).then_some(Palette { as_gray, bits, colors })
+    (bits <= 8).then_some((as_gray, Palette { bits, colors }))
 }
 
 impl Palette {
-    fn look_up(&self, indices: &Pixels) -> Result<Pixels, Error> {
-        if indices.layout != Layout::Gray {
-            return Err(Error::corrupt("the TIFF's palette has more than one index a pixel"));
-        }
+    fn look_up(&self, indices: &[u8]) -> Vec<u8> {
         let size = self.colors.len() / 3;
         // The grey decoder has spread the indices of fewer bits over 0 to 255.
         let spread = 255 / ((1usize << self.bits) - 1).max(1);
-        let channel = |index: usize, c: usize| (self.colors[c * size + index] / 257) as u8;
+        let channel = |index: usize, c: usize| ((self.colors[c * size + index] * 255 + 32_767) / 65_535) as u8;
         let color = |&gray: &u8| {
             let index = (usize::from(gray) / spread).min(size - 1);
             [channel(index, 0), channel(index, 1), channel(index, 2)]
         };
-        let data = indices.data.iter().flat_map(color).collect();
-        Ok(Pixels { width: indices.width, height: indices.height, layout: Layout::Rgb, data })
+        indices.iter().flat_map(color).collect()
     }
-}
-
-fn decode<'a>(bytes: &[u8], header: &Header<'_>) -> Result<Source<'a>, Error> {
-    let decoder = Decoder::new(Cursor::new(bytes)).map_err(|e| error(&e))?;
-    let mut decoder = decoder.with_limits(memory(bytes.len(), header));
-    let (width, height) = decoder.dimensions().map_err(|e| error(&e))?;
-    if (width, height) != (header.width, header.height) {
-        return Err(Error::corrupt("the TIFF contradicts itself on its size"));
-    }
-    let color = decoder.colortype().map_err(|e| error(&e))?;
-    let mut samples = DecodingResult::U8(Vec::new());
-    let layout = decoder.image_buffer_layout().map_err(|e| error(&e))?;
-    decoder.read_image_to_buffer(&mut samples).map_err(|e| error(&e))?;
-    let icc = icc(bytes);
-    let planes = if layout.planes > 1 { layout.planes } else { 1 };
-    let mut pixels = Pixels { width, height, layout: Layout::Gray, data: to_8_bits(samples, color, width)? };
-    if planes > 1 {
-        pixels.data = interleave(&pixels.data, planes);
-    }
-    (pixels.layout, pixels.data) = to_layout(color, pixels.data)?;
-    let expected = Pixels::zeroed(width, height, pixels.layout).data.len();
-    if pixels.data.len() < expected {
-        return Err(Error::corrupt("the TIFF's page ends early"));
-    }
-    pixels.data.truncate(expected);
-    Ok(still(pixels, icc))
 }
 
 /// Tags claim any length; a page's samples are bounded by its size, which was checked with the header.
@@ -103,6 +210,13 @@ fn memory(file: usize, header: &Header<'_>) -> Limits {
     limits.decoding_buffer_size = page;
     limits.intermediate_buffer_size = page.max(1 << 20);
     limits
+}
+
+/// Whether colours are stored multiplied by alpha, which is then called associated.
+fn is_multiplied(bytes: &[u8]) -> bool {
+    const ASSOCIATED: u32 = 1;
+    let kind = Tiff::new(bytes).and_then(|file| file.number(&file.first()?, EXTRA_SAMPLES));
+    kind == Some(ASSOCIATED)
 }
 
 fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -121,55 +235,4 @@ fn error(error: &tiff::TiffError) -> Error {
         }
         other => Error::corrupt(format!("the TIFF cannot be decoded: {other}")),
     }
-}
-
-fn to_8_bits(samples: DecodingResult, color: ColorType, width: u32) -> Result<Vec<u8>, Error> {
-    Ok(match samples {
-        DecodingResult::U8(data) => match color {
-            ColorType::Gray(bits @ (1 | 2 | 4)) => unpack(&data, bits, width as usize),
-            _ => data,
-        },
-        DecodingResult::U16(data) => data.into_iter().map(|v| ((u32::from(v) * 255 + 32_767) / 65_535) as u8).collect(),
-        DecodingResult::U32(data) => data.into_iter().map(|v| (v >> 24) as u8).collect(),
-        DecodingResult::F32(data) => data.into_iter().map(|v| (v * 255.0 + 0.5) as u8).collect(),
-        _ => return Err(unsupported("of an unusual number type")),
-    })
-}
-
-/// Samples of fewer than eight bits, each row beginning with a byte, spread over 0 to 255.
-fn unpack(data: &[u8], bits: u8, width: usize) -> Vec<u8> {
-    let most = (1u16 << bits) - 1;
-    let per_byte = usize::from(8 / bits);
-    let sample = |row: &[u8], x: usize| {
-        let shift = 8 - bits as usize * (x % per_byte + 1);
-        let value = u16::from(row[x / per_byte] >> shift) & most;
-        (value * 255 / most) as u8
-    };
-    let stride = width.div_ceil(per_byte).max(1);
-    data.chunks_exact(stride).flat_map(|row| (0..width).map(move |x| sample(row, x))).collect()
-}
-
-fn interleave(data: &[u8], planes: usize) -> Vec<u8> {
-    let plane = data.len() / planes;
-    (0..plane * planes).map(|i| data[i % planes * plane + i / planes]).collect()
-}
-
-fn to_layout(color: ColorType, data: Vec<u8>) -> Result<(Layout, Vec<u8>), Error> {
-    Ok(match color {
-        ColorType::Gray(_) => (Layout::Gray, data),
-        ColorType::GrayA(_) | ColorType::Multiband { num_samples: 2, .. } => (Layout::GrayAlpha, data),
-        ColorType::RGB(_) => (Layout::Rgb, data),
-        ColorType::RGBA(_) => (Layout::Rgba, data),
-        ColorType::CMYK(_) => (Layout::Cmyk, data),
-        ColorType::YCbCr(_) => {
-            (Layout::Rgb, data.chunks_exact(3).flat_map(|p| ycbcr_to_rgb(p[0], p[1], p[2])).collect())
-        }
-        other => return Err(unsupported(&format!("of colour type {other:?}"))),
-    })
-}
-
-/// ITU-R BT.601 at full range, as JFIF has it.
-fn ycbcr_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
-    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
-    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|v| (v + 0.5) as u8)
 }

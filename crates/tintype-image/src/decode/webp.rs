@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use image_webp::{LoopCount, WebPDecoder};
 
-use super::{Delay, Frame, FrameSource, Source, still};
+use super::{Delay, Frame, FrameSource, Rows, Source, still};
 use crate::container::webp;
 use crate::error::{Error, ErrorCode};
 use crate::pixels::{Layout, Pixels};
@@ -24,7 +24,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
     let mut pixels = Pixels::zeroed(width, height, layout);
     if !decoder.is_animated() {
         decoder.read_image(&mut pixels.data).map_err(|e| error(&e))?;
-        return Ok(Source { lossless, ..still(pixels, icc) });
+        return Ok(Source { lossless, ..still(Rows::of(pixels), icc) });
     }
     // Disposal clears to nothing, whatever background a file hints at: so browsers have it.
     decoder.set_background_color([0; 4]).map_err(|e| error(&e))?;
@@ -33,7 +33,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
         LoopCount::Times(times) => times.get().into(),
     };
     let left = decoder.num_frames();
-    Ok(Source { icc, plays, lossless, frames: Box::new(Frames { pixels, left, decoder }) })
+    Ok(Source { icc, plays, lossless, frames: super::Frames::Animation(Box::new(Frames { pixels, left, decoder })) })
 }
 
 /// The decoder takes the flags at their word; they are corrected before it sees them.

@@ -1,9 +1,11 @@
 //! Turns frames into a file, one at a time.
 
+mod avif;
 mod bmp;
 mod gif;
 pub(crate) mod jpeg;
 mod png;
+mod rows;
 mod tiff;
 mod webp;
 
@@ -11,6 +13,7 @@ use crate::decode::Delay;
 use crate::error::Error;
 use crate::format::Format;
 use crate::pixels::{Layout, Pixels};
+pub(crate) use rows::RowSink;
 
 /// Takes frames, gives a file.
 pub(crate) trait FrameSink {
@@ -32,6 +35,8 @@ pub(crate) struct Output {
     pub(crate) plays: u32,
     /// WebP only.
     pub(crate) lossless: bool,
+    /// Of a picture so blurred that neighbours hardly differ: what finds detail would search in vain.
+    pub(crate) smooth: bool,
     pub(crate) quality: u8,
     /// JPEG only.
     pub(crate) progressive: bool,
@@ -44,7 +49,7 @@ pub(crate) fn animates(format: Format) -> bool {
 
 /// Whether a format has transparency.
 pub(crate) fn holds_alpha(format: Format) -> bool {
-    format != Format::Jpeg
+    !matches!(format, Format::Jpeg | Format::Heic)
 }
 
 /// The longest side a format can hold, in pixels.
@@ -54,6 +59,7 @@ pub(crate) fn longest_side(format: Format) -> u32 {
         Format::WebP => 16_383,
         Format::Gif => 65_535,
         Format::Png | Format::Tiff | Format::Bmp => u32::MAX,
+        Format::Avif | Format::Heic => 65_535,
     }
 }
 
@@ -67,6 +73,18 @@ pub(crate) fn sink(output: Output) -> Box<dyn FrameSink> {
     }
 }
 
+/// A sink for the rows of one picture of this layout; no format keeps more of it than it must.
+pub(crate) fn rows(output: Output, layout: Layout) -> Result<Box<dyn RowSink>, Error> {
+    match output.format {
+        Format::Jpeg => jpeg::rows(output, layout),
+        Format::Png => png::rows(output, layout),
+        Format::Tiff => tiff::rows(output, layout),
+        Format::Bmp => bmp::rows(output, layout),
+        Format::WebP | Format::Gif | Format::Avif => rows::whole(output, layout),
+        Format::Heic => Err(Error::internal("a HEIC is never written")),
+    }
+}
+
 /// A sink of one frame, which encodes it when it comes.
 struct Still {
     output: Output,
@@ -75,16 +93,12 @@ struct Still {
 
 impl FrameSink for Still {
     fn push(&mut self, pixels: Pixels, _delay: Delay) -> Result<(), Error> {
-        let quality = self.output.quality;
         let pixels = if self.output.format == Format::Jpeg { pixels } else { pixels.into_rgb() };
         self.file = Some(match self.output.format {
-            Format::Jpeg => jpeg::encode(pixels, quality, self.output.progressive),
-            Format::Png => png::encode(&pixels),
-            Format::WebP => webp::encode(&pixels, self.output.lossless, quality),
-            Format::Tiff => tiff::encode(pixels),
-            Format::Bmp => bmp::encode(pixels),
-            Format::Gif => Err(Error::internal("a GIF is always written as an animation")),
-        }?);
+            Format::WebP => webp::encode(&pixels, self.output)?,
+            Format::Avif => avif::encode(&pixels, self.output)?,
+            _ => write_rows(&pixels, self.output)?,
+        });
         Ok(())
     }
 
@@ -93,12 +107,12 @@ impl FrameSink for Still {
     }
 }
 
-/// Grey, RGB or RGBA as they are; what a format cannot hold, as RGB or RGBA.
-fn as_gray_or_color(pixels: Pixels) -> Pixels {
-    match pixels.layout {
-        Layout::GrayAlpha => Pixels { layout: Layout::Rgba, data: pixels.to_rgba(), ..pixels },
-        _ => pixels,
+fn write_rows(pixels: &Pixels, output: Output) -> Result<Vec<u8>, Error> {
+    let mut rows = rows(output, pixels.layout)?;
+    for row in pixels.data.chunks_exact(pixels.stride()) {
+        rows.write_row(row)?;
     }
+    rows.finish()
 }
 
 /// The part of a frame that differs from the frame before it.

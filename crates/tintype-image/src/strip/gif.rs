@@ -1,10 +1,9 @@
 //! GIF: comments, captions and applications' own blocks are dropped, but for the loop count.
 
-use crate::container::gif::{Block, parse};
+use crate::container::gif::{APPLICATION, Block, parse, sub_blocks};
 use crate::error::Error;
 
 const GRAPHIC_CONTROL: u8 = 0xF9;
-const APPLICATION: u8 = 0xFF;
 const TRAILER: u8 = 0x3B;
 
 pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Error> {
@@ -20,7 +19,7 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Error> {
                 control = &[];
             }
             Block::Extension { label: GRAPHIC_CONTROL, raw, .. } => control = raw,
-            Block::Extension { label: APPLICATION, raw, data } if is_kept(data) => out.extend_from_slice(raw),
+            Block::Extension { label: APPLICATION, raw, data } => out.extend(kept_application(raw, data)),
             Block::Extension { label: 0x01, .. } => control = &[],
             Block::Extension { .. } => {}
         }
@@ -29,7 +28,15 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-fn is_kept(data: &[u8]) -> bool {
-    let name = data.get(1..12);
-    [b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"].into_iter().any(|kept| name == Some(kept))
+/// The colour profile, or how often the animation plays; nothing of any other.
+fn kept_application(raw: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut parts = sub_blocks(data);
+    match parts.next() {
+        Some(b"ICCRGBG1012") => raw.to_vec(),
+        Some(name @ (b"NETSCAPE2.0" | b"ANIMEXTS1.0")) => match parts.find(|part| part.len() == 3 && part[0] == 1) {
+            Some(plays) => [&[0x21, APPLICATION, 11], name, &[3], plays, &[0]].concat(),
+            None => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
 }

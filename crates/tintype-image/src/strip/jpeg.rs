@@ -1,7 +1,7 @@
 //! JPEG: segments are dropped, entropy-coded data is copied.
 
 use super::exif;
-use crate::container::jpeg::{self, COM, EOI, EXIF, ICC, Segment};
+use crate::container::jpeg::{self, EOI, EXIF, ICC, SOS, Segment, is_frame};
 use crate::error::Error;
 use crate::spec::MetadataPolicy;
 
@@ -18,16 +18,30 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Err
                 write_exif(&mut out, segment.payload, policy);
             }
             0xE2 if segment.payload.starts_with(ICC) => out.extend_from_slice(segment.raw),
-            0xEE if segment.payload.starts_with(b"Adobe") => out.extend_from_slice(segment.raw),
-            0xE0..=0xEF | COM | 0x00 | 0x01 | 0xD0..=0xD8 => {}
-            _ => {
+            0xEE => out.extend(adobes_fields(&segment)),
+            marker if is_of_the_pixels(marker) => {
                 out.extend_from_slice(segment.raw);
                 out.extend_from_slice(segment.entropy);
             }
+            _ => {}
         }
     }
     debug_assert!(out.ends_with(&[0xFF, EOI]));
     Ok(out)
+}
+
+/// Frames, tables, restarts, scans and the end: all that a decoder reads.
+fn is_of_the_pixels(marker: u8) -> bool {
+    const TABLES: [u8; 5] = [0xC4, 0xCC, 0xDB, 0xDC, 0xDD];
+    is_frame(marker) || TABLES.contains(&marker) || marker == SOS || marker == EOI
+}
+
+/// Adobe's segment says which colour space the pixels are in, in twelve bytes; nothing for another's.
+fn adobes_fields(segment: &Segment<'_>) -> Vec<u8> {
+    match segment.payload.get(..12).filter(|fields| fields.starts_with(b"Adobe")) {
+        Some(fields) => [&[0xFF, 0xEE, 0, 14], fields].concat(),
+        None => Vec::new(),
+    }
 }
 
 /// JFIF's own segment, less the thumbnail it may carry; nothing for its extension, which is one.
@@ -39,7 +53,10 @@ fn without_thumbnail(segment: &Segment<'_>) -> Vec<u8> {
 }
 
 fn write_exif(out: &mut Vec<u8>, payload: &[u8], policy: MetadataPolicy) {
-    let Some(kept) = exif::strip(payload, policy) else {
+    // A directory that is mended may be longer than it was: too long, then, for a segment.
+    let fits = |kept: &Vec<u8>| kept.len() + EXIF.len() + 2 <= usize::from(u16::MAX);
+    let kept = exif::strip(payload, policy).filter(fits).or_else(|| exif::strip(payload, MetadataPolicy::None));
+    let Some(kept) = kept else {
         return;
     };
     let length = kept.len() + EXIF.len() + 2;

@@ -1,5 +1,6 @@
 //! The upload's own bytes, less private metadata. Pixels are copied as they are coded.
 
+mod bmp;
 mod exif;
 mod gif;
 mod jpeg;
@@ -10,6 +11,12 @@ mod webp;
 use crate::error::Error;
 use crate::format::Format;
 use crate::spec::MetadataPolicy;
+
+/// Whether a file of this format can go out as it came, under this policy. What cannot is encoded anew,
+/// which leaves every metadata behind.
+pub(crate) fn is_possible(format: Format, policy: MetadataPolicy) -> bool {
+    policy == MetadataPolicy::Keep || !matches!(format, Format::Avif | Format::Heic)
+}
 
 /// Strips a file of the given format.
 pub(crate) fn strip(bytes: &[u8], format: Format, policy: MetadataPolicy) -> Result<Vec<u8>, Error> {
@@ -22,7 +29,7 @@ pub(crate) fn strip(bytes: &[u8], format: Format, policy: MetadataPolicy) -> Res
         Format::Gif => gif::strip(bytes),
         Format::WebP => webp::strip(bytes, policy),
         Format::Tiff => tiff::strip(bytes, policy),
-        // A BMP has no place for metadata.
-        Format::Bmp => Ok(bytes.to_vec()),
+        Format::Bmp => bmp::strip(bytes),
+        Format::Avif | Format::Heic => Err(Error::internal("boxes of AVIF and HEIC are not stripped")),
     }
 }

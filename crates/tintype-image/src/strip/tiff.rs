@@ -104,7 +104,8 @@ impl Scrubber<'_> {
 
     fn keep_value(&mut self, entry: &Entry) -> bool {
         let range = self.tiff.value_range(entry);
-        self.kept.extend(range.clone());
+        // A value within its entry is written with the directory, which may have moved up.
+        self.kept.extend(range.clone().filter(|range| range.start != entry.at + 8));
         range.is_some()
     }
 
@@ -165,7 +166,7 @@ fn describes_pixels(tag: u16) -> bool {
     matches!(
         tag,
         254..=259 | 262..=266 | 273 | 277..=284 | 290..=293 | 296 | 297 | 301 | 317..=325 | 332 | 334 | 336
-            | 338..=343 | 347 | 512..=521 | 529..=532 | 34675
+            | 338..=342 | 347 | 512..=521 | 529..=532 | 34675
     )
 }
 

@@ -103,7 +103,8 @@ pub fn read_quality(fields: &mut Fields<'_>, base: Quality) -> Quality {
         Some(table @ Value::Table(_)) => {
             let Some(mut inner) = fields.inner("quality", &table) else { return base };
             let mut of = |format, base: u8| inner.number(format, 1, 100).map_or(base, |quality| quality as u8);
-            let quality = Quality { jpeg: of("jpeg", base.jpeg), webp: of("webp", base.webp) };
+            let quality =
+                Quality { jpeg: of("jpeg", base.jpeg), webp: of("webp", base.webp), avif: of("avif", base.avif) };
             inner.finish();
             quality
         }

@@ -9,7 +9,7 @@ use super::load::Original;
 use super::{ProcessError, Processor};
 use crate::error::Failure;
 use crate::key::{Key, extension_in};
-use crate::manifest::{self, ENGINE, Image, Manifest, Variant};
+use crate::manifest::{self, Camera, ENGINE, Image, Manifest, Swatch, Variant};
 use crate::preset::{Preset, hex};
 use crate::store::PutOptions;
 
@@ -109,7 +109,20 @@ fn facts(rendered: &Rendered) -> Image {
         frames: facts.frames,
         has_alpha: facts.has_alpha,
         thumbhash: facts.thumbhash.clone(),
+        blurhash: Some(facts.blurhash.clone()),
         dominant_color: facts.dominant_color.clone(),
+        palette: facts.palette.iter().map(swatch).collect(),
+        perceptual_hash: Some(format!("{:016x}", facts.perceptual_hash)),
         taken_at: facts.taken_at.clone(),
+        camera: facts.camera.as_ref().map(camera),
     }
+}
+
+fn swatch(swatch: &tintype_image::Swatch) -> Swatch {
+    Swatch { color: swatch.color.clone(), share: f32::from(swatch.percent) / 100.0 }
+}
+
+fn camera(camera: &tintype_image::Camera) -> Camera {
+    let tintype_image::Camera { make, model, lens } = camera.clone();
+    Camera { make, model, lens }
 }

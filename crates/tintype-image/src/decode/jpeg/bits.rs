@@ -1,6 +1,9 @@
 //! The bits of one restart interval: no marker lies inside, and a stuffed zero follows each 0xFF (T.81, F.1.2.3).
 
 /// Reads from the most significant bit on. Past the end come zeros, which [`Bits::overran`] tells.
+///
+/// Handed on by value where it is not often: its fields then stay in registers where it is.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -12,23 +15,16 @@ pub(super) struct Bits<'a> {
 }
 
 /// After a refill there are at least as many bits.
-const REFILLED: u32 = 56;
+pub(super) const REFILLED: u32 = 56;
 
 impl<'a> Bits<'a> {
     pub(super) fn new(data: &'a [u8]) -> Self {
         Self { data, at: 0, window: 0, count: 0, padding: 0 }
     }
 
-    /// Sees to it that the next 32 bits are there.
+    /// Sees to it that at least 56 bits are there.
     #[inline(always)]
-    pub(super) fn need_32(&mut self) {
-        if self.count < 32 {
-            self.refill();
-        }
-    }
-
-    #[inline(always)]
-    fn refill(&mut self) {
+    pub(super) fn refill(&mut self) {
         if let Some(bytes) = self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
             let word = u64::from_be_bytes(*bytes);
             if !has_ff(word) {
@@ -38,16 +34,18 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.refill_by_byte();
+        *self = self.refilled_by_byte();
     }
 
     #[cold]
-    fn refill_by_byte(&mut self) {
-        while self.count <= REFILLED {
+    #[inline(never)]
+    fn refilled_by_byte(mut self) -> Self {
+        while self.count < REFILLED {
             let byte = self.next_byte();
             self.window |= u64::from(byte) << (REFILLED - self.count);
             self.count += 8;
         }
+        self
     }
 
     fn next_byte(&mut self) -> u8 {
@@ -118,7 +116,7 @@ mod tests {
         let mut from = Bits::new(data);
         let count = data.len() as u32 * 8 / bits;
         let read = |_| {
-            from.need_32();
+            from.refill();
             let value = from.peek(bits);
             from.skip(bits);
             value

@@ -4,7 +4,7 @@ use super::bits::{Bits, extend};
 use crate::error::Error;
 
 /// Bits looked up at once.
-const LOOK: u32 = 10;
+pub(super) const LOOK: u32 = 11;
 /// Longest code.
 const LONGEST: usize = 16;
 /// Set in an entry whose code or number is longer than what is looked up.
@@ -14,8 +14,8 @@ pub(super) const END: usize = 128;
 
 /// A table of codes.
 ///
-/// An entry holds, from the low end: bits to skip (7), [`LONG`] (1), places to go on (8), the value (16). That
-/// of a `LONG` one is worked out by [`Table::next_slowly`].
+/// An entry holds, from the low end: bits to skip (7), [`LONG`] (1), places to go on (8), the value (16). A `LONG`
+/// one has the code's bits alone to skip, and the size of the number for a value; or nothing, for a long code.
 pub(super) struct Table {
     entries: Box<[u32; 1 << LOOK]>,
     /// First code longer than each length, in 16 bits.
@@ -48,8 +48,7 @@ impl Table {
         let broken = || Error::corrupt("a Huffman table of the JPEG is broken");
         let total: usize = counts.iter().map(|&n| usize::from(n)).sum();
         let symbols = symbols.get(..total).ok_or_else(broken)?.to_vec();
-        let mut table =
-            Self { entries: Box::new([LONG; 1 << LOOK]), limits: [0; 17], offsets: [0; 17], symbols, kind };
+        let mut table = Self { entries: Box::new([LONG; 1 << LOOK]), limits: [0; 17], offsets: [0; 17], symbols, kind };
         let (mut code, mut first) = (0u32, 0usize);
         for length in 1..=LONGEST {
             let count = usize::from(counts[length - 1]);
@@ -78,7 +77,7 @@ impl Table {
         let first = code << free;
         for entry in first..(first + (1 << free)).min(1 << LOOK) {
             self.entries[entry as usize] = if size > free {
-                LONG
+                LONG | length | (places as u32) << 8 | size << 16
             } else {
                 let number = (entry >> (free - size)) & ((1 << size) - 1);
                 let value = if size == 0 { 0 } else { extend(number.cast_signed(), size) };
@@ -98,34 +97,48 @@ impl Table {
         }
     }
 
-    /// Reads a symbol and its number. A code that the table lacks ends the block and sets `broken`.
+    /// Reads a symbol and its number when code and number are short; there must be [`LOOK`] bits.
     #[inline(always)]
-    pub(super) fn next(&self, bits: &mut Bits<'_>, broken: &mut bool) -> Step {
-        bits.need_32();
+    pub(super) fn next_short(&self, bits: &mut Bits<'_>) -> Option<Step> {
         let entry = self.entries[bits.peek(LOOK) as usize];
         if entry & LONG != 0 {
-            return self.next_slowly(bits, broken);
+            return None;
         }
         bits.skip(entry & 0x7F);
-        Step { places: (entry >> 8 & 0xFF) as usize, value: entry.cast_signed() >> 16 }
+        Some(Step { places: (entry >> 8 & 0xFF) as usize, value: entry.cast_signed() >> 16 })
     }
 
-    #[cold]
-    fn next_slowly(&self, bits: &mut Bits<'_>, broken: &mut bool) -> Step {
-        let code = bits.peek(16);
-        let Some(length) = (1..=LONGEST).find(|&length| code < self.limits[length]) else {
-            *broken = true;
-            return Step { places: END, value: 0 };
+    /// Reads any symbol and its number; there must be 32 bits. A code that the table lacks ends the block and sets
+    /// `broken`.
+    #[inline(always)]
+    pub(super) fn next(&self, bits: &mut Bits<'_>, broken: &mut bool) -> Step {
+        let entry = self.entries[bits.peek(LOOK) as usize];
+        let (length, places, size) = match (entry & 0x7F, entry >> 8 & 0xFF, entry >> 16) {
+            (0, _, _) => self.find(bits.peek(16)),
+            (length, places, _) if entry & LONG == 0 => {
+                bits.skip(length);
+                return Step { places: places as usize, value: entry.cast_signed() >> 16 };
+            }
+            (length, places, size) => (length, places as usize, size),
         };
-        let index = (code >> (LONGEST - length)).cast_signed() + self.offsets[length];
-        let symbol = self.symbols.get(index as usize).copied().unwrap_or(0);
-        let (places, size) = self.meaning(symbol);
         if size > 15 {
             *broken = true;
             return Step { places: END, value: 0 };
         }
-        bits.skip(length as u32);
+        bits.skip(length);
         Step { places, value: bits.number(size) }
+    }
+
+    /// Length, places and size of the code that some bits begin with.
+    #[cold]
+    #[inline(never)]
+    fn find(&self, bits: u32) -> (u32, usize, u32) {
+        let Some(length) = (1..=LONGEST).find(|&length| bits < self.limits[length]) else {
+            return (0, END, 16);
+        };
+        let index = (bits >> (LONGEST - length)).cast_signed() + self.offsets[length];
+        let (places, size) = self.meaning(self.symbols.get(index as usize).copied().unwrap_or(0));
+        (length as u32, places, size)
     }
 }
 
@@ -144,7 +157,11 @@ mod tests {
         let data = [0b0001_0101, 0b1001_1111, 0b1110_1111, 0b1111_1110, 0, 0, 0, 0];
         let mut bits = Bits::new(&data);
         let mut broken = false;
-        let values: Vec<i32> = (0..4).map(|_| table.next(&mut bits, &mut broken).value).collect();
+        let mut next = |_| {
+            bits.refill();
+            table.next(&mut bits, &mut broken).value
+        };
+        let values: Vec<i32> = (0..4).map(&mut next).collect();
         assert_eq!((values, broken), (vec![0, 1, -3, 2047], false));
     }
 
@@ -152,7 +169,9 @@ mod tests {
     fn a_code_that_is_not_there_is_told() {
         let table = Table::new(&COUNTS, &SYMBOLS, Kind::Dc).expect("a good table");
         let mut broken = false;
-        table.next(&mut Bits::new(&[0xFF, 0, 0xFF, 0, 0xFF, 0]), &mut broken);
+        let mut bits = Bits::new(&[0xFF, 0, 0xFF, 0, 0xFF, 0]);
+        bits.refill();
+        table.next(&mut bits, &mut broken);
         assert!(broken);
     }
 

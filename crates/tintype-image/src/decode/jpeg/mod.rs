@@ -12,6 +12,7 @@ mod scan;
 mod whole;
 
 use crate::error::Error;
+use crate::gamut;
 use crate::limits::Limits;
 use crate::planes::Planes;
 use canvas::Canvas;
@@ -36,25 +37,30 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
     }
     let mut planes = Vec::new();
     let mut means = Vec::new();
+    let mut roughness = Vec::new();
     for (component, canvas) in frame.components.iter().zip(canvases) {
         let (widest, tallest) = frame.most();
         let scale = (f64::from(widest) / f64::from(component.across), f64::from(tallest) / f64::from(component.down));
-        let (plane, mean) = canvas.finish(scale);
+        let (plane, mean, rough) = canvas.finish(scale);
+        if planes.is_empty() {
+            roughness = rough;
+        }
         planes.push(plane);
         means.push(mean);
     }
-    let planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means };
+    let mut planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means, roughness };
+    gamut::clip(&mut planes);
     Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted })
 }
 
 fn canvases(frame: &Frame<'_>, per_side: usize) -> Vec<Canvas> {
     let (widest, tallest) = frame.most();
-    let canvas = |component: &frame::Component| {
+    let canvas = |(i, component): (usize, &frame::Component)| {
         let width = (frame.width * component.across).div_ceil(widest);
         let height = (frame.height * component.down).div_ceil(tallest);
-        Canvas::new(width, height, per_side)
+        Canvas::new(width, height, per_side, i == 0)
     };
-    frame.components.iter().map(canvas).collect()
+    frame.components.iter().enumerate().map(canvas).collect()
 }
 
 fn read_scan(

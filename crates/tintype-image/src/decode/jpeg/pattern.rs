@@ -85,7 +85,8 @@ mod tests {
         let quarter = patterns::<16>(&steps);
         let third = patterns::<9>(&steps);
         for k in 0..64 {
-            let mean = |x: usize, y: usize| [0, 1, 8, 9].map(|i| whole[k][(2 * y) * 8 + 2 * x + i]).iter().sum::<f32>() / 4.0;
+            let mean =
+                |x: usize, y: usize| [0, 1, 8, 9].map(|i| whole[k][(2 * y) * 8 + 2 * x + i]).iter().sum::<f32>() / 4.0;
             for i in 0..16 {
                 assert!((quarter[k][i] - mean(i % 4, i / 4)).abs() < 1e-6);
             }

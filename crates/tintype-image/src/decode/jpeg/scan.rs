@@ -1,12 +1,13 @@
 //! One sequential scan of all components, MCU by MCU (T.81, annex A.2 and F.2).
 
-use super::bits::Bits;
-use super::canvas::Canvas;
+use super::bits::{Bits, REFILLED};
+use super::canvas::{Block, Canvas};
 use super::frame::{Frame, Scan};
-use super::huffman::{END, Table};
+use super::huffman::{END, LOOK, Step, Table};
 use super::pattern::{BLOCK, Patterns, SIDE, patterns};
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::simd::{Work, vectorized};
 
 /// What it takes to decode one component, and where it goes.
 struct Coder<'a, const SAMPLES: usize> {
@@ -15,6 +16,8 @@ struct Coder<'a, const SAMPLES: usize> {
     reduced: Box<Patterns<SAMPLES>>,
     /// Along the edge, every sample must be known.
     whole: Box<Patterns<BLOCK>>,
+    /// The quantiser, in zigzag order.
+    steps: Box<[f32; BLOCK]>,
     /// Blocks of an MCU.
     across: usize,
     down: usize,
@@ -30,6 +33,32 @@ pub(super) fn read<const SAMPLES: usize>(
     canvases: &mut [Canvas],
     limits: &Limits,
 ) -> Result<(), Error> {
+    vectorized(Read::<SAMPLES> { frame, scan, canvases, limits })
+}
+
+struct Read<'a, const SAMPLES: usize> {
+    frame: &'a Frame<'a>,
+    scan: &'a Scan<'a>,
+    canvases: &'a mut [Canvas],
+    limits: &'a Limits,
+}
+
+impl<const SAMPLES: usize> Work for Read<'_, SAMPLES> {
+    type Output = Result<(), Error>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        read_mcus::<SAMPLES>(self.frame, self.scan, self.canvases, self.limits)
+    }
+}
+
+#[inline(always)]
+fn read_mcus<const SAMPLES: usize>(
+    frame: &Frame<'_>,
+    scan: &Scan<'_>,
+    canvases: &mut [Canvas],
+    limits: &Limits,
+) -> Result<(), Error> {
     // A lone component is not interleaved: its MCU is one block, whatever its sampling.
     let alone = frame.components.len() == 1;
     let (mcus_across, mcus_down) = if alone { (canvases[0].across, canvases[0].down) } else { mcus(frame) };
@@ -40,6 +69,7 @@ pub(super) fn read<const SAMPLES: usize>(
             ac,
             reduced: patterns(&component.steps),
             whole: patterns(&component.steps),
+            steps: Box::new(std::array::from_fn(|k| f32::from(component.steps[k]))),
             across: if alone { 1 } else { component.across as usize },
             down: if alone { 1 } else { component.down as usize },
             canvas,
@@ -94,8 +124,9 @@ impl<const SAMPLES: usize> Coder<'_, SAMPLES> {
                 if self.canvas.is_edge(x, y) {
                     self.read_edge(x, y, bits, broken);
                 } else {
-                    let (samples, mean) = read_block(self.dc, self.ac, &self.reduced, &mut self.before, bits, broken);
-                    self.canvas.put(x, y, &samples, mean);
+                    let block =
+                        read_block(self.dc, self.ac, &self.reduced, &self.steps, &mut self.before, bits, broken);
+                    self.canvas.put(x, y, &block);
                 }
             }
         }
@@ -103,38 +134,61 @@ impl<const SAMPLES: usize> Coder<'_, SAMPLES> {
 
     #[cold]
     fn read_edge(&mut self, x: usize, y: usize, bits: &mut Bits<'_>, broken: &mut bool) {
-        let (block, _) = read_block(self.dc, self.ac, &self.whole, &mut self.before, bits, broken);
+        let block = read_block(self.dc, self.ac, &self.whole, &self.steps, &mut self.before, bits, broken);
         self.canvas.put_edge(x, y, &block);
     }
 }
 
-/// The samples of one block and their mean.
+/// Reads one block.
 #[inline(always)]
 fn read_block<const SAMPLES: usize>(
     dc: &Table,
     ac: &Table,
     patterns: &Patterns<SAMPLES>,
+    steps: &[f32; BLOCK],
     before: &mut i32,
     bits: &mut Bits<'_>,
     broken: &mut bool,
-) -> ([f32; SAMPLES], f32) {
-    *before = before.wrapping_add(dc.next(bits, broken).value);
+) -> Block<SAMPLES> {
+    let (mut at_hand, mut failed) = (*bits, false);
+    at_hand.refill();
+    *before = before.wrapping_add(dc.next(&mut at_hand, &mut failed).value);
     let mean = *before as f32 * patterns[0][0] + 128.0;
     let mut samples = [mean; SAMPLES];
+    let mut energy = 0.0;
     let mut place = 1;
-    while place < BLOCK {
-        let step = ac.next(bits, broken);
+    let mut add = |step: Step| {
         place += step.places;
         // What ends a block adds nothing, wherever it points.
+        let (at, value) = ((place - 1) % BLOCK, step.value as f32);
+        energy += (value * steps[at]) * (value * steps[at]);
         if SAMPLES > 1 {
-            let pattern = &patterns[(place - 1) % BLOCK];
-            for (sample, unit) in samples.iter_mut().zip(pattern) {
-                *sample += step.value as f32 * unit;
+            for (sample, unit) in samples.iter_mut().zip(&patterns[at]) {
+                *sample += value * unit;
+            }
+        }
+        place >= BLOCK
+    };
+    'block: loop {
+        at_hand.refill();
+        // Enough for a few short ones.
+        for _ in 0..REFILLED / LOOK {
+            let Some(step) = ac.next_short(&mut at_hand) else {
+                at_hand.refill();
+                if add(ac.next(&mut at_hand, &mut failed)) {
+                    break 'block;
+                }
+                continue 'block;
+            };
+            if add(step) {
+                break 'block;
             }
         }
     }
-    *broken |= place > BLOCK && place < END;
-    (samples, mean)
+    *bits = at_hand;
+    *broken |= failed || (place > BLOCK && place < END);
+    // The cosines are orthonormal: squares of coefficients sum up to squares of pixels.
+    Block { samples, mean, variance: energy / BLOCK as f32 }
 }
 
 /// The entropy-coded data between restart markers.

@@ -1,6 +1,6 @@
 //! Every coefficient of the picture at once, as libjpeg puts them together from many scans.
 
-use super::canvas::Canvas;
+use super::canvas::{Block, Canvas};
 use super::pattern::{BLOCK, Patterns, ZIGZAG, patterns};
 use crate::error::Error;
 use crate::jpeg_codec::{self, BlockRow};
@@ -8,7 +8,7 @@ use crate::limits::Limits;
 
 /// What the blocks of one component become.
 struct Coder<'a, const SAMPLES: usize> {
-    patterns: Option<(Box<Patterns<SAMPLES>>, Box<Patterns<BLOCK>>)>,
+    patterns: Option<Patterned<SAMPLES>>,
     canvas: &'a mut Canvas,
 }
 
@@ -20,34 +20,52 @@ pub(super) fn read<const SAMPLES: usize>(bytes: &[u8], canvases: &mut [Canvas], 
         let Some(coder) = coders.get_mut(row.component) else {
             return;
         };
-        let (reduced, whole) = coder.patterns.get_or_insert_with(|| {
-            let steps = ZIGZAG.map(|at| row.steps[usize::from(at)]);
-            (patterns(&steps), patterns(&steps))
-        });
+        let coder = (&mut *coder.canvas, coder.patterns.get_or_insert_with(|| Patterned::new(row.steps)));
+        let (canvas, patterned) = coder;
         for (x, block) in row.blocks.iter().enumerate() {
-            if coder.canvas.is_edge(x, row.y) {
-                coder.canvas.put_edge(x, row.y, &develop(block, whole));
+            if canvas.is_edge(x, row.y) {
+                canvas.put_edge(x, row.y, &develop(block, &patterned.whole, &patterned.steps));
             } else {
-                let mean = f32::from(block[0]) * reduced[0][0] + 128.0;
-                coder.canvas.put(x, row.y, &develop(block, reduced), mean);
+                canvas.put(x, row.y, &develop(block, &patterned.reduced, &patterned.steps));
             }
         }
     })
 }
 
-/// The samples of a block whose coefficients lie in rows.
-fn develop<const SAMPLES: usize>(block: &[i16; BLOCK], patterns: &Patterns<SAMPLES>) -> [f32; SAMPLES] {
-    let mut samples = [f32::from(block[0]) * patterns[0][0] + 128.0; SAMPLES];
-    if SAMPLES == 1 {
-        return samples;
+/// What a quantiser makes of coefficients.
+struct Patterned<const SAMPLES: usize> {
+    reduced: Box<Patterns<SAMPLES>>,
+    whole: Box<Patterns<BLOCK>>,
+    /// In zigzag order.
+    steps: [f32; BLOCK],
+}
+
+impl<const SAMPLES: usize> Patterned<SAMPLES> {
+    fn new(steps: &[u16; BLOCK]) -> Self {
+        let steps = ZIGZAG.map(|at| steps[usize::from(at)]);
+        Self { reduced: patterns(&steps), whole: patterns(&steps), steps: steps.map(f32::from) }
     }
-    for (&at, pattern) in ZIGZAG.iter().zip(patterns).skip(1) {
-        let value = block[usize::from(at)];
-        if value != 0 {
-            for (sample, unit) in samples.iter_mut().zip(pattern) {
-                *sample += f32::from(value) * unit;
+}
+
+/// One block whose coefficients lie in rows.
+fn develop<const SAMPLES: usize>(
+    block: &[i16; BLOCK],
+    patterns: &Patterns<SAMPLES>,
+    steps: &[f32; BLOCK],
+) -> Block<SAMPLES> {
+    let mean = f32::from(block[0]) * patterns[0][0] + 128.0;
+    let mut samples = [mean; SAMPLES];
+    let mut energy = 0.0;
+    for (k, &at) in ZIGZAG.iter().enumerate().skip(1) {
+        let value = f32::from(block[usize::from(at)]);
+        if value != 0.0 {
+            energy += (value * steps[k]) * (value * steps[k]);
+            if SAMPLES > 1 {
+                for (sample, unit) in samples.iter_mut().zip(&patterns[k]) {
+                    *sample += value * unit;
+                }
             }
         }
     }
-    samples
+    Block { samples, mean, variance: energy / BLOCK as f32 }
 }

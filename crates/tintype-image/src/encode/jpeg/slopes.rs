@@ -29,6 +29,7 @@ impl Slopes {
     }
 
     /// Coefficients across of a row that has [`REACH`] more blocks at each end.
+    #[inline(always)]
     pub(crate) fn across(&self, means: &[f32], out: &mut Across) {
         let count = means.len() - 2 * REACH;
         // The orthonormal first cosine of a mean.
@@ -42,6 +43,7 @@ impl Slopes {
     }
 
     /// Coefficients down: `row` gives the neighbours above and below.
+    #[inline(always)]
     pub(crate) fn down<'a>(&self, order: usize, row: impl Fn(isize) -> &'a [f32], out: &mut Vec<f32>) {
         if order == 0 {
             const WHOLE: f32 = 2.828_427_1;
@@ -52,6 +54,7 @@ impl Slopes {
         }
     }
 
+    #[inline(always)]
     fn filter<'a>(&self, order: usize, row: impl Fn(isize) -> &'a [f32], out: &mut Vec<f32>) {
         let filter = &self.filters[order - 1];
         let sign = if order % 2 == 1 { -1.0 } else { 1.0 };
@@ -68,7 +71,7 @@ impl Slopes {
 
 /// Least squares over waves up to the finest that means can hold, weighed by what the blur leaves of them.
 fn fit(order: usize, sigma: f64) -> [f32; REACH + 1] {
-    const WAVES: usize = 128;
+    const WAVES: usize = 48;
     let odd = order % 2 == 1;
     let mut normal = [[0.0; REACH + 2]; REACH + 1];
     for i in 1..=WAVES {
@@ -129,9 +132,13 @@ mod tests {
     #[test]
     fn a_slope_and_a_bow_are_found_exactly() {
         let slopes = Slopes::new(20.0);
-        let exact = |order: usize, value: fn(f64) -> f64| (0..8).map(|x| cosine(order, x) * value(x as f64 - 3.5)).sum::<f64>();
-        for (order, value) in [(1, (|x| 2.0 * x) as fn(f64) -> f64), (2, |x| 0.25 * x * x), (2, |x| 7.0 + x), (1, |_| 9.0)] {
-            let mean = |block: isize| (0..8).map(|x| value(block as f64 * 8.0 + x as f64 - 3.5)).sum::<f64>() as f32 / 8.0;
+        let exact =
+            |order: usize, value: fn(f64) -> f64| (0..8).map(|x| cosine(order, x) * value(x as f64 - 3.5)).sum::<f64>();
+        for (order, value) in
+            [(1, (|x| 2.0 * x) as fn(f64) -> f64), (2, |x| 0.25 * x * x), (2, |x| 7.0 + x), (1, |_| 9.0)]
+        {
+            let mean =
+                |block: isize| (0..8).map(|x| value(block as f64 * 8.0 + x as f64 - 3.5)).sum::<f64>() as f32 / 8.0;
             let means: Vec<f32> = (-3..=3).map(mean).collect();
             let mut out = Across::default();
             slopes.across(&means, &mut out);

@@ -1,0 +1,63 @@
+//! BMP: it has no place for metadata, but gaps for anything: they become zeros, and what follows the pixels is
+//! cut off. Nothing moves. An embedded profile stays; a linked one is the name of a file, and goes.
+
+use std::ops::Range;
+
+use crate::container::{le16, le32};
+use crate::error::Error;
+
+const EMBEDDED_PROFILE: &[u8] = b"DEBM";
+
+pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let kept = kept(bytes).ok_or_else(|| Error::corrupt("the BMP ends early"))?;
+    let end = kept.iter().map(|range| range.end.min(bytes.len())).max().unwrap_or(0);
+    let mut out = vec![0; end];
+    for range in kept {
+        let range = range.start.min(end)..range.end.min(end);
+        out[range.clone()].copy_from_slice(&bytes[range]);
+    }
+    // The length is told anew; the two numbers after it are reserved, which is to say anybody's.
+    out[2..6].copy_from_slice(&(end as u32).to_le_bytes());
+    out[6..10].fill(0);
+    Ok(out)
+}
+
+/// Header with its tables, pixels, profile.
+fn kept(bytes: &[u8]) -> Option<Vec<Range<usize>>> {
+    let number = |at| le32(bytes, at).map(|n| n as usize);
+    let (pixels, header) = (number(10)?, number(14)?);
+    let old = header == 12;
+    let bits = usize::from(le16(bytes, if old { 24 } else { 28 })?);
+    let packing = if old { 0 } else { number(30)? };
+    let masks = match (header, packing) {
+        (40, 3) => 12,
+        (40, 6) => 16,
+        _ => 0,
+    };
+    let colors = match if old { 0 } else { number(46)? } {
+        _ if bits > 8 => 0,
+        0 => 1 << bits,
+        colors => colors,
+    };
+    let tables = colors.saturating_mul(if old { 3 } else { 4 }).saturating_add(14 + header + masks);
+    let head = 0..tables.clamp(26, pixels.max(26));
+    let mut kept = vec![head, pixels..pixels.saturating_add(length(bytes, old, bits, packing)?)];
+    if header >= 124 && bytes.get(70..74) == Some(EMBEDDED_PROFILE) {
+        let profile = number(126)?.checked_add(14)?;
+        kept.push(profile..profile.saturating_add(number(130)?));
+    }
+    Some(kept)
+}
+
+/// How long the pixels are. Packed ones say so, or go on to the end.
+fn length(bytes: &[u8], old: bool, bits: usize, packing: usize) -> Option<usize> {
+    let (width, height) = if old {
+        (le16(bytes, 18)?.into(), le16(bytes, 20)?.into())
+    } else {
+        (le32(bytes, 18)?, le32(bytes, 22)?.cast_signed().unsigned_abs())
+    };
+    match packing {
+        0 | 3 | 6 => (width as usize).saturating_mul(bits).div_ceil(32).saturating_mul(4).checked_mul(height as usize),
+        _ => le32(bytes, 34).map(|told| if told == 0 { bytes.len() } else { told as usize }),
+    }
+}
