@@ -21,6 +21,7 @@ variants = [
   { name = "original" },
   { name = "64", fit = "cover", width = 64, height = 64, gravity = "smart", format = "webp" },
   { name = "card", fit = "contain", width = 300, height = 300, background = "#204060", format = "jpeg", progressive = true },
+  { name = "tiny", fit = "cover", width = 48, height = 32, format = "avif" },
   { name = "best", width = 320, format = "auto" },
 ]
 [presets.cut]
@@ -126,7 +127,8 @@ def test_upload_with_a_preset_keeps_its_promises(serve, config, receiver):
     created = server.create(filename="me.JPG", preset="avatar")
     stem = f"image/{created['id']}"
     promised = {v["name"]: v["key"] for v in created["variants"]}
-    assert promised == {"original": f"{stem}.jpg", "64": f"{stem}_64.webp", "card": f"{stem}_card.jpg", "best": None}
+    assert promised == {"original": f"{stem}.jpg", "64": f"{stem}_64.webp", "card": f"{stem}_card.jpg", "tiny": f"{stem}_tiny.avif",
+                        "best": None}
     assert boto3_style(created["presign"], PHOTO).status == 204
     manifest = server.finish(created["id"])["manifest"]
     assert manifest["preset"]["name"] == "avatar"
@@ -154,10 +156,12 @@ def test_keys_of_fixed_formats_are_promised_without_an_extension(serve, config):
     created = server.create(preset="avatar")
     stem = f"image/{created['id']}"
     assert {v["name"]: v["key"] for v in created["variants"]} == {
-        "original": None, "64": f"{stem}_64.webp", "card": f"{stem}_card.jpeg", "best": None}
+        "original": None, "64": f"{stem}_64.webp", "card": f"{stem}_card.jpeg",
+        "tiny": f"{stem}_tiny.avif", "best": None}
     assert boto3_style(created["presign"], corpus.save(corpus.photo(80, 60, mode="RGBA"), "PNG")).status == 204
     made = {v["name"]: v["key"] for v in server.finish(created["id"])["manifest"]["variants"]}
-    assert made == {"original": f"{stem}.png", "64": f"{stem}_64.webp", "card": f"{stem}_card.jpeg", "best": f"{stem}_best.webp"}
+    assert made == {"original": f"{stem}.png", "64": f"{stem}_64.webp", "card": f"{stem}_card.jpeg",
+                    "tiny": f"{stem}_tiny.avif", "best": f"{stem}_best.webp"}
 
 
 def test_unknown_preset_is_refused(serve, config):

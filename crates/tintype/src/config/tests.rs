@@ -167,7 +167,7 @@ fn the_example_in_the_defaults_is_a_preset() {
         name: "64".into(),
         fit: Some(Fit::Cover { size, gravity: Gravity::Smart, enlarge: false }),
         format: OutputFormat::WebP,
-        quality: Quality { jpeg: 80, webp: 75, ..Quality::default() },
+        quality: Quality { jpeg: 80, webp: 75, avif: 60 },
         ..VariantSpec::default()
     };
     assert_eq!(preset.variants[1], expected);
