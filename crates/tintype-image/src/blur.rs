@@ -33,10 +33,16 @@ pub(crate) fn blur(pixels: &Pixels, sigma: f32) -> Pixels {
 
 /// The same blur in two halves that go by rows; `None` where it is too small to be worth a grid.
 pub(crate) fn by_rows(width: u32, height: u32, layout: Layout, sigma: f32) -> Option<Blocks> {
+    let is_worth_it = is_by_rows(width, height, sigma);
     let sigma = f64::from(sigma).min(SIGMA_MAX);
-    let work = f64::from(width) * f64::from(height) * sigma;
     let block = (sigma / SIGMA_KEPT) as usize;
-    (sigma >= REDUCE_FROM_SIGMA && work > REDUCE_FROM_WORK).then(|| Blocks::new(width, height, layout, sigma, block))
+    is_worth_it.then(|| Blocks::new(width, height, layout, sigma, block))
+}
+
+/// Whether a blur is wide enough for that.
+pub(crate) fn is_by_rows(width: u32, height: u32, sigma: f32) -> bool {
+    let sigma = f64::from(sigma).min(SIGMA_MAX);
+    sigma >= REDUCE_FROM_SIGMA && f64::from(width) * f64::from(height) * sigma > REDUCE_FROM_WORK
 }
 
 fn reduced(pixels: &Pixels, mut blocks: Blocks) -> Pixels {

@@ -38,6 +38,7 @@ mod sharpen;
 mod simd;
 mod smart;
 mod spec;
+mod stream;
 mod strip;
 mod webp_codec;
 

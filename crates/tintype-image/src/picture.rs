@@ -12,6 +12,15 @@ pub(crate) enum Picture {
     Planes(Planes, ToSrgb),
     /// At full size, in sRGB.
     Pixels(Pixels),
+    /// Of a picture that went by, in sRGB.
+    Reduced(Reduced),
+}
+
+/// Means of square blocks of a picture.
+pub(crate) struct Reduced {
+    pub(crate) pixels: Pixels,
+    /// Pixels of the picture along a side of a block.
+    pub(crate) block: f64,
 }
 
 impl Picture {
@@ -29,6 +38,7 @@ impl Picture {
         match self {
             Self::Pixels(pixels) if is_all_of(area, pixels, (width, height)) => Ok(pixels.clone()),
             Self::Pixels(pixels) => resize(pixels, area, width, height),
+            Self::Reduced(Reduced { pixels, block }) => resize(pixels, area.divided_by(*block), width, height),
             Self::Planes(planes, to_srgb) => to_srgb.apply(resize_planes(planes, area, width, height)?),
         }
     }
@@ -65,9 +75,7 @@ const LEFT_TO_RESIZE: f64 = 1.9;
 fn resize_area(plane: &Plane, area: Area, (width, height): (u32, u32), filter: Filter) -> Result<Vec<u8>, Error> {
     let enough = |length: f64, made: u32| length >= 2.0 * LEFT_TO_RESIZE * f64::from(made);
     if enough(area.width, width) && enough(area.height, height) {
-        let half =
-            Area { left: area.left / 2.0, top: area.top / 2.0, width: area.width / 2.0, height: area.height / 2.0 };
-        return resize_area(&plane.halved(), half, (width, height), filter);
+        return resize_area(&plane.halved(), area.divided_by(2.0), (width, height), filter);
     }
     resize_plane(&plane.data, plane.stride, plane.rows, area, (width, height), filter)
 }

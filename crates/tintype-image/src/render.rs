@@ -6,7 +6,7 @@ use crate::auto::Look;
 use crate::backdrop::lay;
 use crate::blur::blur;
 use crate::color::ToSrgb;
-use crate::decode::{self, Delay, Frame, jpeg};
+use crate::decode::{self, Delay, Frame, Frames, jpeg};
 use crate::encode::{self, Output};
 use crate::error::Error;
 use crate::facts::{self, Facts};
@@ -22,6 +22,7 @@ use crate::resize::Area;
 use crate::sharpen::sharpen;
 use crate::smart::Saliency;
 use crate::spec::{MetadataPolicy, OutputFormat, VariantSpec};
+use crate::stream::{self, Kept, Plan};
 use crate::strip::{is_possible, strip};
 
 /// All that came of one original.
@@ -151,6 +152,19 @@ fn develop_frames(
 ) -> Result<(Facts, Vec<Variant>), Error> {
     let mut source = decode::open(bytes, header, limits)?;
     let to_srgb = ToSrgb::new(source.icc.as_deref());
+    let auto = specs.iter().any(|spec| spec.format == OutputFormat::Auto);
+    if let Frames::Still(rows) = &mut source.frames
+        && !auto
+        && header.frames == 1
+    {
+        let jobs = job::jobs(specs, header, Original { plays: 1, lossless: source.lossless, look: Look::PHOTO });
+        let plan = rows.as_ref().and_then(|rows| Plan::new(&jobs, rows, header));
+        if let Some(plan) = plan
+            && let Some(rows) = rows.take()
+        {
+            return develop_rows(stream::keep(rows, &plan, &jobs, &to_srgb, limits)?, jobs, header, limits);
+        }
+    }
     let mut jobs = Vec::new();
     let mut facts = None;
     let mut frames = 0;
@@ -158,7 +172,6 @@ fn develop_frames(
         limits.check_time()?;
         let pixels = to_srgb.apply(pixels)?;
         if frames == 0 {
-            let auto = specs.iter().any(|spec| spec.format == OutputFormat::Auto);
             let look = if auto { Look::at(&pixels, source.lossless) } else { Look::PHOTO };
             jobs = job::jobs(specs, header, Original { plays: source.plays, lossless: source.lossless, look });
         }
@@ -176,6 +189,35 @@ fn develop_frames(
     }
     let facts = facts.filter(|_| frames == header.frames).ok_or_else(|| Error::corrupt("frames are missing"))?;
     let made = jobs.into_iter().map(finish).collect::<Result<_, _>>()?;
+    Ok((facts, made))
+}
+
+/// What is left of a still picture that went by.
+fn develop_rows(
+    mut kept: Kept,
+    mut jobs: Vec<Job<'_>>,
+    header: &Header<'_>,
+    limits: &Limits,
+) -> Result<(Facts, Vec<Variant>), Error> {
+    let mut wide = Vec::new();
+    for (i, job) in jobs.iter().enumerate() {
+        wide.push(kept.take_wide(i, job, header.orientation())?);
+        limits.check_time()?;
+    }
+    let mut bench = Bench::new(&kept.picture, header);
+    let facts = bench.gather_facts()?;
+    bench.aim(&mut jobs)?;
+    let mut made = Vec::new();
+    for (mut job, wide) in jobs.into_iter().zip(wide) {
+        made.push(match wide {
+            Some(file) => variant(job.spec, job.output, file),
+            None => {
+                job.sink.push(bench.develop(&job)?, Delay { num: 0, den: 1 })?;
+                finish(job)?
+            }
+        });
+        limits.check_time()?;
+    }
     Ok((facts, made))
 }
 

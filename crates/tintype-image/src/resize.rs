@@ -49,6 +49,12 @@ pub(crate) struct Area {
 }
 
 impl Area {
+    /// The same area of an image so many times smaller.
+    pub(crate) fn divided_by(self, factor: f64) -> Self {
+        let Self { left, top, width, height } = self;
+        Self { left: left / factor, top: top / factor, width: width / factor, height: height / factor }
+    }
+
     pub(crate) fn whole((width, height): (u32, u32)) -> Self {
         Self { left: 0.0, top: 0.0, width: width.into(), height: height.into() }
     }
