@@ -26,7 +26,7 @@ def distance(one: dict, other: dict) -> int:
 
 
 def test_blurhash_shows_the_picture(tmp_path):
-    soft = lambda *size: made(sum(size), (4, 3), 0).resize(size)
+    soft = lambda *size: made(sum(size), (3, 3), 0).resize(size)
     pictures = {"wide": soft(300, 200), "tall": soft(200, 300), "clear": soft(200, 150).convert("RGBA")}
     pictures["clear"].putalpha(Image.linear_gradient("L").resize((200, 150)))
     told = facts(tmp_path, {f"{name}.png": corpus.save(picture, "PNG") for name, picture in pictures.items()})
@@ -38,7 +38,7 @@ def test_blurhash_shows_the_picture(tmp_path):
         soft = np.asarray(white.filter(ImageFilter.GaussianBlur(min(picture.size) / 8)).resize(size, Image.Resampling.BOX)).astype(int)
         like = lambda other: float(np.corrcoef(shown.ravel(), other.ravel())[0, 1])
         assert np.abs(shown.mean((0, 1)) - soft.mean((0, 1))).max() < 20, name  # the hash averages light, this its levels
-        assert like(soft) > .85 and max(like(soft[:, ::-1]), like(soft[::-1])) < .7, (name, like(soft))  # upright, and no mirror image
+        assert like(soft) > .9 and max(like(soft[:, ::-1]), like(soft[::-1])) < .7, (name, like(soft))  # upright, and no mirror image
 
 
 def test_palette_is_what_there_is(tmp_path):
