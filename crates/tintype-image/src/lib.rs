@@ -17,6 +17,7 @@ mod container;
 mod decode;
 mod encode;
 mod error;
+mod estimate;
 mod exif;
 mod facts;
 mod format;
@@ -43,6 +44,7 @@ mod strip;
 mod webp_codec;
 
 pub use error::{Error, ErrorCode};
+pub use estimate::estimate;
 pub use exif::Camera;
 pub use facts::{Facts, NEAR_DUPLICATE, Swatch, hamming_distance};
 pub use format::Format;

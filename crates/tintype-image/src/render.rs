@@ -113,7 +113,7 @@ fn develop_jpeg(
 const LEFT_TO_RESIZE: f64 = 1.9;
 
 /// Samples along a side of a block that a variant needs, 1 to 8.
-fn samples_needed(job: &Job<'_>, header: &Header<'_>) -> usize {
+pub(crate) fn samples_needed(job: &Job<'_>, header: &Header<'_>) -> usize {
     if is_smooth(job, header) {
         return 1;
     }
@@ -158,7 +158,7 @@ fn develop_frames(
         && header.frames == 1
     {
         let jobs = job::jobs(specs, header, Original { plays: 1, lossless: source.lossless, look: Look::PHOTO });
-        let plan = rows.as_ref().and_then(|rows| Plan::new(&jobs, rows, header));
+        let plan = rows.as_ref().and_then(|rows| Plan::new(&jobs, rows.layout.has_alpha(), header));
         if let Some(plan) = plan
             && let Some(rows) = rows.take()
         {
@@ -300,7 +300,7 @@ impl<'a> Bench<'a> {
 }
 
 /// Whether a variant is the upload itself, less its metadata.
-fn is_copied(spec: &VariantSpec, metadata: MetadataPolicy, header: &Header<'_>) -> bool {
+pub(crate) fn is_copied(spec: &VariantSpec, metadata: MetadataPolicy, header: &Header<'_>) -> bool {
     spec.is_verbatim() && is_possible(header.format, metadata)
 }
 

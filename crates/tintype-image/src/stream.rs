@@ -3,9 +3,12 @@
 
 use crate::blur::{self, Blocks};
 use crate::color::ToSrgb;
+use crate::container::le32;
+use crate::container::tiff::Tiff;
 use crate::decode::Rows;
 use crate::encode::{self, holds_alpha};
 use crate::error::Error;
+use crate::format::Format;
 use crate::job::Job;
 use crate::limits::Limits;
 use crate::picture::{Picture, Reduced};
@@ -26,10 +29,11 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The plan for some jobs; `None` when one of them needs the whole picture.
-    pub(crate) fn new(jobs: &[Job<'_>], rows: &Rows<'_>, header: &Header<'_>) -> Option<Self> {
+    pub(crate) fn new(jobs: &[Job<'_>], has_alpha: bool, header: &Header<'_>) -> Option<Self> {
+        let (width, height) = (header.width, header.height);
         let is_wide = |job: &Job<'_>| {
-            let opaque = !rows.layout.has_alpha() || (holds_alpha(job.output.format) && job.background.is_none());
-            let blurred = job.spec.blur.is_some_and(|sigma| blur::is_by_rows(rows.width, rows.height, sigma));
+            let opaque = !has_alpha || (holds_alpha(job.output.format) && job.background.is_none());
+            let blurred = job.spec.blur.is_some_and(|sigma| blur::is_by_rows(width, height, sigma));
             opaque && blurred && job.spec.sharpen.is_none() && job.is_whole(header)
         };
         let (wide, small): (Vec<usize>, Vec<usize>) = (0..jobs.len()).partition(|&i| is_wide(&jobs[i]));
@@ -38,10 +42,27 @@ impl Plan {
             across.min(job.area.height / f64::from(job.stored_size.1)) / LEFT_TO_RESIZE
         };
         let least = small.iter().map(|&i| spare(&jobs[i])).fold(f64::MAX, f64::min);
-        let sample = f64::from(rows.width.max(rows.height)) / 100.0 / LEFT_TO_RESIZE;
+        let sample = f64::from(width.max(height)) / 100.0 / LEFT_TO_RESIZE;
         let block = least.min(sample) as usize;
         (block >= 2).then_some(Self { block, wide })
     }
+}
+
+/// Whether a file is one whose picture need never be there as a whole.
+pub(crate) fn goes_by_rows(bytes: &[u8], jobs: &[Job<'_>], header: &Header<'_>) -> bool {
+    let stored_by_rows = match header.format {
+        Format::Png => header.frames == 1 && bytes.get(28) == Some(&0),
+        Format::Tiff => !is_planar(bytes),
+        Format::Bmp => matches!(le32(bytes, 30), Some(0 | 3)),
+        _ => false,
+    };
+    stored_by_rows && Plan::new(jobs, header.has_alpha, header).is_some()
+}
+
+fn is_planar(bytes: &[u8]) -> bool {
+    const PLANAR_CONFIGURATION: u16 = 284;
+    let planar = Tiff::new(bytes).and_then(|file| file.number(&file.first()?, PLANAR_CONFIGURATION));
+    planar == Some(2)
 }
 
 /// What is left of a picture that went by.

@@ -15,7 +15,7 @@ use crate::config::{Config, StoreUrl};
 use crate::ledger::SqliteLedger;
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
-use crate::process::Processor;
+use crate::process::{MemoryBudget, Processor};
 use crate::store::embedded::{self, DiskStore};
 use crate::store::s3::{S3Config, S3Store};
 use crate::store::{PublicUrl, Store};
@@ -51,6 +51,7 @@ impl App {
             target: store.clone(),
             layout: layout.clone(),
             limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
+            memory: MemoryBudget::new(config.memory),
             deadline: config.deadline,
             max_bytes: config.upload.max_bytes,
             strict_type: config.strict_type,

@@ -10,7 +10,7 @@ use tintype::error::Failure;
 use tintype::key::Layout;
 use tintype::manifest::Manifest;
 use tintype::preset::Preset;
-use tintype::process::{ProcessError, Processor, Task};
+use tintype::process::{MemoryBudget, ProcessError, Processor, Task};
 use tintype::store::file::FileStore;
 use tintype_image::Limits;
 
@@ -102,6 +102,7 @@ fn processor(config: &Config, layout: Layout, args: &ProcessArgs) -> Processor {
         target,
         layout,
         limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
+        memory: MemoryBudget::new(config.memory),
         deadline: config.deadline,
         max_bytes: MAX_BYTES,
         strict_type: false,

@@ -107,6 +107,8 @@ pub struct Config {
     pub max_pixels: u64,
     /// Most frames of an animation.
     pub max_frames: u32,
+    /// Memory for the pixels of all originals in work together, in bytes.
+    pub memory: u64,
     /// Longest time for one original's pixels.
     pub deadline: Duration,
     /// SHA-256 of each API key.
@@ -181,6 +183,7 @@ impl Config {
         let callback = read_callback(r, loopback);
         let max_pixels = r.bytes("limits.max_pixels", 1, u64::from(u32::MAX));
         let max_frames = r.number("limits.max_frames", 1, 1_000_000);
+        let memory = r.bytes("limits.memory", 1 << 20, 1 << 40);
         let deadline = r.duration("limits.deadline", Duration::from_millis(1), Duration::from_secs(3600));
         let log_level = read_log_level(r);
         let log_format = r.one_of("log.format", &["human", "json"]);
@@ -209,6 +212,7 @@ impl Config {
             callback: callback?,
             max_pixels: max_pixels?,
             max_frames: max_frames?,
+            memory: memory?,
             deadline: deadline?,
             keys: keys?,
             log_level: log_level?,

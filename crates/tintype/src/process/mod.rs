@@ -3,9 +3,12 @@
 
 mod analyze;
 mod load;
+mod memory;
 mod render;
 mod save;
 pub mod worker;
+
+pub use memory::MemoryBudget;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +32,8 @@ pub struct Processor {
     pub layout: Layout,
     /// What one image may cost.
     pub limits: Limits,
+    /// What all originals in work may take together.
+    pub memory: MemoryBudget,
     /// Longest time for one original's pixels.
     pub deadline: Duration,
     /// Most bytes of an original.

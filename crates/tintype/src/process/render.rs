@@ -21,9 +21,14 @@ pub async fn variants(
 ) -> Result<Rendered, ProcessError> {
     let bytes = original.object.bytes.clone();
     let preset = preset.clone();
+    let needed = tintype_image::estimate(&bytes, &preset.variants, preset.metadata, &processor.limits)?;
+    let share = processor.memory.take(needed).await;
     let limits = Limits { deadline: Some(Instant::now() + processor.deadline), ..processor.limits };
-    let work =
-        tokio::task::spawn_blocking(move || tintype_image::render(&bytes, &preset.variants, preset.metadata, &limits));
+    let work = tokio::task::spawn_blocking(move || {
+        // Held by the work and not by who waits for it: past its deadline it still takes its memory.
+        let _share = share;
+        tintype_image::render(&bytes, &preset.variants, preset.metadata, &limits)
+    });
     match tokio::time::timeout(processor.deadline + GRACE, work).await {
         Ok(Ok(rendered)) => Ok(rendered?),
         Ok(Err(crash)) => {

@@ -14,7 +14,7 @@ mod whole;
 use crate::error::Error;
 use crate::gamut;
 use crate::limits::Limits;
-use crate::planes::Planes;
+use crate::planes::{Color, Planes};
 use canvas::Canvas;
 use frame::{Frame, Scan};
 
@@ -51,6 +51,24 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
     let mut planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means, roughness };
     gamut::clip(&mut planes);
     Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted })
+}
+
+/// Bytes that decoding takes, told from the headers.
+pub(crate) fn footprint(bytes: &[u8], per_side: usize) -> Result<u64, Error> {
+    /// A coefficient is of two bytes, in libjpeg's arrays.
+    const WHOLE_BLOCK: u64 = 2 * 64;
+    let frame = frame::read(bytes)?;
+    let pixels = u64::from(frame.width) * u64::from(frame.height);
+    let blocks = |component: &frame::Component| {
+        let (widest, tallest) = frame.most();
+        pixels * u64::from(component.across * component.down) / u64::from(widest * tallest) / 64 + 1
+    };
+    let blocks: u64 = frame.components.iter().map(blocks).sum();
+    // Samples; and a mean as read, turned, blurred along its row and written.
+    let planes = blocks * (per_side * per_side) as u64 + blocks * 4 * 4;
+    let whole = if frame.scan.is_none() { blocks * WHOLE_BLOCK } else { 0 };
+    let merged = if matches!(frame.color, Color::Gray | Color::YCbCr) { 0 } else { pixels * 4 * 3 };
+    Ok(planes + whole + merged)
 }
 
 fn canvases(frame: &Frame<'_>, per_side: usize) -> Vec<Canvas> {
