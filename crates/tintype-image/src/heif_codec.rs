@@ -1,7 +1,6 @@
 //! The one place that calls libheif: a HEIC or an AVIF in, its pixels out, upright.
 //!
-//! Declared by hand: a dozen functions, the same since 1.15. Crates that bind libheif want a newer one than
-//! distributions ship.
+//! Declared by hand, as version 1.15 has them.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char, c_int, c_void};

@@ -6,7 +6,7 @@ use super::Output;
 use crate::error::Error;
 use crate::pixels::Pixels;
 
-/// Of 1 to 10. Slower ones spend several times the work on a few percent of the bytes.
+/// Of 1 to 10, the quickest; near the quick end, since a thumbnail is to cost little.
 const SPEED: u8 = 9;
 
 pub(super) fn encode(pixels: &Pixels, output: Output) -> Result<Vec<u8>, Error> {

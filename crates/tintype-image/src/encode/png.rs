@@ -25,7 +25,7 @@ fn encoder<W: Write>(to: W, output: Output, color: ColorType) -> png::Encoder<'s
         encoder.set_deflate_compression(DeflateCompression::FdeflateUltraFast);
         encoder.set_filter(Filter::Paeth);
     } else {
-        // The level that libpng takes by default costs up to three times as much for a percent or two.
+        // The level that libpng takes by default costs up to three times as much for a few percent.
         encoder.set_deflate_compression(DeflateCompression::Level(4));
         encoder.set_filter(Filter::Adaptive);
     }
