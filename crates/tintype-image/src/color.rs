@@ -2,8 +2,7 @@
 
 pub(crate) mod png;
 
-use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use moxcms::{ColorProfile, DataColorSpace, Layout as IccLayout, TransformExecutor, TransformOptions};
 
@@ -20,7 +19,7 @@ type Transform = Arc<dyn TransformExecutor<u8> + Send + Sync>;
 pub(crate) struct ToSrgb {
     profile: Option<ColorProfile>,
     /// The frames of a file are of one layout: what is to be done with them is found out once.
-    step: OnceCell<(Layout, Step)>,
+    step: OnceLock<(Layout, Step)>,
 }
 
 /// What is to be done with the pixels of a layout.
@@ -38,7 +37,7 @@ enum Step {
 impl ToSrgb {
     /// Reads the profile. A broken one says nothing, as in every viewer.
     pub(crate) fn new(icc: Option<&[u8]>) -> Self {
-        Self { profile: icc.and_then(|icc| ColorProfile::new_from_slice(icc).ok()), step: OnceCell::new() }
+        Self { profile: icc.and_then(|icc| ColorProfile::new_from_slice(icc).ok()), step: OnceLock::new() }
     }
 
     /// The frame in sRGB, or in grey of the same tone curve.

@@ -46,7 +46,7 @@ fn clip_all(planes: &mut Planes) {
     // Of one brightness in the colour that lies under it.
     let share = (cb.stride * cb.rows) as f32 / (y.stride * y.rows) as f32;
     let mut moved = [Moved::new(y, mean_y), Moved::new(cb, mean_cb), Moved::new(cr, mean_cr)];
-    let mut line = Line::new(y.stride);
+    let mut line = Line::new(y.stride, cb.stride, &under);
     let mut below = usize::MAX;
     for row in 0..y.rows {
         let now = beneath(row, y.height, cb.height, cb.rows);
@@ -93,10 +93,12 @@ struct Line {
     colors_moved: bool,
     /// Of the colours of the row, before they are spread over the samples.
     colors: Vec<[f32; 3]>,
+    /// Whether each of them is that of two samples, as most cameras write them.
+    in_pairs: bool,
 }
 
 impl Line {
-    fn new(length: usize) -> Self {
+    fn new(length: usize, colors: usize, under: &[usize]) -> Self {
         // Whole lanes, so that every step is of the same length.
         let zeros = || vec![0.0; length.next_multiple_of(LANES)];
         let three = || [zeros(), zeros(), zeros()];
@@ -108,18 +110,32 @@ impl Line {
             inverse: zeros(),
             by: three(),
             colors_moved: false,
-            colors: Vec::new(),
+            colors: vec![[0.0; 3]; colors],
+            in_pairs: under.iter().enumerate().all(|(x, &at)| at == x / 2),
         }
     }
 
     #[inline(always)]
     fn set_colors(&mut self, under: &[usize], cb: &[u8], cr: &[u8]) {
-        self.colors.clear();
-        self.colors.extend(cb.iter().zip(cr).map(|(&cb, &cr)| offsets([f32::from(cb) - 128.0, f32::from(cr) - 128.0])));
-        for (x, &at) in under.iter().enumerate() {
-            let [r, g, b] = self.colors[at];
-            (self.offsets[0][x], self.offsets[1][x], self.offsets[2][x]) = (r, g, b);
-            (self.least[x], self.most[x]) = (r.min(g).min(b), r.max(g).max(b));
+        for (colors, (&cb, &cr)) in self.colors.iter_mut().zip(cb.iter().zip(cr)) {
+            *colors = offsets([f32::from(cb) - 128.0, f32::from(cr) - 128.0]);
+        }
+        let [reds, greens, blues] = self.offsets.each_mut();
+        // In pairs they need not be looked up one by one.
+        if self.in_pairs {
+            for (i, &[r, g, b]) in self.colors.iter().enumerate().take(under.len() / 2) {
+                let pair = 2 * i..2 * i + 2;
+                reds[pair.clone()].fill(r);
+                greens[pair.clone()].fill(g);
+                blues[pair].fill(b);
+            }
+        }
+        for (x, &at) in under.iter().enumerate().skip(if self.in_pairs { under.len() & !1 } else { 0 }) {
+            [reds[x], greens[x], blues[x]] = self.colors[at];
+        }
+        let all = reds.iter().zip(greens.iter()).zip(blues.iter());
+        for ((least, most), ((&r, &g), &b)) in self.least.iter_mut().zip(&mut self.most).zip(all) {
+            (*least, *most) = (r.min(g).min(b), r.max(g).max(b));
         }
     }
 

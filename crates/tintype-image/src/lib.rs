@@ -39,6 +39,9 @@ mod sharpen;
 mod simd;
 mod smart;
 mod spec;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod steps;
 mod stream;
 mod strip;
 mod webp_codec;

@@ -9,7 +9,7 @@ use crate::resize::{Area, Filter, resize, resize_plane};
 /// A frame as its decoder left it, with the way to sRGB.
 pub(crate) enum Picture {
     /// Grey or YCbCr, from a JPEG. Colours are converted after a variant is resized: there are fewer then.
-    Planes(Planes, ToSrgb),
+    Planes(Box<(Planes, ToSrgb)>),
     /// At full size, in sRGB.
     Pixels(Pixels),
     /// Of a picture that went by, in sRGB.
@@ -27,8 +27,8 @@ impl Picture {
     /// A JPEG's planes. Other colour spaces than its own two are put together to pixels.
     pub(crate) fn from_planes(planes: Planes, inverted: bool, to_srgb: ToSrgb) -> Result<Self, Error> {
         match planes.color {
-            Color::YCbCr => Ok(Self::Planes(planes, to_srgb)),
-            Color::Gray if !to_srgb.changes_gray() => Ok(Self::Planes(planes, to_srgb)),
+            Color::YCbCr => Ok(Self::Planes(Box::new((planes, to_srgb)))),
+            Color::Gray if !to_srgb.changes_gray() => Ok(Self::Planes(Box::new((planes, to_srgb)))),
             _ => Ok(Self::Pixels(to_srgb.apply(merge(&planes, inverted)?)?)),
         }
     }
@@ -39,7 +39,10 @@ impl Picture {
             Self::Pixels(pixels) if is_all_of(area, pixels, (width, height)) => Ok(pixels.clone()),
             Self::Pixels(pixels) => resize(pixels, area, width, height),
             Self::Reduced(Reduced { pixels, block }) => resize(pixels, area.divided_by(*block), width, height),
-            Self::Planes(planes, to_srgb) => to_srgb.apply(resize_planes(planes, area, width, height)?),
+            Self::Planes(parts) => {
+                let (planes, to_srgb) = &**parts;
+                to_srgb.apply(resize_planes(planes, area, width, height)?)
+            }
         }
     }
 }

@@ -95,8 +95,8 @@ fn develop_jpeg(
     let mut made = Vec::new();
     for mut job in jobs {
         made.push(match &picture {
-            Picture::Planes(planes, to_srgb) if is_smooth(&job, header) => {
-                let file = smooth(planes, to_srgb, &job, header, limits)?;
+            Picture::Planes(parts) if is_smooth(&job, header) => {
+                let file = smooth(&parts.0, &parts.1, &job, header, limits)?;
                 variant(job.spec, job.output, file)
             }
             _ => {

@@ -73,6 +73,13 @@ pub(crate) struct Kept {
     layout: Layout,
 }
 
+/// What grows while a picture goes by.
+struct Keeping {
+    averages: Averages,
+    wide: Vec<(usize, Blocks)>,
+    layout: Layout,
+}
+
 /// Lets a picture go by.
 pub(crate) fn keep(
     mut rows: Rows<'_>,
@@ -82,33 +89,33 @@ pub(crate) fn keep(
     limits: &Limits,
 ) -> Result<Kept, Error> {
     let (width, height) = (rows.width, rows.height);
-    let mut kept: Option<(Averages, Vec<(usize, Blocks)>, Layout)> = None;
+    let mut kept: Option<Keeping> = None;
     let mut data = Vec::new();
     for y in 0..height {
         data.resize(width as usize * rows.layout.channels(), 0);
         rows.source.read_row(&mut data)?;
         let row = to_srgb.apply(Pixels { width, height: 1, layout: rows.layout, data })?;
         // What layout a profile makes of the stored one is known with the first row.
-        let (averages, wide, _) = kept.get_or_insert_with(|| {
+        let keeping = kept.get_or_insert_with(|| {
             let grid = |&i: &usize| {
                 let sigma = jobs[i].spec.blur.unwrap_or_default();
                 Some((i, blur::by_rows(width, height, row.layout, sigma)?))
             };
-            (
-                Averages::new(width, height, row.layout, plan.block),
-                plan.wide.iter().filter_map(grid).collect(),
-                row.layout,
-            )
+            Keeping {
+                averages: Averages::new(width, height, row.layout, plan.block),
+                wide: plan.wide.iter().filter_map(grid).collect(),
+                layout: row.layout,
+            }
         });
-        averages.push_row(&row.data);
-        wide.iter_mut().for_each(|(_, blocks)| blocks.push_row(&row.data));
+        keeping.averages.push_row(&row.data);
+        keeping.wide.iter_mut().for_each(|(_, blocks)| blocks.push_row(&row.data));
         if y % 64 == 0 {
             limits.check_time()?;
         }
         data = row.data;
     }
     rows.source.finish()?;
-    let (averages, wide, layout) = kept.ok_or_else(|| Error::corrupt("the image has no row"))?;
+    let Keeping { averages, wide, layout } = kept.ok_or_else(|| Error::corrupt("the image has no row"))?;
     Ok(Kept { picture: Picture::Reduced(averages.finish()), wide, layout })
 }
 

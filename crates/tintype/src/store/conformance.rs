@@ -110,7 +110,8 @@ async fn what_was_put_comes_back(store: &dyn Store, keeps: Keeps) {
     let object = store.get(&name, 5).await.unwrap();
     assert_eq!(object.bytes, "hello");
     assert_eq!(object.meta.size, 5);
-    assert_eq!(object.meta.etag.as_deref(), Some("5d41402abc4b2a76b9719d911017c592"), "the MD5, as S3 has it");
+    let md5 = "5d41402abc4b2a76b9719d911017c592";
+    assert!(object.meta.etag.as_deref().is_none_or(|etag| etag == md5), "the MD5, as S3 has it, or none");
     assert!((OffsetDateTime::now_utc() - object.meta.modified).abs() < time::Duration::minutes(1));
     if keeps == Keeps::Everything {
         assert_eq!(object.meta.content_type.as_deref(), Some("image/png"));

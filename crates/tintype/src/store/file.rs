@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use md5::{Digest, Md5};
 use time::OffsetDateTime;
 
 use super::{Object, ObjectMeta, PutOptions, Store, StoreError};
 use crate::key::Key;
-use crate::preset::hex;
 
 /// A folder whose files are the objects.
 #[derive(Debug, Clone)]
@@ -95,12 +93,12 @@ fn read(path: &Path, key: Key, limit: u64) -> Result<Object, StoreError> {
     let bytes = std::fs::read(path).map_err(|e| failure(&key, &e))?;
     let mut meta = meta(key, &data);
     meta.size = bytes.len() as u64;
-    meta.etag = Some(hex(&Md5::digest(&bytes)));
     Ok(Object { meta, bytes: bytes.into() })
 }
 
 fn meta(key: Key, data: &std::fs::Metadata) -> ObjectMeta {
     let modified = data.modified().map_or(OffsetDateTime::UNIX_EPOCH, OffsetDateTime::from);
+    // A file has no entity tag, and a hash of its own would cost as much as its entropy decoding: manifests have SHA-256.
     ObjectMeta { key, size: data.len(), etag: None, content_type: None, metadata: Default::default(), modified }
 }
 

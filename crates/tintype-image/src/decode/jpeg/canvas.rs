@@ -116,14 +116,15 @@ impl Canvas {
         }
     }
 
-    /// What has been put. A sample covers `scale` pixels of the picture across and down.
-    pub(super) fn finish(self, scale: (f64, f64)) -> (Plane, Means, Vec<u8>) {
-        let reduced = |length: usize| (length * self.per_side) as f64 / SIDE as f64;
+    /// What has been put, of a picture of `size`. A sample of the component covers `scale` of its pixels.
+    pub(super) fn finish(self, size: (u32, u32), scale: (f64, f64)) -> (Plane, Means, Vec<u8>) {
+        // The component's own size is rounded up: its last sample may be of half a pixel.
+        let reduced = |length: u32, scale: f64| f64::from(length) / scale * self.per_side as f64 / SIDE as f64;
         let plane = Plane {
             stride: self.across * self.per_side,
             rows: self.down * self.per_side,
-            width: reduced(self.width),
-            height: reduced(self.height),
+            width: reduced(size.0, scale.0),
+            height: reduced(size.1, scale.1),
             data: self.plane,
         };
         let means = Means {

@@ -41,7 +41,7 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
     for (component, canvas) in frame.components.iter().zip(canvases) {
         let (widest, tallest) = frame.most();
         let scale = (f64::from(widest) / f64::from(component.across), f64::from(tallest) / f64::from(component.down));
-        let (plane, mean, rough) = canvas.finish(scale);
+        let (plane, mean, rough) = canvas.finish((frame.width, frame.height), scale);
         if planes.is_empty() {
             roughness = rough;
         }

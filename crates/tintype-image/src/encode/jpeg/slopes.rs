@@ -13,6 +13,9 @@ const ORDER: usize = 2;
 /// The coefficients of a smooth block as (across, down), in zigzag order.
 pub(crate) const TERMS: [(usize, usize); 6] = [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1), (2, 0)];
 
+/// The orthonormal first cosine of a mean of one: the root of eight.
+const WHOLE: f32 = 2.0 * std::f32::consts::SQRT_2;
+
 /// One filter for each cosine but the first: odd ones are odd, even ones even.
 pub(crate) struct Slopes {
     /// Weight of the centre, then of the neighbour after it, and so on.
@@ -32,13 +35,11 @@ impl Slopes {
     #[inline(always)]
     pub(crate) fn across(&self, means: &[f32], out: &mut Across) {
         let count = means.len() - 2 * REACH;
-        // The orthonormal first cosine of a mean.
-        const WHOLE: f32 = 2.828_427_1;
         out[0].clear();
         out[0].extend(means[REACH..][..count].iter().map(|mean| mean * WHOLE));
-        for order in 1..=ORDER {
+        for (order, out) in out.iter_mut().enumerate().skip(1) {
             let row = |offset: isize| &means[REACH.wrapping_add_signed(offset)..][..count];
-            self.filter(order, row, &mut out[order]);
+            self.filter(order, row, out);
         }
     }
 
@@ -46,7 +47,6 @@ impl Slopes {
     #[inline(always)]
     pub(crate) fn down<'a>(&self, order: usize, row: impl Fn(isize) -> &'a [f32], out: &mut Vec<f32>) {
         if order == 0 {
-            const WHOLE: f32 = 2.828_427_1;
             out.clear();
             out.extend(row(0).iter().map(|value| value * WHOLE));
         } else {
