@@ -104,7 +104,7 @@ def made(seed: int, shapes: tuple[int, int] = (9, 6), fine: float = .3) -> Image
 
 def scenes() -> dict[str, Image.Image]:
     """Photos kept beside the repository, where there are any, and made ones that stand in for them."""
-    kept = [DATA / "corgi.jpg", DATA / "exif/Landscape_1.jpg", DATA / "exif/Portrait_1.jpg", DATA / "ladder/500kb.jpg"]
+    kept = [DATA / "corgi.jpg", DATA / "exif/Landscape_1.jpg", DATA / "exif/Portrait_1.jpg"]
     found = {path.stem: ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in kept if path.exists()}
     for image in found.values():
         image.thumbnail((1200, 1200))

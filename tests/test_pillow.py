@@ -56,8 +56,15 @@ def check(name: str, data: bytes, variants: dict[str, bytes], errors: list[float
         if variant != "original":
             assert opened(made).size == sizes[variant], (name, variant)
     for box in BOXES:
-        errors.append(difference(opened(variants[f"{box}x{box}"]), as_pillow_would(thumbnail(whole, box), name)))
-        assert errors[-1] < limit, f"{name} {box}: {errors[-1]:.2f} levels from Pillow's"
+        ours, exact = opened(variants[f"{box}x{box}"]), thumbnail(whole, box)
+        pillows = as_pillow_would(exact, name)
+        errors.append(difference(ours, pillows))
+        if name.endswith(".jpg"):
+            # Two good JPEGs of one picture may be further from each other than either is from the picture.
+            further = difference(ours, exact) - difference(pillows, exact)
+            assert further < 0.3, f"{name} {box}: {further:.2f} levels further from the exact thumbnail than Pillow's JPEG"
+        else:
+            assert errors[-1] < limit, f"{name} {box}: {errors[-1]:.2f} levels from Pillow's"
         if hasty is not None:
             hasty.append(difference(opened(variants[f"{box}x{box}"]), as_pillow_would(thumbnail(whole, box, gap=2.0), name)))
 

@@ -54,7 +54,6 @@ pub(crate) fn is_all_of(area: Area, pixels: &Pixels, size: (u32, u32)) -> bool {
 
 fn resize_planes(planes: &Planes, area: Area, width: u32, height: u32) -> Result<Pixels, Error> {
     let as_it_is = (area.width, area.height) == (f64::from(width), f64::from(height));
-    let filter = if as_it_is { Filter::Linear } else { Filter::Lanczos };
     let resized: Vec<Vec<u8>> = planes
         .planes
         .iter()
@@ -62,6 +61,12 @@ fn resize_planes(planes: &Planes, area: Area, width: u32, height: u32) -> Result
             // The area in samples of this plane.
             let (x, y) = (plane.width / f64::from(planes.width), plane.height / f64::from(planes.height));
             let area = Area { left: area.left * x, top: area.top * y, width: area.width * x, height: area.height * y };
+            let filter = match as_it_is {
+                // Libjpeg's rule (its h2v1 and h2v2 "fancy" upsampling).
+                true if plane.width <= 2.0 => Filter::Nearest,
+                true => Filter::Linear,
+                false => Filter::Lanczos,
+            };
             resize_area(plane, area, (width, height), filter)
         })
         .collect::<Result<_, _>>()?;

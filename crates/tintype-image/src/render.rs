@@ -112,13 +112,14 @@ fn develop_jpeg(
 /// How much smaller than the decoded picture a variant must be, at least: what lies between is left to Lanczos.
 const LEFT_TO_RESIZE: f64 = 1.9;
 
-/// Samples along a side of a block that a variant needs, 1 to 8.
+/// Samples along a side of a block that a variant needs.
 pub(crate) fn samples_needed(job: &Job<'_>, header: &Header<'_>) -> usize {
     if is_smooth(job, header) {
         return 1;
     }
     let largest = (f64::from(job.stored_size.0) / job.area.width).max(f64::from(job.stored_size.1) / job.area.height);
-    ((8.0 * LEFT_TO_RESIZE * largest).ceil() as usize).clamp(1, 8)
+    let least = 8.0 * LEFT_TO_RESIZE * largest;
+    jpeg::PER_SIDE.into_iter().find(|&per_side| per_side as f64 >= least).unwrap_or(8)
 }
 
 /// From this blur on, in pixels, the means of blocks say all that is left of them.

@@ -73,6 +73,8 @@ pub(crate) enum Filter {
     Lanczos,
     /// As JPEG decoders enlarge colour: what is far counts less.
     Linear,
+    /// As they enlarge what is no more than two samples wide.
+    Nearest,
 }
 
 /// Parts of one in the table of the kernel: between two entries it is as good as straight.
@@ -119,17 +121,12 @@ pub(crate) fn resize_plane(
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
     let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(|e| failed(&e))?;
     let mut target = Image::new(width, height, PixelType::U8);
-    let lanczos = lanczos()?;
-    let filter = match filter {
-        Filter::Lanczos => FilterType::Custom(lanczos),
-        Filter::Linear => FilterType::Bilinear,
+    let algorithm = match filter {
+        Filter::Lanczos => ResizeAlg::Convolution(FilterType::Custom(lanczos()?)),
+        Filter::Linear => ResizeAlg::Convolution(FilterType::Bilinear),
+        Filter::Nearest => ResizeAlg::Nearest,
     };
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(
-        area.left,
-        area.top,
-        area.width,
-        area.height,
-    );
+    let options = ResizeOptions::new().resize_alg(algorithm).crop(area.left, area.top, area.width, area.height);
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
     Ok(target.into_vec())
 }

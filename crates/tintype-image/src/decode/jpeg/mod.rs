@@ -27,7 +27,10 @@ pub(crate) struct Decoded {
     pub(crate) inverted: bool,
 }
 
-/// Decodes with `per_side` samples for the eight along each side of a block, 1 to 8.
+/// Samples for the eight along each side of a block that there is code for.
+pub(crate) const PER_SIDE: [usize; 6] = [1, 2, 3, 4, 6, 8];
+
+/// Decodes with `per_side` samples for the eight along each side of a block: one of [`PER_SIDE`].
 pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<Decoded, Error> {
     let mut frame = frame::read(bytes)?;
     let mut canvases = canvases(&frame, per_side);
@@ -93,9 +96,7 @@ fn read_scan(
         2 => scan::read::<4>(frame, scan, canvases, limits),
         3 => scan::read::<9>(frame, scan, canvases, limits),
         4 => scan::read::<16>(frame, scan, canvases, limits),
-        5 => scan::read::<25>(frame, scan, canvases, limits),
         6 => scan::read::<36>(frame, scan, canvases, limits),
-        7 => scan::read::<49>(frame, scan, canvases, limits),
         _ => scan::read::<64>(frame, scan, canvases, limits),
     }
 }
@@ -106,9 +107,7 @@ fn read_whole(bytes: &[u8], canvases: &mut [Canvas], per_side: usize, limits: &L
         2 => whole::read::<4>(bytes, canvases, limits),
         3 => whole::read::<9>(bytes, canvases, limits),
         4 => whole::read::<16>(bytes, canvases, limits),
-        5 => whole::read::<25>(bytes, canvases, limits),
         6 => whole::read::<36>(bytes, canvases, limits),
-        7 => whole::read::<49>(bytes, canvases, limits),
         _ => whole::read::<64>(bytes, canvases, limits),
     }
 }
