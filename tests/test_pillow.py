@@ -24,6 +24,10 @@ def tolerance(name: str) -> float:
     return next((limit for part, limit in TOLERANCE.items() if part in name), 3)
 
 
+# Levels by which JPEGs may be further from exact thumbnails than Pillow's, on average over many.
+FURTHER = 0.15
+
+
 def shape(width: int, height: int) -> Image.Image:
     return corpus.photo(min(width, 700), min(height, 700), 40).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -50,7 +54,9 @@ def as_pillow_would(image: Image.Image, name: str) -> Image.Image:
 
 
 def check(name: str, data: bytes, variants: dict[str, bytes], errors: list[float], limit: float = 3,
-          hasty: list[float] | None = None) -> None:
+          hasty: list[float] | None = None) -> list[float]:
+    """Sizes and pixels of one image's variants; how much further than Pillow's each JPEG is from the exact thumbnail."""
+    further = []
     sizes, whole = expected_sizes(data), rgba(upright(data))
     for variant, made in variants.items():
         if variant != "original":
@@ -60,13 +66,15 @@ def check(name: str, data: bytes, variants: dict[str, bytes], errors: list[float
         pillows = as_pillow_would(exact, name)
         errors.append(difference(ours, pillows))
         if name.endswith(".jpg"):
-            # Two good JPEGs of one picture may be further from each other than either is from the picture.
-            further = difference(ours, exact) - difference(pillows, exact)
-            assert further < 0.3, f"{name} {box}: {further:.2f} levels further from the exact thumbnail than Pillow's JPEG"
+            # Two good JPEGs of one picture may be further from each other than either is from the picture: a level
+            # more or less, and a coefficient is rounded the other way.
+            further.append(difference(ours, exact) - difference(pillows, exact))
+            assert further[-1] < limit, f"{name} {box}: {further[-1]:.2f} levels further from exact than Pillow's JPEG"
         else:
             assert errors[-1] < limit, f"{name} {box}: {errors[-1]:.2f} levels from Pillow's"
         if hasty is not None:
             hasty.append(difference(opened(variants[f"{box}x{box}"]), as_pillow_would(thumbnail(whole, box, gap=2.0), name)))
+    return further
 
 
 @pytest.mark.parametrize("extension, kind", [(".jpg", "JPEG"), (".png", "PNG")])
@@ -76,8 +84,10 @@ def test_odd_shapes_have_pillows_sizes(tmp_path, say, extension, kind):
     assert len(files) >= 40
     errors: list[float] = []
     hasty: list[float] = []
+    further: list[float] = []
     for name, variants in developed(tmp_path, files).items():
-        check(name, files[name], variants, errors, limit=3, hasty=hasty)
+        further += check(name, files[name], variants, errors, limit=3, hasty=hasty)
+    assert np.mean(further or [0]) < FURTHER
     say(f"{len(files)} shapes, {len(errors)} thumbnails: mean error against Pillow's Lanczos {np.mean(errors):.3f} levels, worst "
         f"{max(errors):.3f}; against its hasty default {np.mean(hasty):.3f}")
 
@@ -86,11 +96,14 @@ def test_orientation_photos_stand_upright(tmp_path, say):
     photos = sorted((DATA / "exif").glob("*.jpg"))
     files = {p.name: p.read_bytes() for p in photos} or {n: d for n, d in corpus.good().items() if n.startswith("orientation")}
     errors: list[float] = []
+    further: list[float] = []
     for name, variants in developed(tmp_path, files).items():
-        check(name, files[name], variants, errors, tolerance(name))
+        further += check(name, files[name], variants, errors, tolerance(name))
         assert opened(variants["original"]).getexif().get(corpus.ORIENTATION) == opened(files[name]).getexif().get(corpus.ORIENTATION)
         assert opened(variants["50x50"]).getexif().get(corpus.ORIENTATION, 1) == 1
-    say(f"{len(files)} photos: mean error against Pillow {np.mean(errors):.3f} levels, worst {max(errors):.3f}")
+    assert np.mean(further) < FURTHER
+    say(f"{len(files)} photos: mean error against Pillow {np.mean(errors):.3f} levels, worst {max(errors):.3f}; "
+        f"{np.mean(further):.3f} levels further from the exact thumbnail than Pillow's JPEG")
 
 
 def test_every_format_comes_out_as_it_went_in(tmp_path, say):

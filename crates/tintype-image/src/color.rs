@@ -55,7 +55,7 @@ impl ToSrgb {
     }
 
     /// Whether RGB is of another space.
-    fn changes_rgb(&self) -> bool {
+    pub(crate) fn changes_rgb(&self) -> bool {
         let (_, step) = self.step.get_or_init(|| (Layout::Rgb, self.step(Layout::Rgb)));
         matches!(step, Step::Transform(_))
     }

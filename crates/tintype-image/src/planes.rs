@@ -30,6 +30,17 @@ impl Plane {
         &self.data[y * self.stride..][..self.stride]
     }
 
+    /// The plane less what lies beyond the picture: a filter ends where the picture does.
+    pub(crate) fn trimmed(mut self) -> Self {
+        let (stride, rows) = (self.width.ceil() as usize, self.height.ceil() as usize);
+        for y in 0..rows {
+            self.data.copy_within(y * self.stride..y * self.stride + stride, y * stride);
+        }
+        self.data.truncate(rows * stride);
+        (self.stride, self.rows) = (stride, rows);
+        self
+    }
+
     /// The plane at half its resolution: means of two by two samples, or of what is left of them at the edge.
     pub(crate) fn halved(&self) -> Self {
         let (stride, rows) = (self.stride.div_ceil(2), self.rows.div_ceil(2));

@@ -112,13 +112,18 @@ fn develop_jpeg(
 /// How much smaller than the decoded picture a variant must be, at least: what lies between is left to Lanczos.
 const LEFT_TO_RESIZE: f64 = 1.9;
 
+/// Pixels across a picture below which none is left out.
+const NARROW: f64 = 24.0;
+
 /// Samples along a side of a block that a variant needs.
 pub(crate) fn samples_needed(job: &Job<'_>, header: &Header<'_>) -> usize {
     if is_smooth(job, header) {
         return 1;
     }
     let largest = (f64::from(job.stored_size.0) / job.area.width).max(f64::from(job.stored_size.1) / job.area.height);
-    let least = 8.0 * LEFT_TO_RESIZE * largest;
+    // Of a strip so narrow, each sample is seen.
+    let narrow = NARROW / f64::from(header.width.min(header.height));
+    let least = 8.0 * (LEFT_TO_RESIZE * largest).max(narrow);
     jpeg::PER_SIDE.into_iter().find(|&per_side| per_side as f64 >= least).unwrap_or(8)
 }
 
@@ -139,9 +144,16 @@ fn smooth(
     limits: &Limits,
 ) -> Result<Vec<u8>, Error> {
     let size = (job.output.width, job.output.height);
-    let turned = planes.means.iter().map(|means| means.clone().upright(header.orientation(), size)).collect();
-    let means = to_srgb.apply_to_means(turned)?;
-    encode::jpeg::smooth::encode(size, &means, job.spec.blur.unwrap_or_default().into(), job.output.quality, limits)
+    let turned;
+    // Of a hundred megapixels, means are ten megabytes: they are copied only to be changed.
+    let means = if header.orientation() == 1 && !to_srgb.changes_rgb() {
+        &planes.means
+    } else {
+        let upright = planes.means.iter().map(|means| means.clone().upright(header.orientation(), size)).collect();
+        turned = to_srgb.apply_to_means(upright)?;
+        &turned
+    };
+    encode::jpeg::smooth::encode(size, means, job.spec.blur.unwrap_or_default().into(), job.output.quality, limits)
 }
 
 /// Every frame of what is not a JPEG.

@@ -14,7 +14,7 @@ mod whole;
 use crate::error::Error;
 use crate::gamut;
 use crate::limits::Limits;
-use crate::planes::{Color, Planes};
+use crate::planes::{Color, Plane, Planes};
 use canvas::Canvas;
 use frame::{Frame, Scan};
 
@@ -53,6 +53,7 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
     }
     let mut planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means, roughness };
     gamut::clip(&mut planes);
+    planes.planes = planes.planes.into_iter().map(Plane::trimmed).collect();
     Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted })
 }
 
