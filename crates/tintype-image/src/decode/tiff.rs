@@ -182,7 +182,8 @@ fn read_palette(bytes: &[u8]) -> Option<(Vec<u8>, Palette)> {
     let mut as_gray = bytes.to_vec();
     let at = page.find(PHOTOMETRIC)?.at + 8;
     as_gray.get_mut(at..at + 2)?.copy_from_slice(&file.put16(MIN_IS_BLACK));
-    let colors = file.numbers(page.find(COLOR_MAP)?)?;
+    // A table of longer numbers than the format has must not overflow what is reckoned with them.
+    let colors: Vec<u32> = file.numbers(page.find(COLOR_MAP)?)?.map(|color| color.min(65_535)).collect();
     let bits = (colors.len() / 3).checked_ilog2()?;
     (bits <= 8).then_some((as_gray, Palette { bits, colors }))
 }
