@@ -1,5 +1,6 @@
 //! TIFF in: the first page, to 8 bits, a strip or a row of tiles at a time.
 
+mod embedded;
 mod samples;
 
 use std::borrow::Cow;
@@ -35,6 +36,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
     if decoder.dimensions().map_err(|e| error(&e))? != (header.width, header.height) {
         return Err(Error::corrupt("the TIFF contradicts itself on its size"));
     }
+    embedded::check(&mut decoder, bytes, header)?;
     let planes = decoder.image_buffer_layout().map_err(|e| error(&e))?.planes;
     let multiplied = is_multiplied(bytes);
     let rows = if planes > 1 {
