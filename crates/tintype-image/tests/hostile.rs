@@ -103,6 +103,20 @@ fn header_bombs_are_refused_at_once() {
 }
 
 #[test]
+fn no_second_size_passes_the_limits_by() {
+    let whole = fixture("jpeg_baseline.jpg");
+    let at = whole.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
+    let length = 2 + usize::from(u16::from_be_bytes([whole[at + 2], whole[at + 3]]));
+    let mut small = whole[at..at + length].to_vec();
+    small[5..9].copy_from_slice(&[0, 8, 0, 8]);
+    assert_eq!(code(&[&whole[..at], &small, &whole[at..]].concat()), Some(ErrorCode::Corrupt), "two frame headers");
+    let mut strip = fixture("tiff_rgb_jpeg.tiff");
+    let at = strip.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
+    strip[at + 5..at + 9].copy_from_slice(&[0x3F, 0xFF, 0x3F, 0xFF]);
+    assert_eq!(code(&strip), Some(ErrorCode::Corrupt), "a JPEG larger than its page");
+}
+
+#[test]
 fn no_width_is_corrupt() {
     for name in ["jpeg_baseline.jpg", "png_rgb.png", "gif_still.gif", "bmp_rgb.bmp", "tiff_rgb_raw.tiff"] {
         assert_eq!(code(&with_size(name, 0, 24)), Some(ErrorCode::Corrupt), "{name}");

@@ -95,23 +95,34 @@ impl<'a> Tiff<'a> {
     }
 
     /// An entry's values as whole numbers (BYTE, SHORT, LONG).
-    pub(crate) fn numbers(&self, entry: &Entry) -> Option<Vec<u32>> {
-        let range = self.value_range(entry)?;
-        match entry.kind {
-            1 => Some(self.bytes.get(range)?.iter().map(|&b| u32::from(b)).collect()),
-            3 => range.step_by(2).map(|at| self.u16(at).map(u32::from)).collect(),
-            4 | 13 => range.step_by(4).map(|at| self.u32(at)).collect(),
-            _ => None,
-        }
+    pub(crate) fn numbers(&self, entry: &Entry) -> Option<impl Iterator<Item = u32> + use<'a>> {
+        let tiff = *self;
+        let size = match entry.kind {
+            1 => 1,
+            3 => 2,
+            4 | 13 => 4,
+            _ => return None,
+        };
+        let read = move |at: usize| match size {
+            1 => tiff.bytes.get(at).map(|&b| u32::from(b)),
+            2 => tiff.u16(at).map(u32::from),
+            _ => tiff.u32(at),
+        };
+        Some(self.value_range(entry)?.step_by(size).map_while(read))
     }
 
     /// The first number of a tag.
     pub(crate) fn number(&self, directory: &Directory, tag: u16) -> Option<u32> {
-        self.numbers(directory.find(tag)?)?.first().copied()
+        self.numbers(directory.find(tag)?)?.next()
     }
 }
 
 impl Directory {
+    /// Bytes it takes, less the link, which may be missing.
+    pub(crate) fn length(&self) -> usize {
+        2 + self.entries.len() * 12
+    }
+
     pub(crate) fn find(&self, tag: u16) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.tag == tag)
     }

@@ -1,5 +1,6 @@
 //! TIFF in: the first page, to 8 bits, a strip or a row of tiles at a time.
 
+mod embedded;
 mod samples;
 
 use std::borrow::Cow;
@@ -35,6 +36,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
     if decoder.dimensions().map_err(|e| error(&e))? != (header.width, header.height) {
         return Err(Error::corrupt("the TIFF contradicts itself on its size"));
     }
+    embedded::check(&mut decoder, bytes, header)?;
     let planes = decoder.image_buffer_layout().map_err(|e| error(&e))?.planes;
     let multiplied = is_multiplied(bytes);
     let rows = if planes > 1 {
@@ -182,7 +184,8 @@ fn read_palette(bytes: &[u8]) -> Option<(Vec<u8>, Palette)> {
     let mut as_gray = bytes.to_vec();
     let at = page.find(PHOTOMETRIC)?.at + 8;
     as_gray.get_mut(at..at + 2)?.copy_from_slice(&file.put16(MIN_IS_BLACK));
-    let colors = file.numbers(page.find(COLOR_MAP)?)?;
+    // A table of longer numbers than the format has must not overflow what is reckoned with them.
+    let colors: Vec<u32> = file.numbers(page.find(COLOR_MAP)?)?.map(|color| color.min(65_535)).collect();
     let bits = (colors.len() / 3).checked_ilog2()?;
     (bits <= 8).then_some((as_gray, Palette { bits, colors }))
 }

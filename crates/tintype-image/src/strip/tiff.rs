@@ -31,6 +31,7 @@ pub(super) fn scrub(bytes: &[u8], kind: Kind, policy: MetadataPolicy) -> Option<
         tiff: Tiff::new(bytes)?,
         kind,
         policy,
+        budget: bytes.len().saturating_mul(SHARED),
         kept: Vec::from([Range { start: 0, end: 8 }]),
         edits: Vec::new(),
     };
@@ -38,10 +39,16 @@ pub(super) fn scrub(bytes: &[u8], kind: Kind, policy: MetadataPolicy) -> Option<
     Some(scrubber.write(bytes))
 }
 
+/// How often a file may refer to each of its bytes, taken together. Pages may share what they point to; more of
+/// it is a trap, for directories that lie over each other are read as often as there are bytes.
+const SHARED: usize = 4;
+
 struct Scrubber<'a> {
     tiff: Tiff<'a>,
     kind: Kind,
     policy: MetadataPolicy,
+    /// How many bytes of directories and tables may still be read.
+    budget: usize,
     /// Bytes that are copied.
     kept: Vec<Range<usize>>,
     /// Bytes that are written over them.
@@ -69,11 +76,18 @@ impl Scrubber<'_> {
         }
     }
 
+    /// Accounts for bytes that are about to be gone through; `None` when there were too many.
+    fn spend(&mut self, bytes: usize) -> Option<()> {
+        self.budget = self.budget.checked_sub(bytes)?;
+        Some(())
+    }
+
     fn keep_page(&mut self, page: &Directory, next: usize) -> Option<()> {
+        self.spend(page.length())?;
         let mut entries = Vec::new();
         for entry in &page.entries {
             if entry.tag == EXIF_IFD && self.policy == MetadataPolicy::PrivateStripped {
-                if self.keep_exif(entry).is_some() {
+                if self.keep_exif(entry)? {
                     entries.push(*entry);
                 }
             } else if self.keeps_in_page(entry.tag) && self.keep_value(entry) {
@@ -81,19 +95,23 @@ impl Scrubber<'_> {
             }
         }
         if self.kind == Kind::File {
-            self.keep_pixels(page, 273, 279);
-            self.keep_pixels(page, 324, 325);
-            self.keep_pixels(page, 513, 514);
+            self.keep_pixels(page, 273, 279)?;
+            self.keep_pixels(page, 324, 325)?;
+            self.keep_pixels(page, 513, 514)?;
         }
         self.rewrite(page, &entries, next)
     }
 
-    fn keep_exif(&mut self, pointer: &Entry) -> Option<()> {
-        let at = *self.tiff.numbers(pointer)?.first()? as usize;
-        let exif = self.tiff.directory(at)?;
+    /// Whether the directory pointed to could be kept.
+    fn keep_exif(&mut self, pointer: &Entry) -> Option<bool> {
+        let at = self.tiff.numbers(pointer).and_then(|mut numbers| numbers.next());
+        let Some(exif) = at.and_then(|at| self.tiff.directory(at as usize)) else {
+            return Some(false);
+        };
+        self.spend(exif.length())?;
         let entries: Vec<_> =
             exif.entries.iter().filter(|entry| keeps_in_exif(entry.tag) && self.keep_value(entry)).copied().collect();
-        self.rewrite(&exif, &entries, 0)
+        Some(self.rewrite(&exif, &entries, 0).is_some())
     }
 
     fn keeps_in_page(&self, tag: u16) -> bool {
@@ -110,10 +128,19 @@ impl Scrubber<'_> {
     }
 
     /// The strips or tiles that two tags give the places and lengths of.
-    fn keep_pixels(&mut self, page: &Directory, offsets: u16, lengths: u16) {
-        let numbers = |tag| page.find(tag).and_then(|entry| self.tiff.numbers(entry)).unwrap_or_default();
-        let ranges = numbers(offsets).into_iter().zip(numbers(lengths));
-        self.kept.extend(ranges.map(|(at, length)| at as usize..(at as usize).saturating_add(length as usize)));
+    fn keep_pixels(&mut self, page: &Directory, offsets: u16, lengths: u16) -> Option<()> {
+        let (Some(offsets), Some(lengths)) = (page.find(offsets), page.find(lengths)) else {
+            return Some(());
+        };
+        let tiff = self.tiff;
+        let (Some(offsets), Some(lengths)) = (tiff.numbers(offsets), tiff.numbers(lengths)) else {
+            return Some(());
+        };
+        for (at, length) in offsets.zip(lengths) {
+            self.spend(2)?; // The least that a number takes.
+            self.kept.push(at as usize..(at as usize).saturating_add(length as usize));
+        }
+        Some(())
     }
 
     fn rewrite(&mut self, directory: &Directory, entries: &[Entry], next: usize) -> Option<()> {
@@ -140,14 +167,18 @@ impl Scrubber<'_> {
         Some(field)
     }
 
-    fn write(self, bytes: &[u8]) -> Vec<u8> {
+    fn write(mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = vec![0; bytes.len()];
-        let kept_end = self.kept.iter().map(|range| range.end).max().unwrap_or(0);
+        // In order and each byte once, however many entries share it.
+        self.kept.sort_unstable_by_key(|range| range.start);
+        let mut end = 0;
         for range in self.kept {
-            let range = range.start.min(bytes.len())..range.end.min(bytes.len());
-            out[range.clone()].copy_from_slice(&bytes[range]);
+            let range = range.start.max(end)..range.end.min(bytes.len());
+            if !range.is_empty() {
+                end = range.end;
+                out[range.clone()].copy_from_slice(&bytes[range]);
+            }
         }
-        let mut end = kept_end.min(bytes.len());
         for (at, edit) in self.edits {
             // A directory at the very end may have had no room for its link.
             end = end.max(at + edit.len());

@@ -19,6 +19,32 @@ fn a_directory_that_loops_or_lies_is_refused() {
     assert!(scrub(b"II*\0\xFF\xFF\xFF\xFF", Kind::Exif, MetadataPolicy::PrivateStripped).is_none());
 }
 
+#[test]
+fn directories_over_each_other_are_refused_before_they_cost_more_than_the_file() {
+    // A page every four bytes, each with all the entries that lie behind it and a link to the next.
+    const ENTRIES: usize = 8000;
+    const PAGES: usize = 3 * ENTRIES;
+    let mut bytes = b"II*\0\x08\0\0\0".to_vec();
+    bytes.resize(8 + 4 * PAGES + 12 * ENTRIES + 8, 0);
+    for page in (8..8 + 4 * PAGES).step_by(4) {
+        bytes[page..page + 2].copy_from_slice(&(ENTRIES as u16).to_le_bytes());
+        let link = page + 2 + 12 * ENTRIES;
+        bytes[link..link + 4].copy_from_slice(&(page as u32 + 4).to_le_bytes());
+    }
+    assert!(scrub(&bytes, Kind::File, MetadataPolicy::PrivateStripped).is_none());
+}
+
+#[test]
+fn bytes_that_many_entries_share_are_copied_once() {
+    let mut file = Builder::new();
+    let text = file.put(&[b'x'; 1 << 20]);
+    let page = file.directory(&vec![(272, 2, 1 << 20, text); 65_535], 0);
+    let bytes = file.finish(page);
+    let start = std::time::Instant::now();
+    assert!(scrub(&bytes, Kind::File, MetadataPolicy::PrivateStripped).is_some_and(|out| out == bytes));
+    assert!(start.elapsed().as_secs() < 5, "took {:?}", start.elapsed());
+}
+
 /// Writes a TIFF piece by piece, little-endian.
 struct Builder(Vec<u8>);
 
