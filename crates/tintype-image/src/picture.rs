@@ -81,7 +81,9 @@ fn resize_planes(planes: &Planes, area: Area, width: u32, height: u32) -> Result
 const LEFT_TO_RESIZE: f64 = 1.9;
 
 fn resize_area(plane: &Plane, area: Area, (width, height): (u32, u32), filter: Filter) -> Result<Vec<u8>, Error> {
-    let enough = |length: f64, made: u32| length >= 2.0 * LEFT_TO_RESIZE * f64::from(made);
+    // Of a strip, the part of a sample that is left over at its edge would weigh too much.
+    const NARROW: f64 = 48.0;
+    let enough = |length: f64, made: u32| length >= (2.0 * LEFT_TO_RESIZE * f64::from(made)).max(NARROW);
     if enough(area.width, width) && enough(area.height, height) {
         return resize_area(&plane.halved(), area.divided_by(2.0), (width, height), filter);
     }

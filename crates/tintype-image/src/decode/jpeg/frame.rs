@@ -94,12 +94,11 @@ impl<'a> Reader<'a> {
                     self.profile.push((*number, part));
                 }
             }
-            marker if jpeg::is_frame(marker) => {
-                // The limits were held against the first; a second would be a size that nobody checked.
-                if self.sof.replace((marker, payload)).is_some() {
-                    return Err(Error::corrupt("the JPEG has two frame headers"));
-                }
+            // The limits were held against the first; a second would be a size that nobody checked.
+            marker if jpeg::is_frame(marker) && self.sof.is_some() => {
+                return Err(Error::corrupt("the JPEG has two frame headers"));
             }
+            marker if jpeg::is_frame(marker) => self.sof = Some((marker, payload)),
             _ => {}
         }
         Ok(())
