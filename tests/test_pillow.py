@@ -69,9 +69,7 @@ def check(name: str, data: bytes, variants: dict[str, bytes], errors: list[float
             # Two good JPEGs of one picture may be further from each other than either is from the picture: a level
             # more or less, and a coefficient is rounded the other way.
             further.append(difference(ours, exact) - difference(pillows, exact))
-            # In a strip of fifty pixels one such coefficient is the whole picture.
-            most = limit if ours.width * ours.height >= 100 else 2 * limit
-            assert further[-1] < most, f"{name} {box}: {further[-1]:.2f} levels further from exact than Pillow's JPEG"
+            assert further[-1] < limit, f"{name} {box}: {further[-1]:.2f} levels further from exact than Pillow's JPEG"
         else:
             assert errors[-1] < limit, f"{name} {box}: {errors[-1]:.2f} levels from Pillow's"
         if hasty is not None:
