@@ -1,4 +1,5 @@
-//! Renders the default preset of one file into a folder: `render FILE FOLDER`.
+//! Renders the default preset of one file into a folder, once or, for a profiler, many times:
+//! `render FILE FOLDER [TIMES]`.
 #![allow(clippy::print_stdout)]
 
 use std::path::Path;
@@ -14,17 +15,22 @@ fn spec(name: &str, side: Option<u32>, blur: Option<f32>) -> VariantSpec {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(file), Some(folder)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: render FILE FOLDER".into());
+        return Err("usage: render FILE FOLDER [TIMES]".into());
     };
+    let times = arguments.next().map_or(Ok(1), |times| times.parse::<u32>())?;
     let mut specs = vec![spec("original", None, None), spec("original_blurred", None, Some(20.0))];
     for side in [50, 100, 400] {
         specs.push(spec(&format!("{side}x{side}"), Some(side), None));
         specs.push(spec(&format!("{side}x{side}_blurred"), Some(side), Some(side as f32 / 100.0)));
     }
     let bytes = std::fs::read(&file)?;
+    let once = || render(&bytes, &specs, MetadataPolicy::PrivateStripped, &Limits::default());
     let start = Instant::now();
-    let rendered = render(&bytes, &specs, MetadataPolicy::PrivateStripped, &Limits::default())?;
-    println!("{:.1} ms  {:?}", start.elapsed().as_secs_f64() * 1000.0, rendered.facts);
+    for _ in 1..times {
+        once()?;
+    }
+    let rendered = once()?;
+    println!("{:.2} ms  {:?}", start.elapsed().as_secs_f64() * 1000.0 / f64::from(times), rendered.facts);
     std::fs::create_dir_all(&folder)?;
     for variant in rendered.variants {
         let path = Path::new(&folder).join(format!("{}.{}", variant.name, variant.format.extension()));

@@ -7,7 +7,7 @@ mod convolve;
 pub(crate) mod means;
 mod reduce;
 
-use crate::pixels::{Layout, Pixels};
+use crate::pixels::{Layout, Pixels, to_byte};
 use convolve::{convolve, half_kernel};
 pub(crate) use reduce::Blocks;
 
@@ -83,11 +83,11 @@ fn load(row: &[u8], out: &mut [f32], channels: usize, alpha: bool) {
     }
 }
 
-/// The way back: colour divided by alpha, rounded. The cast saturates.
+/// The way back: colour divided by alpha, rounded.
 fn store(row: &[f32], out: &mut [u8], channels: usize, alpha: bool) {
     if !alpha {
         for (to, &from) in out.iter_mut().zip(row) {
-            *to = (from + 0.5) as u8;
+            *to = to_byte(from);
         }
         return;
     }
@@ -95,9 +95,9 @@ fn store(row: &[f32], out: &mut [u8], channels: usize, alpha: bool) {
         let opacity = from[channels - 1];
         let scale = if opacity < 0.5 { 0.0 } else { 255.0 / opacity };
         for (to, &from) in to.iter_mut().zip(&from[..channels - 1]) {
-            *to = (from * scale + 0.5) as u8;
+            *to = to_byte(from * scale);
         }
-        to[channels - 1] = (opacity + 0.5) as u8;
+        to[channels - 1] = to_byte(opacity);
     }
 }
 

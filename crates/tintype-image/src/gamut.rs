@@ -5,6 +5,9 @@
 //! is moved to what the mean of the clipped pixels would be. How far pixels lie from their mean is known from
 //! the coefficients (Parseval); they are taken to be spread as a normal distribution is.
 
+use std::ops::Range;
+
+use crate::pixels::to_byte;
 use crate::planes::{Color, Means, Plane, Planes};
 use crate::simd::{Work, vectorized};
 
@@ -30,176 +33,191 @@ impl Work for Clip<'_> {
 
     #[inline(always)]
     fn run(self) {
-        clip_all(self.0);
+        let Planes { planes, means, roughness, .. } = self.0;
+        let ([y, cb, cr], [mean_y, mean_cb, mean_cr]) = (&mut planes[..], &mut means[..]) else {
+            return;
+        };
+        let sampling = |fine: f64, coarse: f64| {
+            let ratio = fine / coarse;
+            // A part of a sample may be left over at the edge.
+            let whole = (ratio.round() - ratio).abs() * coarse < 1.0;
+            whole.then_some(ratio.round() as usize)
+        };
+        let planes = [y, cb, cr];
+        let means = [mean_y, mean_cb, mean_cr];
+        // Planes that are no multiple of each other are next to never met, and are left as they are.
+        let Some(down) = sampling(planes[0].height, planes[1].height) else {
+            return;
+        };
+        match sampling(planes[0].width, planes[1].width) {
+            Some(1) => clip_all::<1>(planes, means, roughness, down),
+            Some(2) => clip_all::<2>(planes, means, roughness, down),
+            Some(4) => clip_all::<4>(planes, means, roughness, down),
+            _ => {}
+        }
     }
 }
 
+/// Goes by cells: what of the brightness lies under one sample of colour, `ACROSS` by `down` samples.
 #[inline(always)]
-fn clip_all(planes: &mut Planes) {
-    let Planes { planes, means, roughness, .. } = planes;
-    let ([y, cb, cr], [mean_y, mean_cb, mean_cr]) = (&mut planes[..], &mut means[..]) else {
-        return;
-    };
-    let per_side = y.stride / (mean_y.columns - 2);
-    let across = y.stride / per_side;
-    let under: Vec<usize> = (0..y.stride).map(|x| beneath(x, y.width, cb.width, cb.stride)).collect();
-    // Of one brightness in the colour that lies under it.
-    let share = (cb.stride * cb.rows) as f32 / (y.stride * y.rows) as f32;
+fn clip_all<const ACROSS: usize>(
+    [y, cb, cr]: [&mut Plane; 3],
+    [mean_y, mean_cb, mean_cr]: [&mut Means; 3],
+    roughness: &[u8],
+    down: usize,
+) {
+    let mut line = Line::new::<ACROSS>(y, cb, mean_y);
     let mut moved = [Moved::new(y, mean_y), Moved::new(cb, mean_cb), Moved::new(cr, mean_cr)];
-    let mut line = Line::new(y.stride, cb.stride, &under);
-    let mut below = usize::MAX;
-    for row in 0..y.rows {
-        let now = beneath(row, y.height, cb.height, cb.rows);
-        if now != below {
-            line.move_colors([&mut *cb, &mut *cr], below, &mut moved, &under, share);
-            below = now;
-            line.set_colors(&under, cb.row(below), cr.row(below));
-        }
-        if row % per_side == 0 {
-            line.set_spreads(&roughness[row / per_side * across..][..across], per_side);
-        }
-        let mut is_moved = false;
-        for start in (0..y.stride).step_by(LANES) {
-            let brightness = &y.row(row)[start..y.stride.min(start + LANES)];
-            if line.is_clipped(start, brightness) {
-                line.add_moves(start, brightness);
-                is_moved = true;
-            }
-        }
-        if is_moved {
-            moved[0].apply(&mut line.by[0], y, row);
-            line.colors_moved = true;
-        }
+    if y.stride < ACROSS {
+        return;
     }
-    line.move_colors([&mut *cb, &mut *cr], below, &mut moved, &under, share);
-    moved.iter().zip([mean_y, mean_cb, mean_cr]).for_each(|(moved, means)| moved.apply_to_means(means));
+    for row in 0..cb.rows {
+        // A block of colour may reach beyond all brightness, whose last row stands in there.
+        let rows = (row * down).min(y.rows - 1)..((row + 1) * down).min(y.rows);
+        let blocks = &roughness[rows.start / line.per_side * line.blocks..][..line.blocks];
+        line.look::<ACROSS>(y, rows.clone(), blocks);
+        if !line.find_moves(cb.row(row), cr.row(row)) {
+            continue;
+        }
+        let [by_y, by_cb, by_cr] = &mut line.by;
+        spread::<ACROSS>(by_y, &mut line.by_sample);
+        for row in rows.filter(|&at| at >= row * down) {
+            moved[0].apply(&line.by_sample, y, row);
+        }
+        moved[1].apply(by_cb, cb, row);
+        moved[2].apply(by_cr, cr, row);
+    }
+    moved.iter_mut().for_each(|moved| moved.end_blocks());
 }
 
-/// Samples looked at together.
-const LANES: usize = 16;
+/// Cells looked at together: few, so that what is not clipped is left early.
+const CHUNK: usize = 64;
 
-/// What is known of each sample of a row besides its brightness.
+/// What is known of the cells of a row.
 struct Line {
-    /// What its colour adds to brightness for red, green and blue.
-    offsets: [Vec<f32>; 3],
-    /// The least and the most of these.
-    least: Vec<f32>,
-    most: Vec<f32>,
-    /// How far pixels may lie from it for all that is looked at, and one over that.
-    reach: Vec<f32>,
-    inverse: Vec<f32>,
-    /// By how much brightness and the colours beneath are to be moved.
+    /// Samples that a block gives along a side, and blocks across.
+    per_side: usize,
+    blocks: usize,
+    /// Sums of brightness, and of its squares.
+    sums: Vec<u32>,
+    squares: Vec<u32>,
+    /// One over how many samples of brightness there are in a cell of this row.
+    share: f32,
+    /// Mean of the squares of the pixels' distances from their samples.
+    variances: Vec<f32>,
+    /// Of the cells looked at: the mean brightness, and how far from it pixels may lie for all that is looked at.
+    mean: [f32; CHUNK],
+    reach: [f32; CHUNK],
+    /// By how much each of the three is to be moved.
     by: [Vec<f32>; 3],
-    colors_moved: bool,
-    /// Of the colours of the row, before they are spread over the samples.
-    colors: Vec<[f32; 3]>,
-    /// Whether each of them is that of two samples, as most cameras write them.
-    in_pairs: bool,
+    by_sample: Vec<f32>,
 }
 
 impl Line {
-    fn new(length: usize, colors: usize, under: &[usize]) -> Self {
-        // Whole lanes, so that every step is of the same length.
-        let zeros = || vec![0.0; length.next_multiple_of(LANES)];
-        let three = || [zeros(), zeros(), zeros()];
+    fn new<const ACROSS: usize>(y: &Plane, cb: &Plane, means: &Means) -> Self {
+        let blocks = means.columns - 2;
+        let cells = cb.stride.max(y.stride.div_ceil(ACROSS));
+        let zeros = || vec![0.0; cells];
         Self {
-            offsets: three(),
-            least: zeros(),
-            most: zeros(),
-            reach: zeros(),
-            inverse: zeros(),
-            by: three(),
-            colors_moved: false,
-            colors: vec![[0.0; 3]; colors],
-            in_pairs: under.iter().enumerate().all(|(x, &at)| at == x / 2),
+            per_side: y.stride / blocks,
+            blocks,
+            sums: vec![0; cells],
+            squares: vec![0; cells],
+            share: 0.0,
+            variances: zeros(),
+            mean: [0.0; CHUNK],
+            reach: [0.0; CHUNK],
+            by: [zeros(), zeros(), zeros()],
+            by_sample: vec![0.0; cells * ACROSS],
         }
     }
 
+    /// Looks at the brightness of a row of cells.
     #[inline(always)]
-    fn set_colors(&mut self, under: &[usize], cb: &[u8], cr: &[u8]) {
-        for (colors, (&cb, &cr)) in self.colors.iter_mut().zip(cb.iter().zip(cr)) {
-            *colors = offsets([f32::from(cb) - 128.0, f32::from(cr) - 128.0]);
-        }
-        let [reds, greens, blues] = self.offsets.each_mut();
-        // In pairs they need not be looked up one by one.
-        if self.in_pairs {
-            for (i, &[r, g, b]) in self.colors.iter().enumerate().take(under.len() / 2) {
-                let pair = 2 * i..2 * i + 2;
-                reds[pair.clone()].fill(r);
-                greens[pair.clone()].fill(g);
-                blues[pair].fill(b);
+    fn look<const ACROSS: usize>(&mut self, y: &Plane, rows: Range<usize>, roughness: &[u8]) {
+        self.share = 1.0 / (rows.len() * ACROSS) as f32;
+        self.sums.fill(0);
+        self.squares.fill(0);
+        for row in rows {
+            let samples = y.row(row).as_chunks::<ACROSS>().0;
+            for ((sum, square), cell) in self.sums.iter_mut().zip(&mut self.squares).zip(samples) {
+                for &sample in cell {
+                    let sample = u32::from(sample);
+                    *sum += sample;
+                    *square += sample * sample;
+                }
             }
         }
-        for (x, &at) in under.iter().enumerate().skip(if self.in_pairs { under.len() & !1 } else { 0 }) {
-            [reds[x], greens[x], blues[x]] = self.colors[at];
+        for (x, &rough) in roughness.iter().enumerate() {
+            let deviation = f32::from(rough) * (1.0 / ROUGHNESS_SCALE);
+            let (first, end) = ((x * self.per_side).div_ceil(ACROSS), ((x + 1) * self.per_side).div_ceil(ACROSS));
+            self.variances[first..end].fill(deviation * deviation);
         }
-        let all = reds.iter().zip(greens.iter()).zip(blues.iter());
-        for ((least, most), ((&r, &g), &b)) in self.least.iter_mut().zip(&mut self.most).zip(all) {
-            (*least, *most) = (r.min(g).min(b), r.max(g).max(b));
-        }
+        // The last whole cell stands in for what is beyond.
+        let last = y.stride / ACROSS - 1;
+        let (sum, square, variance) = (self.sums[last], self.squares[last], self.variances[last]);
+        self.sums[last..].fill(sum);
+        self.squares[last..].fill(square);
+        self.variances[last..].fill(variance);
     }
 
+    /// Finds by how much clipping moves each cell of a row of these colours, and whether it moves any.
     #[inline(always)]
-    fn set_spreads(&mut self, rough: &[u8], per_side: usize) {
-        for (i, &rough) in rough.iter().enumerate() {
-            // Never none, since it is divided by; what so little would do is nothing.
-            let reach = REACH * (f32::from(rough) / ROUGHNESS_SCALE + 0.01);
-            let samples = i * per_side..(i + 1) * per_side;
-            self.reach[samples.clone()].fill(reach);
-            self.inverse[samples].fill(1.0 / reach);
-        }
-    }
-
-    /// Whether any pixel of some samples is clipped.
-    #[inline(always)]
-    fn is_clipped(&self, start: usize, brightness: &[u8]) -> bool {
-        let around = self.least[start..].iter().zip(&self.most[start..]).zip(&self.reach[start..]);
-        let clipped = |(&y, ((least, most), reach)): (&u8, ((&f32, &f32), &f32))| {
-            let y = f32::from(y);
-            (y + least < *reach) | (y + most > 255.0 - reach)
-        };
-        brightness.iter().zip(around).fold(false, |any, sample| any | clipped(sample))
-    }
-
-    /// Adds up by how much clipping moves brightness and colours.
-    #[inline(always)]
-    fn add_moves(&mut self, start: usize, brightness: &[u8]) {
-        let mut y = [0.0; LANES];
-        y.iter_mut().zip(brightness).for_each(|(to, &from)| *to = f32::from(from));
-        let lanes = start..start + LANES;
-        let (reach, inverse) = (&self.reach[lanes.clone()], &self.inverse[lanes.clone()]);
-        let [r, g, b] = self.offsets.each_ref().map(|offsets| &offsets[lanes.clone()]);
-        let [by_y, by_cb, by_cr] = self.by.each_mut().map(|by| &mut by[lanes.clone()]);
-        for i in 0..LANES {
-            let around = (reach[i], inverse[i]);
-            let [r, g, b] = [moved(y[i] + r[i], around), moved(y[i] + g[i], around), moved(y[i] + b[i], around)];
-            let by = 0.299 * r + 0.587 * g + 0.114 * b;
-            by_y[i] += by;
-            by_cb[i] += (b - by) * (1.0 / BLUE);
-            by_cr[i] += (r - by) * (1.0 / RED);
-        }
-    }
-
-    /// Moves the colours of a row by what was added up above it.
-    #[inline(always)]
-    fn move_colors(
-        &mut self,
-        planes: [&mut Plane; 2],
-        row: usize,
-        moved: &mut [Moved; 3],
-        under: &[usize],
-        share: f32,
-    ) {
-        if !std::mem::take(&mut self.colors_moved) {
-            return;
-        }
-        for ((plane, moved), by) in planes.into_iter().zip(&mut moved[1..]).zip(&mut self.by[1..]) {
-            let mut sums = vec![0.0; plane.stride];
-            for (&at, by) in under.iter().zip(by) {
-                sums[at] += std::mem::take(by) * share;
+    fn find_moves(&mut self, cb: &[u8], cr: &[u8]) -> bool {
+        let mut any = false;
+        for (chunk, (cb, cr)) in cb.chunks(CHUNK).zip(cr.chunks(CHUNK)).enumerate() {
+            let cells = chunk * CHUNK..chunk * CHUNK + cb.len();
+            let sums = self.sums[cells.clone()].iter().zip(&self.squares[cells.clone()]);
+            let around = self.mean[..cb.len()].iter_mut().zip(&mut self.reach);
+            for (((mean, reach), (sum, square)), variance) in around.zip(sums).zip(&self.variances[cells.clone()]) {
+                *mean = sum.cast_signed() as f32 * self.share;
+                let within = square.cast_signed() as f32 * self.share - *mean * *mean;
+                // Never none, since it is divided by; what so little would do is nothing.
+                *reach = REACH * ((within + variance).max(0.0).sqrt() + 0.01);
             }
-            moved.apply(&mut sums, plane, row);
+            let (mean, reach) = (&self.mean[..cb.len()], &self.reach[..cb.len()]);
+            let [by_y, by_cb, by_cr] = self.by.each_mut().map(|by| &mut by[cells.clone()]);
+            if is_clipped(mean, reach, [cb, cr]) {
+                add_moves(mean, reach, [cb, cr], [by_y, by_cb, by_cr]);
+                any = true;
+            } else {
+                [by_y, by_cb, by_cr].into_iter().for_each(|by| by.fill(0.0));
+            }
         }
+        any
+    }
+}
+
+/// Whether any pixel of some cells is clipped.
+#[inline(always)]
+fn is_clipped(mean: &[f32], reach: &[f32], [cb, cr]: [&[u8]; 2]) -> bool {
+    let cells = mean.iter().zip(reach).zip(cb.iter().zip(cr));
+    cells.fold(false, |any, ((mean, reach), (&cb, &cr))| {
+        let [r, g, b] = offsets(cb, cr);
+        any | (mean + r.min(g).min(b) < *reach) | (mean + r.max(g).max(b) > 255.0 - reach)
+    })
+}
+
+/// Finds by how much clipping moves brightness and colours.
+#[inline(always)]
+fn add_moves(mean: &[f32], reach: &[f32], [cb, cr]: [&[u8]; 2], [by_y, by_cb, by_cr]: [&mut [f32]; 3]) {
+    let by = by_y.iter_mut().zip(by_cb).zip(by_cr);
+    let cells = mean.iter().zip(reach).zip(cb.iter().zip(cr));
+    for (((mean, reach), (&cb, &cr)), ((by_y, by_cb), by_cr)) in cells.zip(by) {
+        let around = (*reach, 1.0 / reach);
+        let [r, g, b] = offsets(cb, cr);
+        let [r, g, b] = [moved(mean + r, around), moved(mean + g, around), moved(mean + b, around)];
+        *by_y = 0.299 * r + 0.587 * g + 0.114 * b;
+        *by_cb = (b - *by_y) * (1.0 / BLUE);
+        *by_cr = (r - *by_y) * (1.0 / RED);
+    }
+}
+
+/// What cells are moved by, for each of their samples.
+#[inline(always)]
+fn spread<const ACROSS: usize>(cells: &[f32], samples: &mut [f32]) {
+    for (samples, &cell) in samples.as_chunks_mut::<ACROSS>().0.iter_mut().zip(cells) {
+        *samples = [cell; ACROSS];
     }
 }
 
@@ -220,55 +238,60 @@ fn excess(away: f32, (reach, inverse): (f32, f32)) -> f32 {
 /// [`Planes::roughness`] is in these parts of a level.
 pub(crate) const ROUGHNESS_SCALE: f32 = 2.0;
 
-/// The sample of a coarser plane under one of a finer.
-fn beneath(at: usize, fine: f64, coarse: f64, count: usize) -> usize {
-    (((at as f64 + 0.5) * coarse / fine) as usize).min(count - 1)
-}
-
 #[inline(always)]
-fn offsets([cb, cr]: [f32; 2]) -> [f32; 3] {
+fn offsets(cb: u8, cr: u8) -> [f32; 3] {
+    let (cb, cr) = (f32::from(cb) - 128.0, f32::from(cr) - 128.0);
     [RED * cr, GREEN.0 * cb + GREEN.1 * cr, BLUE * cb]
 }
 
-/// By how much the means of a plane's blocks are to be moved.
-struct Moved {
+/// One plane on the move, and with it the means of its blocks.
+struct Moved<'a> {
+    means: &'a mut Means,
     per_side: usize,
-    /// Of one sample in the mean of its block.
-    share: f32,
-    across: usize,
-    means: Vec<f32>,
+    /// Of the row of blocks at hand: by how much each sample across was moved, summed up.
+    sums: Vec<f32>,
+    blocks_row: usize,
+    /// By how much each mean across is moved.
+    by: Vec<f32>,
 }
 
-impl Moved {
-    fn new(plane: &Plane, means: &Means) -> Self {
-        let across = means.columns - 2;
-        let per_side = plane.stride / across;
-        let share = 1.0 / (per_side * per_side) as f32;
-        Self { per_side, share, across, means: vec![0.0; across * (means.rows - 2)] }
+impl<'a> Moved<'a> {
+    fn new(plane: &Plane, means: &'a mut Means) -> Self {
+        let per_side = plane.stride / (means.columns - 2);
+        let by = vec![0.0; means.columns];
+        Self { means, per_side, sums: vec![0.0; plane.stride], blocks_row: 0, by }
     }
 
-    /// Moves the samples of a row, and notes it for the means.
+    /// Moves the samples of a row; rows come from the top.
     #[inline(always)]
-    fn apply(&mut self, by: &mut [f32], plane: &mut Plane, row: usize) {
-        let means = &mut self.means[row / self.per_side * self.across..][..self.across];
-        for (mean, by) in means.iter_mut().zip(by.chunks_exact(self.per_side)) {
-            *mean += by.iter().sum::<f32>() * self.share;
+    fn apply(&mut self, by: &[f32], plane: &mut Plane, row: usize) {
+        if row / self.per_side != self.blocks_row {
+            self.end_blocks();
+            self.blocks_row = row / self.per_side;
         }
         let samples = &mut plane.data[row * plane.stride..][..plane.stride];
-        for (sample, by) in samples.iter_mut().zip(by) {
-            *sample = ((f32::from(*sample) + std::mem::take(by)).clamp(0.0, 255.0) + 0.5) as u8;
+        for ((sample, sum), by) in samples.iter_mut().zip(&mut self.sums).zip(by) {
+            *sum += by;
+            *sample = to_byte(f32::from(*sample) + by);
         }
     }
 
-    fn apply_to_means(&self, means: &mut Means) {
-        let rows = self.means.len() / self.across;
-        for y in 0..means.rows {
-            // The edge moves as the cells along it.
-            let from = &self.means[y.saturating_sub(1).min(rows - 1) * self.across..][..self.across];
-            for x in 0..means.columns {
-                means.data[y * means.columns + x] += from[x.saturating_sub(1).min(self.across - 1)];
-            }
+    /// Moves the means of a row of blocks. The edge moves as the cells along it.
+    #[inline(always)]
+    fn end_blocks(&mut self) {
+        let Means { columns, rows, data, .. } = &mut *self.means;
+        let share = 1.0 / (self.per_side * self.per_side) as f32;
+        let last = *columns - 1;
+        for (by, sums) in self.by[1..last].iter_mut().zip(self.sums.chunks_exact(self.per_side)) {
+            *by = sums.iter().sum::<f32>() * share;
         }
+        (self.by[0], self.by[last]) = (self.by[1], self.by[last - 1]);
+        let first = if self.blocks_row == 0 { 0 } else { self.blocks_row + 1 };
+        let end = if self.blocks_row + 3 == *rows { *rows } else { self.blocks_row + 2 };
+        for row in data[first * *columns..end * *columns].chunks_exact_mut(*columns) {
+            row.iter_mut().zip(&self.by).for_each(|(mean, by)| *mean += by);
+        }
+        self.sums.fill(0.0);
     }
 }
 

@@ -44,6 +44,7 @@ mod spec;
 pub mod steps;
 mod stream;
 mod strip;
+mod subsampled;
 mod webp_codec;
 
 pub use error::{Error, ErrorCode};

@@ -53,23 +53,8 @@ pub(crate) fn is_all_of(area: Area, pixels: &Pixels, size: (u32, u32)) -> bool {
 }
 
 fn resize_planes(planes: &Planes, area: Area, width: u32, height: u32) -> Result<Pixels, Error> {
-    let as_it_is = (area.width, area.height) == (f64::from(width), f64::from(height));
-    let resized: Vec<Vec<u8>> = planes
-        .planes
-        .iter()
-        .map(|plane| {
-            // The area in samples of this plane.
-            let (x, y) = (plane.width / f64::from(planes.width), plane.height / f64::from(planes.height));
-            let area = Area { left: area.left * x, top: area.top * y, width: area.width * x, height: area.height * y };
-            let filter = match as_it_is {
-                // Libjpeg's rule (its h2v1 and h2v2 "fancy" upsampling).
-                true if plane.width <= 2.0 => Filter::Nearest,
-                true => Filter::Linear,
-                false => Filter::Lanczos,
-            };
-            resize_area(plane, area, (width, height), filter)
-        })
-        .collect::<Result<_, _>>()?;
+    let resize = |plane| resize_plane_of(planes, plane, area, (width, height), Sampling::Pixels);
+    let resized: Vec<Vec<u8>> = planes.planes.iter().map(resize).collect::<Result<_, _>>()?;
     let (layout, data) = match <[Vec<u8>; 1]>::try_from(resized) {
         Ok([gray]) => (Layout::Gray, gray),
         Err(resized) => (Layout::YCbCr, interleave(&resized)),
@@ -77,17 +62,73 @@ fn resize_planes(planes: &Planes, area: Area, width: u32, height: u32) -> Result
     Ok(Pixels { width, height, layout, data })
 }
 
+/// What a sample of a resampled plane stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampling {
+    /// One pixel of the variant. The area lies within the picture, give or take a hair.
+    Pixels,
+    /// The mean of two by two. The area may reach beyond the picture, where its last samples stand in.
+    Fours,
+}
+
+/// Resamples one plane of a picture; the area is in pixels of the picture.
+pub(crate) fn resize_plane_of(
+    planes: &Planes,
+    plane: &Plane,
+    area: Area,
+    (width, height): (u32, u32),
+    sampling: Sampling,
+) -> Result<Vec<u8>, Error> {
+    let as_it_is = (area.width, area.height) == (f64::from(width), f64::from(height));
+    // The area in samples of this plane.
+    let (x, y) = (plane.width / f64::from(planes.width), plane.height / f64::from(planes.height));
+    let area = Area { left: area.left * x, top: area.top * y, width: area.width * x, height: area.height * y };
+    let enlarges = area.width < f64::from(width) || area.height < f64::from(height);
+    let filter = match sampling {
+        // Libjpeg's rule (its h2v1 and h2v2 "fancy" upsampling).
+        Sampling::Pixels if as_it_is && plane.width <= 2.0 => Filter::Nearest,
+        Sampling::Pixels if as_it_is => Filter::Linear,
+        Sampling::Fours if enlarges => Filter::Linear,
+        Sampling::Pixels => Filter::Lanczos,
+        Sampling::Fours => Filter::Cubic,
+    };
+    resize_area(plane, area, (width, height), filter, sampling)
+}
+
 /// How much larger than what is made of it a plane must still be once it was halved: as in `render`.
 const LEFT_TO_RESIZE: f64 = 1.9;
 
-fn resize_area(plane: &Plane, area: Area, (width, height): (u32, u32), filter: Filter) -> Result<Vec<u8>, Error> {
+fn resize_area(
+    plane: &Plane,
+    area: Area,
+    (width, height): (u32, u32),
+    filter: Filter,
+    sampling: Sampling,
+) -> Result<Vec<u8>, Error> {
     // Of a strip, the part of a sample that is left over at its edge would weigh too much.
     const NARROW: f64 = 48.0;
     let enough = |length: f64, made: u32| length >= (2.0 * LEFT_TO_RESIZE * f64::from(made)).max(NARROW);
     if enough(area.width, width) && enough(area.height, height) {
-        return resize_area(&plane.halved(), area.divided_by(2.0), (width, height), filter);
+        return resize_area(plane.half(), area.divided_by(2.0), (width, height), filter, sampling);
+    }
+    if sampling == Sampling::Fours
+        && let Some((plane, area)) = extended(plane, area)
+    {
+        return resize_plane(&plane.data, plane.stride, plane.rows, area, (width, height), filter);
     }
     resize_plane(&plane.data, plane.stride, plane.rows, area, (width, height), filter)
+}
+
+/// A plane that holds all of an area, if it does not by itself, and the area in it.
+fn extended(plane: &Plane, area: Area) -> Option<(Plane, Area)> {
+    // Less than that is rounding's doing.
+    const HAIR: f64 = 1e-6;
+    let beyond = |length: f64| if length > HAIR { length.ceil() as usize } else { 0 };
+    let (left, top) = (beyond(-area.left), beyond(-area.top));
+    let right = beyond(area.left + area.width - plane.stride as f64);
+    let bottom = beyond(area.top + area.height - plane.rows as f64);
+    let area = Area { left: area.left + left as f64, top: area.top + top as f64, ..area };
+    ([left, top, right, bottom] != [0; 4]).then(|| (plane.extended([left, right], [top, bottom]), area))
 }
 
 /// A plane at full size.

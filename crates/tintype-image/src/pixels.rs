@@ -92,6 +92,14 @@ impl Pixels {
     }
 }
 
+/// The nearest byte.
+#[inline(always)]
+pub(crate) fn to_byte(value: f32) -> u8 {
+    // 2^23 leaves no room for a fraction; a cast, which has to mind what is no byte, is several times slower.
+    const MAGIC: f32 = 8_388_608.0;
+    (value.clamp(0.0, 255.0) + MAGIC).to_bits() as u8
+}
+
 /// ITU-R BT.601 at full range, as JFIF has it; in 16 bits of fraction, rounded.
 pub(crate) fn ycbcr_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     const HALF: i32 = 1 << 15;

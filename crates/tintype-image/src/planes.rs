@@ -1,5 +1,7 @@
 //! A still picture as a JPEG holds it: a plane for each component, each of its own resolution, reduced.
 
+use std::cell::OnceCell;
+
 use crate::orient::{mirrored, turn};
 
 /// What the planes mean.
@@ -23,9 +25,15 @@ pub(crate) struct Plane {
     pub(crate) width: f64,
     pub(crate) height: f64,
     pub(crate) data: Vec<u8>,
+    half: OnceCell<Box<Plane>>,
 }
 
 impl Plane {
+    /// `width` and `height` are of what the picture covers.
+    pub(crate) fn new((stride, rows): (usize, usize), (width, height): (f64, f64), data: Vec<u8>) -> Self {
+        Self { stride, rows, width, height, data, half: OnceCell::new() }
+    }
+
     pub(crate) fn row(&self, y: usize) -> &[u8] {
         &self.data[y * self.stride..][..self.stride]
     }
@@ -41,8 +49,26 @@ impl Plane {
         self
     }
 
-    /// The plane at half its resolution: means of two by two samples, or of what is left of them at the edge.
-    pub(crate) fn halved(&self) -> Self {
+    /// The plane with its outermost samples repeated so many times on the left and right, and above and below.
+    pub(crate) fn extended(&self, across: [usize; 2], down: [usize; 2]) -> Self {
+        let (stride, rows) = (self.stride + across[0] + across[1], self.rows + down[0] + down[1]);
+        let mut data = Vec::with_capacity(stride * rows);
+        for y in 0..rows {
+            let row = self.row(y.saturating_sub(down[0]).min(self.rows - 1));
+            data.extend(std::iter::repeat_n(row[0], across[0]));
+            data.extend_from_slice(row);
+            data.extend(std::iter::repeat_n(row[self.stride - 1], across[1]));
+        }
+        Self::new((stride, rows), (stride as f64, rows as f64), data)
+    }
+
+    /// The plane at half its resolution: means of two by two samples, or of what is left of them at the edge. Made
+    /// once, for all that is to be much smaller.
+    pub(crate) fn half(&self) -> &Self {
+        self.half.get_or_init(|| Box::new(self.halved()))
+    }
+
+    fn halved(&self) -> Self {
         let (stride, rows) = (self.stride.div_ceil(2), self.rows.div_ceil(2));
         let mut data = Vec::with_capacity(stride * rows);
         for y in 0..rows {
@@ -54,7 +80,7 @@ impl Plane {
             data.extend(above.iter().zip(below).map(|(a, b)| mean(*a, *b)));
             data.extend(last_above.iter().zip(last_below).map(|(&a, &b)| mean([a; 2], [b; 2])));
         }
-        Self { stride, rows, width: self.width / 2.0, height: self.height / 2.0, data }
+        Self::new((stride, rows), (self.width / 2.0, self.height / 2.0), data)
     }
 }
 

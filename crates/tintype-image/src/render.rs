@@ -24,6 +24,7 @@ use crate::smart::Saliency;
 use crate::spec::{MetadataPolicy, OutputFormat, VariantSpec};
 use crate::stream::{self, Kept, Plan};
 use crate::strip::{is_possible, strip};
+use crate::subsampled::{self, Subsampled};
 
 /// All that came of one original.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,12 +93,17 @@ fn develop_jpeg(
     let mut bench = Bench::new(&picture, header);
     let facts = bench.gather_facts()?;
     bench.aim(&mut jobs)?;
+    let mut small = None;
     let mut made = Vec::new();
     for mut job in jobs {
         made.push(match &picture {
             Picture::Planes(parts) if is_smooth(&job, header) => {
                 let file = smooth(&parts.0, &parts.1, &job, header, limits)?;
                 variant(job.spec, job.output, file)
+            }
+            Picture::Planes(parts) if !parts.1.changes_rgb() && subsampled::suits(&job, header.orientation()) => {
+                let small = small.get_or_insert_with(|| Subsampled::new(&parts.0, header.orientation()));
+                variant(job.spec, job.output, small.develop(&job)?)
             }
             _ => {
                 job.sink.push(bench.develop(&job)?, Delay { num: 0, den: 1 })?;

@@ -44,13 +44,14 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     app.ledger.recover().await.context("cannot take up the callbacks of the last run")?;
 
     let (closing, working) = (CancellationToken::new(), CancellationToken::new());
+    let workers = start_workers(&app, &working)?;
+    // Before the first answer, so that who reads the log of a server that answers finds it.
+    announce(&app);
     let mut servers = JoinSet::new();
     servers.spawn(answer(api_listener, api::router(app.clone()), closing.clone()));
     if let (Some(listener), Some(parts)) = (store_listener, parts) {
         servers.spawn(answer(listener, embedded::router(endpoint(&app, parts)), closing.clone()));
     }
-    let workers = start_workers(&app, &working)?;
-    announce(&app);
     warn(&app).await;
 
     tokio::select! {

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all done, 1 some failed, 2 wrong usage or configuration.
 
+mod heap;
 mod plan;
 mod process;
 mod report;

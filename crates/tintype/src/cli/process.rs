@@ -16,7 +16,7 @@ use tintype_image::Limits;
 
 use super::plan::{Input, collisions, inputs};
 use super::report::Report;
-use super::{DONE, FAILED, USAGE, load, runtime, start_log};
+use super::{DONE, FAILED, USAGE, heap, load, runtime, start_log};
 
 /// Most bytes of a file; larger ones are not read into memory.
 const MAX_BYTES: u64 = 2 << 30;
@@ -56,6 +56,7 @@ pub struct ProcessArgs {
 
 /// Runs it; gives the exit code.
 pub fn run(args: &ProcessArgs) -> u8 {
+    heap::prepare();
     let Some(config) = load(&Sources::of_process(args.config.clone(), Vec::new())) else {
         return USAGE;
     };

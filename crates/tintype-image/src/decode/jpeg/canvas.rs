@@ -2,6 +2,7 @@
 
 use super::pattern::{BLOCK, SIDE, shares};
 use crate::gamut::ROUGHNESS_SCALE;
+use crate::pixels::to_byte;
 use crate::planes::{Means, Plane};
 
 /// One component in the making.
@@ -59,11 +60,12 @@ impl Canvas {
         let per_side = SAMPLES.isqrt();
         let stride = self.across * per_side;
         let start = y * per_side * stride + x * per_side;
-        for (row, samples) in block.samples.chunks_exact(per_side).enumerate() {
-            let out = &mut self.plane[start + row * stride..][..per_side];
-            for (to, from) in out.iter_mut().zip(samples) {
-                *to = to_byte(*from);
-            }
+        let mut bytes = [0; SAMPLES];
+        for (byte, sample) in bytes.iter_mut().zip(block.samples) {
+            *byte = to_byte(sample);
+        }
+        for (row, bytes) in bytes.chunks_exact(per_side).enumerate() {
+            self.plane[start + row * stride..][..per_side].copy_from_slice(bytes);
         }
         self.means[(y + 1) * (self.across + 2) + x + 1] = block.mean;
         if self.roughness.is_empty() {
@@ -120,13 +122,11 @@ impl Canvas {
     pub(super) fn finish(self, size: (u32, u32), scale: (f64, f64)) -> (Plane, Means, Vec<u8>) {
         // The component's own size is rounded up: its last sample may be of half a pixel.
         let reduced = |length: u32, scale: f64| f64::from(length) / scale * self.per_side as f64 / SIDE as f64;
-        let plane = Plane {
-            stride: self.across * self.per_side,
-            rows: self.down * self.per_side,
-            width: reduced(size.0, scale.0),
-            height: reduced(size.1, scale.1),
-            data: self.plane,
-        };
+        let plane = Plane::new(
+            (self.across * self.per_side, self.down * self.per_side),
+            (reduced(size.0, scale.0), reduced(size.1, scale.1)),
+            self.plane,
+        );
         let means = Means {
             columns: self.across + 2,
             rows: self.down + 2,
@@ -136,12 +136,6 @@ impl Canvas {
         };
         (plane, means, self.roughness)
     }
-}
-
-/// Rounded, and clipped to what a byte holds.
-#[inline(always)]
-fn to_byte(value: f32) -> u8 {
-    (value.clamp(0.0, 255.0) + 0.5) as u8
 }
 
 /// The rows of a block, each in its share.

@@ -4,7 +4,7 @@ use super::bits::{Bits, extend};
 use crate::error::Error;
 
 /// Bits looked up at once.
-pub(super) const LOOK: u32 = 11;
+pub(super) const LOOK: u32 = 10;
 /// Longest code.
 const LONGEST: usize = 16;
 /// Set in an entry whose code or number is longer than what is looked up.

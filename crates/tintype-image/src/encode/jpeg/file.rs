@@ -75,6 +75,7 @@ pub(super) trait Symbols {
 pub(super) struct Tally(pub(super) [[[u32; 256]; 2]; 2]);
 
 impl Symbols for Tally {
+    #[inline(always)]
     fn put(&mut self, component: usize, table: usize, symbol: u8, _extra: u32, _size: u32) {
         self.0[component.min(1)][table][usize::from(symbol)] += 1;
     }
@@ -155,6 +156,43 @@ pub(super) fn put_block<const FEW: usize>(to: &mut impl Symbols, component: usiz
         }
     }
     to.put(component, 1, 0, 0, 0);
+}
+
+/// The same for all of them, in zigzag order; the DC coefficient's own place holds zero.
+#[inline(always)]
+pub(super) fn put_coefficients(to: &mut impl Symbols, component: usize, dc: i32, block: &[i16; 64]) {
+    let (size, extra) = number(dc);
+    to.put(component, 0, size as u8, extra, size);
+    let mut left = not_zero(block);
+    let mut before = 0;
+    while left != 0 {
+        let at = left.trailing_zeros();
+        left &= left - 1;
+        let mut run = at - before - 1;
+        while run > 15 {
+            to.put(component, 1, 0xF0, 0, 0);
+            run -= 16;
+        }
+        let (size, extra) = number(block[at as usize].into());
+        to.put(component, 1, (run << 4 | size) as u8, extra, size);
+        before = at;
+    }
+    if before < 63 {
+        to.put(component, 1, 0, 0, 0);
+    }
+}
+
+/// A bit for each coefficient that is not zero, from the lowest.
+#[inline(always)]
+fn not_zero(block: &[i16; 64]) -> u64 {
+    let mut ones = [0u8; 64];
+    for (one, value) in ones.iter_mut().zip(block) {
+        *one = u8::from(*value != 0);
+    }
+    // A multiplication moves the lowest bits of eight bytes into the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let bits = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes).wrapping_mul(GATHER) >> 56;
+    ones.as_chunks::<8>().0.iter().rev().fold(0, |all, bytes| all << 8 | bits(bytes))
 }
 
 /// Size in bits, and the bits (F.1.2.1).

@@ -1,7 +1,9 @@
-//! JPEG out: pixels by libjpeg, smooth pictures block by block.
+//! JPEG out: pixels by libjpeg; planes and smooth pictures by our own code, block by block.
 
 mod codes;
+mod dct;
 mod file;
+pub(crate) mod planes;
 mod slopes;
 pub(crate) mod smooth;
 

@@ -212,7 +212,7 @@ impl<'a> Roller<'a> {
 
 /// To the nearest whole number, for what is below 2^21: adding this constant leaves no room for a fraction.
 #[inline(always)]
-fn round(value: f32) -> i32 {
+pub(super) fn round(value: f32) -> i32 {
     const MAGIC: f32 = 12_582_912.0;
     (value + MAGIC).to_bits().cast_signed() - MAGIC.to_bits().cast_signed()
 }
