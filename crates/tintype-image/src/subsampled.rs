@@ -14,6 +14,9 @@ use crate::resize::Area;
 /// What larger variants have to be noted down costs more memory than pixels, which go by rows.
 const MOST_PIXELS: u64 = 1 << 20;
 
+/// Of a side shorter than that, what stands in beyond an odd one would weigh too much.
+const NARROWEST: u32 = 16;
+
 /// One frame in planes, with what has been made of it so far.
 pub(crate) struct Subsampled<'a> {
     planes: &'a Planes,
@@ -27,7 +30,8 @@ pub(crate) fn suits(job: &Job<'_>, orientation: u8) -> bool {
     let (width, height) = (job.output.width, job.output.height);
     let plain = job.output.format == Format::Jpeg && !job.output.progressive && job.spec.sharpen.is_none();
     let fills = upright_size(job.stored_size.0, job.stored_size.1, orientation) == (width, height);
-    plain && fills && u64::from(width) * u64::from(height) <= MOST_PIXELS
+    let fits = width.min(height) >= NARROWEST && u64::from(width) * u64::from(height) <= MOST_PIXELS;
+    plain && fills && fits
 }
 
 impl<'a> Subsampled<'a> {
