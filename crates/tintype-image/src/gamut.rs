@@ -74,8 +74,7 @@ fn clip_all<const ACROSS: usize>(
     for row in 0..cb.rows {
         // A block of colour may reach beyond all brightness, whose last row stands in there.
         let rows = (row * down).min(y.rows - 1)..((row + 1) * down).min(y.rows);
-        let blocks = &roughness[rows.start / line.per_side * line.blocks..][..line.blocks];
-        line.look::<ACROSS>(y, rows.clone(), blocks);
+        line.look::<ACROSS>(y, rows.clone(), roughness);
         if !line.find_moves(cb.row(row), cr.row(row)) {
             continue;
         }
@@ -103,7 +102,9 @@ struct Line {
     squares: Vec<u32>,
     /// One over how many samples of brightness there are in a cell of this row.
     share: f32,
-    /// Mean of the squares of the pixels' distances from their samples.
+    /// Of a row of samples, the mean of the squares of the pixels' distances from each.
+    rough: Vec<f32>,
+    /// The same, summed up over cells.
     variances: Vec<f32>,
     /// Of the cells looked at: the mean brightness, and how far from it pixels may lie for all that is looked at.
     mean: [f32; CHUNK],
@@ -124,6 +125,7 @@ impl Line {
             sums: vec![0; cells],
             squares: vec![0; cells],
             share: 0.0,
+            rough: vec![0.0; y.stride],
             variances: zeros(),
             mean: [0.0; CHUNK],
             reach: [0.0; CHUNK],
@@ -138,20 +140,19 @@ impl Line {
         self.share = 1.0 / (rows.len() * ACROSS) as f32;
         self.sums.fill(0);
         self.squares.fill(0);
+        self.variances.fill(0.0);
         for row in rows {
-            let samples = y.row(row).as_chunks::<ACROSS>().0;
-            for ((sum, square), cell) in self.sums.iter_mut().zip(&mut self.squares).zip(samples) {
-                for &sample in cell {
+            self.set_rough(&roughness[row / self.per_side * self.blocks..][..self.blocks]);
+            let cells = y.row(row).as_chunks::<ACROSS>().0.iter().zip(self.rough.as_chunks::<ACROSS>().0);
+            let sums = self.sums.iter_mut().zip(&mut self.squares).zip(&mut self.variances);
+            for (((sum, square), variance), (samples, rough)) in sums.zip(cells) {
+                for (&sample, rough) in samples.iter().zip(rough) {
                     let sample = u32::from(sample);
                     *sum += sample;
                     *square += sample * sample;
+                    *variance += rough;
                 }
             }
-        }
-        for (x, &rough) in roughness.iter().enumerate() {
-            let deviation = f32::from(rough) * (1.0 / ROUGHNESS_SCALE);
-            let (first, end) = ((x * self.per_side).div_ceil(ACROSS), ((x + 1) * self.per_side).div_ceil(ACROSS));
-            self.variances[first..end].fill(deviation * deviation);
         }
         // The last whole cell stands in for what is beyond.
         let last = y.stride / ACROSS - 1;
@@ -159,6 +160,14 @@ impl Line {
         self.sums[last..].fill(sum);
         self.squares[last..].fill(square);
         self.variances[last..].fill(variance);
+    }
+
+    #[inline(always)]
+    fn set_rough(&mut self, roughness: &[u8]) {
+        for (samples, &rough) in self.rough.chunks_exact_mut(self.per_side).zip(roughness) {
+            let deviation = f32::from(rough) * (1.0 / ROUGHNESS_SCALE);
+            samples.fill(deviation * deviation);
+        }
     }
 
     /// Finds by how much clipping moves each cell of a row of these colours, and whether it moves any.
@@ -172,8 +181,9 @@ impl Line {
             for (((mean, reach), (sum, square)), variance) in around.zip(sums).zip(&self.variances[cells.clone()]) {
                 *mean = sum.cast_signed() as f32 * self.share;
                 let within = square.cast_signed() as f32 * self.share - *mean * *mean;
+                let variance = within + variance * self.share;
                 // Never none, since it is divided by; what so little would do is nothing.
-                *reach = REACH * ((within + variance).max(0.0).sqrt() + 0.01);
+                *reach = REACH * (variance.max(0.0).sqrt() + 0.01);
             }
             let (mean, reach) = (&self.mean[..cb.len()], &self.reach[..cb.len()]);
             let [by_y, by_cb, by_cr] = self.by.each_mut().map(|by| &mut by[cells.clone()]);

@@ -130,7 +130,9 @@ pub(crate) fn samples_needed(job: &Job<'_>, header: &Header<'_>) -> usize {
     // Of a strip so narrow, each sample is seen.
     let narrow = NARROW / f64::from(header.width.min(header.height));
     let least = 8.0 * (LEFT_TO_RESIZE * largest).max(narrow);
-    jpeg::PER_SIDE.into_iter().find(|&per_side| per_side as f64 >= least).unwrap_or(8)
+    // One mean for all of a block says little of what each pixel of it would have been clipped to.
+    let enough = |&per_side: &usize| per_side as f64 >= if per_side == 1 { 1.5 * least } else { least };
+    jpeg::PER_SIDE.into_iter().find(enough).unwrap_or(8)
 }
 
 /// From this blur on, in pixels, the means of blocks say all that is left of them.
@@ -290,6 +292,9 @@ impl<'a> Bench<'a> {
     fn develop(&mut self, job: &Job<'_>) -> Result<Pixels, Error> {
         let orientation = self.header.orientation();
         let resized = self.resize(job.area, job.stored_size)?;
+        // A blur evens out what rounding to RGB does to each pixel; afterwards it would stay.
+        let rgb = (job.output.format != Format::Jpeg && job.spec.blur.is_some()).then(|| resized.clone().into_rgb());
+        let resized = rgb.as_ref().unwrap_or(resized);
         let sharp = job.spec.sharpen.map(|sigma| sharpen(resized, sigma));
         let sharp = sharp.as_ref().unwrap_or(resized);
         let done = match job.spec.blur {

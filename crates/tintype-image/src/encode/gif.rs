@@ -7,8 +7,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use gif::{DisposalMethod, EncodingError, Repeat};
+use quantette::color_map::NearestNeighborColorMap;
 use quantette::deps::palette::Srgb;
-use quantette::{ImageRef, PaletteSize, Pipeline};
+use quantette::dither::FloydSteinberg;
+use quantette::wu::{BinnerU8x3, WuU8x3};
+use quantette::{ImageRef, PaletteSize};
 
 use super::{FrameSink, Output, Rect};
 use crate::decode::Delay;
@@ -170,15 +173,22 @@ fn exact_palette(rgba: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((palette, indices))
 }
 
-/// Wu's palette in Oklab, dithered.
+/// How much of what a pixel lacks of its colour is handed on to its neighbours. All of it would hide every band, and make
+/// noise that packs badly and is seen sooner.
+const DIFFUSION: f32 = 0.5;
+
+/// Wu's palette (1992), each pixel the nearest of its colours, dithered a little.
 fn nearest_palette(rgba: &[u8], width: u32, height: u32) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let colors = seen_colors(rgba);
     let failed = || Error::internal("a GIF frame could not be quantised");
-    let image = ImageRef::new(width, height, &colors[..]).map_err(|_| failed())?;
     let size = PaletteSize::try_from(COLORS).map_err(|_| failed())?;
-    let indexed = Pipeline::new().palette_size(size).input_image(image).output_srgb8_indexed_image();
-    let (palette, indices) = indexed.into_parts();
-    Ok((palette.into_iter().flat_map(|c| [c.red, c.green, c.blue]).collect(), indices))
+    let palette = WuU8x3::run_slice(&colors, BinnerU8x3::<32, 32, 32>::new()).map_err(|_| failed())?.palette(size);
+    let nearest = NearestNeighborColorMap::new(palette.map_ref(|color| color.into_format::<f32>()));
+    let exact: Vec<Srgb<f32>> = colors.iter().map(|color| color.into_format()).collect();
+    let image = ImageRef::new(width, height, &exact[..]).map_err(|_| failed())?;
+    let dither = FloydSteinberg::with_error_diffusion(DIFFUSION).ok_or_else(failed)?;
+    let (_, indices) = dither.dither_image_to_indexed(image, &nearest).into_parts();
+    Ok((palette.as_slice().iter().flat_map(|c| [c.red, c.green, c.blue]).collect(), indices))
 }
 
 /// Unseen pixels take the colour of the last seen one, so that they use up no place in the palette.
