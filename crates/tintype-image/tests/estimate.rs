@@ -1,5 +1,5 @@
 //! The estimate is held against what rendering takes of the heap. C's share of it (libjpeg, libwebp) is not counted.
-#![allow(clippy::unwrap_used, unsafe_code)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Cursor;
