@@ -161,7 +161,8 @@ def main() -> None:
             text = report.write({"machine": about, "rounds": args.rounds, "files": results}, OUT)
     print(text)
     if args.docs:
-        docs.fill("compare", text)
+        docs.fill("compare", text, {"cpu.png": "CPU of each tool, by file", "fidelity.png": "PSNR of the encoded files",
+                                     "fidelity-before-encoding.png": "PSNR before encoding"})
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def main() -> None:
     plots.cost(told, published, OUT / "lambda.png")
     print(text)
     if args.docs:
-        docs.fill("lambda", text)
+        docs.fill("lambda", text, {"lambda.png": "Dollars for a million photos, by memory"})
 
 
 if __name__ == "__main__":

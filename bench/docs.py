@@ -1,14 +1,21 @@
-"""docs/performance.md is written by hand but for its tables, which stand between markers and come of the benches."""
+"""docs/performance.md is written by hand but for its tables and plots, which stand between markers and come of the benches."""
 import re
+import shutil
 import sys
 
-from .measure import ROOT
+from .measure import OUT, ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
+PLOTS = PAGE.parent / "plots"
 
 
-def fill(name: str, text: str) -> None:
-    """Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->`."""
+def fill(name: str, text: str, plots: dict[str, str] | None = None) -> None:
+    """Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->`. `plots`: file in bench/out -> what it shows."""
+    PLOTS.mkdir(exist_ok=True)
+    shown = {file: what for file, what in (plots or {}).items() if (OUT / file).exists()}
+    for file in shown:
+        shutil.copy(OUT / file, PLOTS / file)
+    text = "\n\n".join([*(f"![{what}](plots/{file})" for file, what in shown.items()), text])
     page = PAGE.read_text()
     filled, places = re.subn(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m: f"{m[1]}\n{text.strip()}\n\n{m[2]}", page, flags=re.S)
     if places != 1:

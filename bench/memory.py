@@ -97,7 +97,7 @@ def main() -> None:
     plots.memory(rows, WANTED_MIB, OUT / "memory.png")
     print(text)
     if args.docs:
-        docs.fill("memory", text)
+        docs.fill("memory", text, {"memory.png": "Peak memory by megapixels"})
 
 
 if __name__ == "__main__":
