@@ -56,7 +56,6 @@ pub struct ProcessArgs {
 
 /// Runs it; gives the exit code.
 pub fn run(args: &ProcessArgs) -> u8 {
-    heap::prepare();
     let Some(config) = load(&Sources::of_process(args.config.clone(), Vec::new())) else {
         return USAGE;
     };
@@ -90,10 +89,20 @@ pub fn run(args: &ProcessArgs) -> u8 {
         eprintln!("Nothing was done. Rename one of each pair, or give another --out folder.");
         return USAGE;
     }
+    if !inputs.iter().any(is_large) {
+        heap::prepare();
+    }
     let processor = processor(&config, layout, args);
     let report = Report::new(args.json, inputs.len());
     let workers = config.workers;
     if runtime().block_on(all(&processor, &preset, &inputs, workers, report)) { DONE } else { FAILED }
+}
+
+/// Whether a file is so large that what its work no longer needs had better be given back at once.
+fn is_large(input: &Input) -> bool {
+    const LARGE: u64 = 12 << 20;
+    let path = input.key.as_ref().map(|key| input.root.join(key.as_str()));
+    path.is_ok_and(|path| std::fs::metadata(path).is_ok_and(|data| data.len() > LARGE))
 }
 
 fn processor(config: &Config, layout: Layout, args: &ProcessArgs) -> Processor {
