@@ -63,3 +63,8 @@ fn smooth(bencher: Bencher<'_, '_>, sigma: f64) {
 fn encode(bencher: Bencher<'_, '_>, format: Format) {
     bencher.bench(|| BENCH.encode(format));
 }
+
+#[divan::bench]
+fn encode_planes() -> usize {
+    BENCH.encode_planes()
+}

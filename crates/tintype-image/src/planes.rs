@@ -1,6 +1,6 @@
 //! A still picture as a JPEG holds it: a plane for each component, each of its own resolution, reduced.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use crate::orient::{mirrored, turn};
 
@@ -25,13 +25,13 @@ pub(crate) struct Plane {
     pub(crate) width: f64,
     pub(crate) height: f64,
     pub(crate) data: Vec<u8>,
-    half: OnceCell<Box<Plane>>,
+    half: OnceLock<Box<Plane>>,
 }
 
 impl Plane {
     /// `width` and `height` are of what the picture covers.
     pub(crate) fn new((stride, rows): (usize, usize), (width, height): (f64, f64), data: Vec<u8>) -> Self {
-        Self { stride, rows, width, height, data, half: OnceCell::new() }
+        Self { stride, rows, width, height, data, half: OnceLock::new() }
     }
 
     pub(crate) fn row(&self, y: usize) -> &[u8] {

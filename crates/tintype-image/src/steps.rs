@@ -60,6 +60,9 @@ pub struct Bench {
     planes: Planes,
     picture: Picture,
     thumbnail: Pixels,
+    /// The thumbnail's brightness, and its colours at half the resolution.
+    thumbnail_planes: Vec<Pixels>,
+    sample: Pixels,
 }
 
 impl Bench {
@@ -67,8 +70,16 @@ impl Bench {
         let decoded = || jpeg::decode(&bytes, 2, &Limits::default()).expect("a good JPEG").planes;
         let picture = Picture::from_planes(decoded(), false, ToSrgb::new(None)).expect("planes");
         let planes = decoded();
-        let thumbnail = picture.resize(Area::whole((planes.width, planes.height)), 400, 300).expect("resizes");
-        Self { planes, picture, thumbnail, bytes }
+        let resize =
+            |width, height| picture.resize(Area::whole((planes.width, planes.height)), width, height).expect("resizes");
+        let (thumbnail, half, sample) = (resize(400, 300), resize(200, 150), resize(100, 75));
+        let plane = |from: &Pixels, channel: usize| Pixels {
+            layout: Layout::Gray,
+            data: from.data.iter().skip(channel).step_by(3).copied().collect(),
+            ..*from
+        };
+        let thumbnail_planes = vec![plane(&thumbnail, 0), plane(&half, 1), plane(&half, 2)];
+        Self { planes, picture, thumbnail, thumbnail_planes, sample, bytes }
     }
 
     pub fn probe(&self) -> u32 {
@@ -91,7 +102,7 @@ impl Bench {
 
     pub fn facts(&self) -> String {
         let header = probe::read(&self.bytes, &Limits::default()).expect("a good JPEG");
-        facts::gather(&header, &self.thumbnail).thumbhash
+        facts::gather(&header, &self.sample).thumbhash
     }
 
     pub fn blur(&self, sigma: f32) -> usize {
@@ -108,6 +119,11 @@ impl Bench {
 
     pub fn encode(&self, format: Format) -> usize {
         encode(&self.thumbnail, format).len()
+    }
+
+    /// A thumbnail as most JPEGs are given it.
+    pub fn encode_planes(&self) -> usize {
+        encode::jpeg::planes::encode(&self.thumbnail_planes, 75).len()
     }
 
     /// The blurred original, from means to its file.
