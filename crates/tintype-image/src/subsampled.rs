@@ -14,8 +14,9 @@ use crate::resize::Area;
 /// What larger variants have to be noted down costs more memory than pixels, which go by rows.
 const MOST_PIXELS: u64 = 1 << 20;
 
-/// Of a side shorter than that, what stands in beyond an odd one would weigh too much.
-const NARROWEST: u32 = 16;
+/// Of a side shorter than that, what stands in beyond an odd one weighs too much, and rings of colour, which are
+/// twice as wide as those of brightness, are seen.
+const NARROWEST: u32 = 32;
 
 /// One frame in planes, with what has been made of it so far.
 pub(crate) struct Subsampled<'a> {

@@ -13,6 +13,7 @@ use tintype::preset::Preset;
 use tintype::process::{MemoryBudget, ProcessError, Processor, Task};
 use tintype::store::file::FileStore;
 use tintype_image::Limits;
+use tokio::sync::Semaphore;
 
 use super::plan::{Input, collisions, inputs};
 use super::report::Report;
@@ -121,6 +122,9 @@ fn processor(config: &Config, layout: Layout, args: &ProcessArgs) -> Processor {
     }
 }
 
+/// Inputs begun before the oldest of them is told: one that is slow keeps no core idle.
+const AHEAD: usize = 8;
+
 /// Develops every input, as many at once as there are workers, and tells them in order.
 async fn all(
     processor: &Processor,
@@ -129,10 +133,16 @@ async fn all(
     workers: usize,
     mut report: Report,
 ) -> bool {
-    let work = inputs.iter().map(|input| async move { (input, develop(processor, preset, input).await) });
-    let mut results = stream::iter(work).buffered(workers);
+    let turns = Arc::new(Semaphore::new(workers));
+    // Tasks of their own, since hashing takes a core too.
+    let work = inputs.iter().map(|input| {
+        let task = tokio::spawn(develop(processor.clone(), preset.clone(), input.clone(), turns.clone()));
+        async move { (input, task.await) }
+    });
+    let mut results = stream::iter(work).buffered(workers * AHEAD);
     while let Some((input, result)) = results.next().await {
-        match result {
+        let crashed = || Failure::new("internal", "the work on this file crashed");
+        match result.unwrap_or_else(|_| Err(crashed())) {
             Ok(manifest) => report.done(&input.name, &manifest),
             Err(failure) => report.failed(input, &failure),
         }
@@ -141,9 +151,16 @@ async fn all(
     report.finish()
 }
 
-async fn develop(processor: &Processor, preset: &Arc<Preset>, input: &Input) -> Result<Manifest, Failure> {
-    let processor = Processor { source: Arc::new(FileStore::new(&input.root)), ..processor.clone() };
-    let task = Task { key: input.key.clone()?, extension: None, preset: preset.clone(), force: false };
+async fn develop(
+    processor: Processor,
+    preset: Arc<Preset>,
+    input: Input,
+    turns: Arc<Semaphore>,
+) -> Result<Manifest, Failure> {
+    // Fails only on a closed semaphore, and nobody closes this one.
+    let _turn = turns.acquire().await;
+    let processor = Processor { source: Arc::new(FileStore::new(&input.root)), ..processor };
+    let task = Task { key: input.key?, extension: None, preset, force: false };
     processor.develop(&task).await.map_err(|error| match error {
         ProcessError::Final(failure) => failure,
         ProcessError::Passing(why) => Failure::new("store_unavailable", format!("the disk did not do it: {why}")),
