@@ -123,7 +123,7 @@ impl Bench {
 
     /// A thumbnail as most JPEGs are given it.
     pub fn encode_planes(&self) -> usize {
-        encode::jpeg::planes::encode(&self.thumbnail_planes, 75).len()
+        encode::jpeg::planes::encode(&self.thumbnail_planes, 75).expect("encodes").len()
     }
 
     /// The blurred original, from means to its file.

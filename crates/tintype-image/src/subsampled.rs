@@ -49,7 +49,7 @@ impl<'a> Subsampled<'a> {
             upright(blur(plane, sigma), orientation)
         };
         let planes: Vec<Pixels> = self.resize(job.area, job.stored_size)?.iter().enumerate().map(develop).collect();
-        Ok(encode(&planes, job.output.quality))
+        encode(&planes, job.output.quality)
     }
 
     fn resize(&mut self, area: Area, size: (u32, u32)) -> Result<&[Pixels], Error> {

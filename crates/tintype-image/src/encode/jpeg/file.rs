@@ -2,6 +2,7 @@
 
 use super::codes::Codes;
 use crate::decode::jpeg::pattern::ZIGZAG;
+use crate::error::Error;
 
 /// Annex K.1: steps that are just visible, for brightness and for colour, row by row.
 const STEPS: [[u8; 64]; 2] = [
@@ -24,15 +25,35 @@ pub(super) fn steps(color: bool, quality: u8) -> [u8; 64] {
     STEPS[usize::from(color)].map(|step| ((u32::from(step) * percent + 50) / 100).clamp(1, 255) as u8)
 }
 
+/// A file of one component, or of three in 4:2:0, under the quantisers of brightness and of colour. `scan` puts the
+/// symbols that were counted.
+pub(super) fn write(
+    (width, height): (u32, u32),
+    components: usize,
+    steps: &[[u8; 64]; 2],
+    tally: &Tally,
+    scan: impl FnOnce(&mut Writer<'_>) -> Result<(), Error>,
+) -> Result<Vec<u8>, Error> {
+    let codes = tally.0.each_ref().map(|pair| pair.each_ref().map(Codes::new));
+    let codes = codes.each_ref().map(|pair| pair.each_ref());
+    let codes = &codes[..components.min(2)];
+    let component =
+        |i: usize| Component { sampling: if i == 0 && components > 1 { 0x22 } else { 0x11 }, steps: &steps[i.min(1)] };
+    let components: Vec<_> = (0..components).map(component).collect();
+    let mut writer = Writer::new(head(width, height, &components, codes), codes);
+    scan(&mut writer)?;
+    Ok(writer.finish())
+}
+
 /// What a frame header says of a component.
-pub(super) struct Component<'a> {
-    pub(super) sampling: u8,
+struct Component<'a> {
+    sampling: u8,
     /// The quantiser, row by row; a table of its own for the first component, one for the others.
-    pub(super) steps: &'a [u8; 64],
+    steps: &'a [u8; 64],
 }
 
 /// Everything up to the entropy-coded data. `codes` are DC and AC of the first component, then of the others.
-pub(super) fn head(width: u32, height: u32, components: &[Component<'_>], codes: &[[&Codes; 2]]) -> Vec<u8> {
+fn head(width: u32, height: u32, components: &[Component<'_>], codes: &[[&Codes; 2]]) -> Vec<u8> {
     let mut out = vec![0xFF, 0xD8];
     segment(&mut out, 0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
     for (id, component) in components.iter().take(codes.len()).enumerate() {
@@ -102,7 +123,7 @@ impl Symbols for Writer<'_> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(head: Vec<u8>, codes: &'a [[&'a Codes; 2]]) -> Self {
+    fn new(head: Vec<u8>, codes: &'a [[&'a Codes; 2]]) -> Self {
         Self { out: head, codes, bits: 0, count: 0 }
     }
 
@@ -125,7 +146,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The last bits, filled up with ones, and the end of the image.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    fn finish(mut self) -> Vec<u8> {
         let missing = (8 - self.count % 8) % 8;
         self.bits = self.bits << missing | ((1 << missing) - 1);
         self.count += missing;

@@ -2,15 +2,15 @@
 //!
 //! Symbols are noted down and counted at once, then written with codes made for them.
 
-use super::codes::Codes;
 use super::dct::{BLOCK, Dct};
-use super::file::{self, Component, Symbols, Tally, Writer, put_block, put_coefficients};
+use super::file::{self, Symbols, Tally, put_block, put_coefficients};
 use crate::decode::jpeg::pattern::SIDE;
+use crate::error::Error;
 use crate::pixels::Pixels;
 use crate::simd::{Work, vectorized};
 
 /// Writes upright planes: grey, or YCbCr whose colours have half the sides of brightness, rounded up.
-pub(crate) fn encode(planes: &[Pixels], quality: u8) -> Vec<u8> {
+pub(crate) fn encode(planes: &[Pixels], quality: u8) -> Result<Vec<u8>, Error> {
     let color = planes.len() > 1;
     // Sides of an MCU in blocks of brightness.
     let side: usize = if color { 2 } else { 1 };
@@ -19,17 +19,10 @@ pub(crate) fn encode(planes: &[Pixels], quality: u8) -> Vec<u8> {
     let mut notes = Notes { entries: Vec::new(), tally: Tally([[[0; 256]; 2]; 2]) };
     let mcus = [width, height].map(|length| (length as usize).div_ceil(SIDE * side));
     vectorized(Scan { planes, mcus, side, transforms: steps.each_ref().map(Dct::new), to: &mut notes });
-    let codes = notes.tally.0.map(|pair| pair.map(|tally| Codes::new(&tally)));
-    let codes = codes.each_ref().map(|pair| pair.each_ref());
-    let codes = &codes[..if color { 2 } else { 1 }];
-    let component = |i: usize| Component {
-        sampling: if i == 0 { (side << 4 | side) as u8 } else { 0x11 },
-        steps: &steps[i.min(1)],
-    };
-    let components: Vec<_> = (0..planes.len()).map(component).collect();
-    let mut writer = Writer::new(file::head(width, height, &components, codes), codes);
-    notes.read_out(&mut writer);
-    writer.finish()
+    file::write((width, height), planes.len(), &steps, &notes.tally, |writer| {
+        notes.read_out(writer);
+        Ok(())
+    })
 }
 
 /// Symbols as they came, and how often each did.

@@ -1,7 +1,6 @@
 //! A blurred JPEG, block by block from blurred means: no pixel of it is ever made.
 
-use super::codes::Codes;
-use super::file::{self, Component, Symbols, Tally, Writer, put_block};
+use super::file::{self, Symbols, Tally, put_block};
 use super::slopes::{Across, REACH, Slopes, TERMS};
 use crate::blur::means::{self, Blocks, Blurred};
 use crate::error::Error;
@@ -39,17 +38,8 @@ pub(crate) fn encode(
     for first in (0..mcus[1]).step_by(COUNTED) {
         scan.put_rows(first..first + 1, &mut tally)?;
     }
-    let codes = tally.0.map(|pair| [Codes::new(&smoothed(&pair[0], 0)), Codes::new(&smoothed(&pair[1], 1))]);
-    let codes = codes.each_ref().map(|pair| pair.each_ref());
-    let codes = &codes[..if color { 2 } else { 1 }];
-    let component = |i: usize| Component {
-        sampling: if i == 0 { (side << 4 | side) as u8 } else { 0x11 },
-        steps: &steps[i.min(1)],
-    };
-    let components: Vec<_> = (0..means.len()).map(component).collect();
-    let mut writer = Writer::new(file::head(width, height, &components, codes), codes);
-    scan.put_rows(0..mcus[1], &mut writer)?;
-    Ok(writer.finish())
+    let tally = Tally(tally.0.map(|[dc, ac]| [smoothed(&dc, 0), smoothed(&ac, 1)]));
+    file::write((width, height), means.len(), &steps, &tally, |writer| scan.put_rows(0..mcus[1], writer))
 }
 
 /// A few rows were counted: what did not come in them may come in the others.
