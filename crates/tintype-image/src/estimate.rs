@@ -38,7 +38,8 @@ fn decoded(bytes: &[u8], jobs: &[Job<'_>], header: &Header<'_>) -> Result<u64, E
     Ok(match header.format {
         Format::Jpeg => {
             let per_side = jobs.iter().map(|job| samples_needed(job, header)).max().unwrap_or(1);
-            jpeg::footprint(bytes, per_side)?
+            let by_pixels = jobs.iter().any(|job| job.output.format != Format::Jpeg);
+            jpeg::footprint(bytes, per_side, by_pixels)?
         }
         _ if stream::goes_by_rows(bytes, jobs, header) => {
             // A grid of a fifth of each side in floats, or less, and as much for its blur.

@@ -45,6 +45,7 @@ pub mod steps;
 mod stream;
 mod strip;
 mod subsampled;
+mod upsample;
 mod webp_codec;
 
 pub use error::{Error, ErrorCode};

@@ -4,7 +4,8 @@ use crate::color::ToSrgb;
 use crate::error::Error;
 use crate::pixels::{Layout, Pixels, ycbcr_to_rgb};
 use crate::planes::{Color, Plane, Planes};
-use crate::resize::{Area, Filter, resize, resize_plane};
+use crate::resize::{Area, Filter, Kernel, Shape, box_variance, resize, resize_plane};
+use crate::upsample;
 
 /// A frame as its decoder left it, with the way to sRGB.
 pub(crate) enum Picture {
@@ -27,18 +28,23 @@ impl Picture {
     /// A JPEG's planes. Other colour spaces than its own two are put together to pixels.
     pub(crate) fn from_planes(planes: Planes, inverted: bool, to_srgb: ToSrgb) -> Result<Self, Error> {
         match planes.color {
-            Color::YCbCr => Ok(Self::Planes(Box::new((planes, to_srgb)))),
-            Color::Gray if !to_srgb.changes_gray() => Ok(Self::Planes(Box::new((planes, to_srgb)))),
+            Color::YCbCr => Ok(Self::Planes(Box::new((planes.shown(), to_srgb)))),
+            Color::Gray if !to_srgb.changes_gray() => Ok(Self::Planes(Box::new((planes.shown(), to_srgb)))),
             _ => Ok(Self::Pixels(to_srgb.apply(merge(&planes, inverted)?)?)),
         }
+    }
+
+    /// A JPEG's pixels as decoders show them, if it has colours that are stored apart and all its samples are there.
+    pub(crate) fn as_shown(planes: &Planes, to_srgb: &ToSrgb) -> Result<Self, Error> {
+        Ok(Self::Pixels(to_srgb.apply(merge(planes, false)?.into_rgb())?))
     }
 
     /// An area of the stored picture in sRGB at a size; grey and YCbCr stay what they are when they are sRGB.
     pub(crate) fn resize(&self, area: Area, width: u32, height: u32) -> Result<Pixels, Error> {
         match self {
             Self::Pixels(pixels) if is_all_of(area, pixels, (width, height)) => Ok(pixels.clone()),
-            Self::Pixels(pixels) => resize(pixels, area, width, height),
-            Self::Reduced(Reduced { pixels, block }) => resize(pixels, area.divided_by(*block), width, height),
+            Self::Pixels(pixels) => resize(pixels, area, width, height, 1.0),
+            Self::Reduced(Reduced { pixels, block }) => resize(pixels, area.divided_by(*block), width, height, *block),
             Self::Planes(parts) => {
                 let (planes, to_srgb) = &**parts;
                 to_srgb.apply(resize_planes(planes, area, width, height)?)
@@ -82,6 +88,7 @@ pub(crate) fn resize_plane_of(
     let as_it_is = (area.width, area.height) == (f64::from(width), f64::from(height));
     // The area in samples of this plane.
     let (x, y) = (plane.width / f64::from(planes.width), plane.height / f64::from(planes.height));
+    let pixels = (area.width * area.height / f64::from(width) / f64::from(height)).sqrt();
     let area = Area { left: area.left * x, top: area.top * y, width: area.width * x, height: area.height * y };
     let enlarges = area.width < f64::from(width) || area.height < f64::from(height);
     let filter = match sampling {
@@ -89,11 +96,44 @@ pub(crate) fn resize_plane_of(
         Sampling::Pixels if as_it_is && plane.width <= 2.0 => Filter::Nearest,
         Sampling::Pixels if as_it_is => Filter::Linear,
         Sampling::Fours if enlarges => Filter::Linear,
-        Sampling::Pixels => Filter::Lanczos,
-        Sampling::Fours => Filter::Cubic,
+        Sampling::Pixels => Filter::Kernel(Kernel::LANCZOS),
+        Sampling::Fours => Filter::Kernel(Kernel { shape: Shape::Cubic, sharpness: UPSAMPLED }),
     };
-    resize_area(plane, area, (width, height), filter, sampling)
+    let first = &planes.planes[0];
+    let sampled = (first.width * first.height / plane.width / plane.height).sqrt();
+    let grain = Grain { sample: 1.0 / (x * y).sqrt(), sampled, pixels };
+    resize_area(plane, area, (width, height), filter, sampling, grain)
 }
+
+/// What each sample of a plane stands for, and each of the target, in pixels of the picture along a side.
+#[derive(Clone, Copy)]
+struct Grain {
+    /// A sample of this plane.
+    sample: f64,
+    /// A sample of the file, of which the decoder took means.
+    sampled: f64,
+    /// A sample of the target.
+    pixels: f64,
+}
+
+impl Grain {
+    /// What a kernel is to give back of what the samples' means took from the picture that decoders show. Those
+    /// enlarge colour themselves, between the samples around each pixel: twice as large, with weights of 1/8, 3/8,
+    /// 3/8 and 1/8.
+    fn sharpness(self) -> f64 {
+        let means = self.sampled.powi(2) * box_variance(self.sample / self.sampled);
+        let decoder = if self.sampled > 1.4 { 0.75 } else { 0.0 };
+        (means - decoder) / (2.0 * self.pixels.powi(2))
+    }
+
+    fn halved(self) -> Self {
+        Self { sample: self.sample * 2.0, ..self }
+    }
+}
+
+/// What the same kernel takes when the variant is looked at: as much is added, for what is seen to be nearest (least
+/// squares; `u(w) / (u(w)² + u(w + pi)²)` of the weights `u`, near its middle).
+const UPSAMPLED: f64 = 0.125;
 
 /// How much larger than what is made of it a plane must still be once it was halved: as in `render`.
 const LEFT_TO_RESIZE: f64 = 1.9;
@@ -104,13 +144,20 @@ fn resize_area(
     (width, height): (u32, u32),
     filter: Filter,
     sampling: Sampling,
+    grain: Grain,
 ) -> Result<Vec<u8>, Error> {
     // Of a strip, the part of a sample that is left over at its edge would weigh too much.
     const NARROW: f64 = 48.0;
     let enough = |length: f64, made: u32| length >= (2.0 * LEFT_TO_RESIZE * f64::from(made)).max(NARROW);
     if enough(area.width, width) && enough(area.height, height) {
-        return resize_area(plane.half(), area.divided_by(2.0), (width, height), filter, sampling);
+        return resize_area(plane.half(), area.divided_by(2.0), (width, height), filter, sampling, grain.halved());
     }
+    let filter = match filter {
+        Filter::Kernel(kernel) => {
+            Filter::Kernel(Kernel { sharpness: kernel.sharpness + grain.sharpness(), ..kernel })
+        }
+        other => other,
+    };
     if sampling == Sampling::Fours
         && let Some((plane, area)) = extended(plane, area)
     {
@@ -131,8 +178,17 @@ fn extended(plane: &Plane, area: Area) -> Option<(Plane, Area)> {
     ([left, top, right, bottom] != [0; 4]).then(|| (plane.extended([left, right], [top, bottom]), area))
 }
 
-/// A plane at full size.
+/// A plane at full size, as decoders enlarge it.
 fn whole_plane(plane: &Plane, width: u32, height: u32) -> Result<Vec<u8>, Error> {
+    // What the picture covers of the plane, in whole samples, and how many of its pixels each is of.
+    let (across, down) = (plane.width.ceil() as usize, plane.height.ceil() as usize);
+    let factor = |length: u32, samples: f64| (f64::from(length) / samples * 64.0).round() / 64.0;
+    let factors = (factor(width, plane.width), factor(height, plane.height));
+    // Narrower ones are not interpolated.
+    if across > 2 && matches!(factors, (2.0, 1.0 | 2.0)) {
+        let size = (width as usize, height as usize);
+        return Ok(upsample::twice(&plane.data, plane.stride, (across, down), factors.1 == 2.0, size));
+    }
     let area = Area { left: 0.0, top: 0.0, width: plane.width, height: plane.height };
     resize_plane(&plane.data, plane.stride, plane.rows, area, (width, height), Filter::Linear)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::gamut;
 use crate::orient::{mirrored, turn};
 
 /// What the planes mean.
@@ -73,8 +74,11 @@ impl Plane {
         let mut data = Vec::with_capacity(stride * rows);
         for y in 0..rows {
             let (above, below) = (self.row(2 * y), self.row((2 * y + 1).min(self.rows - 1)));
+            // What is halfway goes down in one row and up in the next: always up, each halving would be an eighth of a
+            // level too bright.
+            let half = 1 + (y % 2) as u16;
             let mean = |a: [u8; 2], b: [u8; 2]| {
-                ((u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]) + 2) / 4) as u8
+                ((u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]) + half) / 4) as u8
             };
             let ((above, last_above), (below, last_below)) = (above.as_chunks::<2>(), below.as_chunks::<2>());
             data.extend(above.iter().zip(below).map(|(a, b)| mean(*a, *b)));
@@ -111,6 +115,15 @@ pub(crate) struct Planes {
     pub(crate) means: Vec<Means>,
     /// How far, as a deviation, the first plane's pixels lie from their samples, for each block; in parts of a level.
     pub(crate) roughness: Vec<u8>,
+}
+
+impl Planes {
+    /// As a screen shows them, and no more than there is of the picture.
+    pub(crate) fn shown(mut self) -> Self {
+        gamut::clip(&mut self);
+        self.planes = self.planes.into_iter().map(Plane::trimmed).collect();
+        self
+    }
 }
 
 impl Means {

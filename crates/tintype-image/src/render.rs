@@ -89,13 +89,18 @@ fn develop_jpeg(
     let per_side = jobs.iter().map(|job| samples_needed(job, header)).max().unwrap_or(1);
     let decoded = jpeg::decode(bytes, per_side, limits)?;
     let to_srgb = ToSrgb::new(decoded.icc.as_deref());
+    let by_pixels = |job: &Job<'_>| jpeg::is_whole(per_side, decoded.planes.color) && job.output.format != Format::Jpeg;
+    let by_pixels: Vec<bool> = jobs.iter().map(by_pixels).collect();
+    let shown = by_pixels.contains(&true).then(|| Picture::as_shown(&decoded.planes, &to_srgb)).transpose()?;
     let picture = Picture::from_planes(decoded.planes, decoded.inverted, to_srgb)?;
     let mut bench = Bench::new(&picture, header);
     let facts = bench.gather_facts()?;
     bench.aim(&mut jobs)?;
+    let mut shown = shown.as_ref().map(|picture| Bench::new(picture, header));
     let mut small = None;
     let mut made = Vec::new();
-    for mut job in jobs {
+    for (mut job, by_pixels) in jobs.into_iter().zip(by_pixels) {
+        let bench = shown.as_mut().filter(|_| by_pixels).unwrap_or(&mut bench);
         made.push(match &picture {
             Picture::Planes(parts) if is_smooth(&job, header) => {
                 let file = smooth(&parts.0, &parts.1, &job, header, limits)?;

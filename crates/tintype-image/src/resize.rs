@@ -1,13 +1,15 @@
 //! Shrinks to fit a box, by Lanczos over every source pixel.
 
-use std::sync::LazyLock;
+mod kernel;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::Error;
-use crate::pixels::{Layout, Pixels};
+use crate::pixels::Pixels;
 use crate::spec::BoxSize;
+
+pub(crate) use kernel::{Kernel, Shape};
 
 /// The size of an image made to fit inside a box: the size Pillow's `Image.thumbnail` gives.
 ///
@@ -66,40 +68,37 @@ impl Area {
     }
 }
 
-/// How samples are weighed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a plane is resampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Filter {
-    /// Three lobes, widened when there is less to make than there is.
-    Lanczos,
-    /// Catmull and Rom's cubic, for colour at half the resolution: there the rings of Lanczos would be twice as wide.
-    Cubic,
+    Kernel(Kernel),
     /// As JPEG decoders enlarge colour: what is far counts less.
     Linear,
     /// As they enlarge what is no more than two samples wide.
     Nearest,
 }
 
-/// Parts of one in the table of the kernel: between two entries it is as good as straight.
-const PARTS: usize = 1024;
-const LOBES: usize = 3;
-
-/// Lanczos' kernel of three lobes. From a table: the sines are a good part of a small image's cost.
-fn lanczos() -> Result<fast_image_resize::Filter, Error> {
-    fast_image_resize::Filter::new("Lanczos", kernel, LOBES as f64)
-        .map_err(|e| Error::internal(format!("Lanczos' kernel: {e}")))
+impl Filter {
+    fn algorithm(self) -> Result<ResizeAlg, Error> {
+        let filter = match self {
+            Self::Kernel(kernel) => {
+                let kernel = kernel.prepared().map_err(|e| Error::internal(format!("the kernel: {e}")))?;
+                FilterType::Custom(kernel)
+            }
+            Self::Linear => FilterType::Bilinear,
+            Self::Nearest => return Ok(ResizeAlg::Nearest),
+        };
+        Ok(ResizeAlg::Convolution(filter))
+    }
 }
 
-fn kernel(x: f64) -> f64 {
-    static TABLE: LazyLock<Vec<f64>> = LazyLock::new(|| {
-        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x) };
-        let value = |x: f64| if x < LOBES as f64 { sinc(x) * sinc(x / LOBES as f64) } else { 0.0 };
-        (0..LOBES * PARTS + 2).map(|i| value(i as f64 / PARTS as f64)).collect()
-    });
-    let place = x.abs().min(LOBES as f64) * PARTS as f64;
-    let at = place as usize;
-    let (before, after) = (TABLE[at], TABLE[at + 1]);
-    before + (after - before) * (place - at as f64)
+/// The variance of the mean of so many pixels in a row, in squares of a pixel.
+pub(crate) fn box_variance(pixels: f64) -> f64 {
+    (pixels.powi(2) - 1.0).max(0.0) / 12.0
 }
+
+/// In samples; moves no weight by as much as it is rounded by.
+const HAIR: f64 = 1e-7;
 
 /// Resamples an area of one plane.
 pub(crate) fn resize_plane(
@@ -111,7 +110,9 @@ pub(crate) fn resize_plane(
     filter: Filter,
 ) -> Result<Vec<u8>, Error> {
     let whole = (f64::from(width), f64::from(height));
-    if (area.left, area.top) == (0.0, 0.0) && (area.width, area.height) == whole {
+    let as_it_is = (area.left, area.top) == (0.0, 0.0) && (area.width, area.height) == whole;
+    let keeps = !matches!(filter, Filter::Kernel(Kernel { sharpness, .. }) if sharpness != 0.0);
+    if as_it_is && keeps {
         return Ok(data
             .chunks_exact(stride)
             .take(height as usize)
@@ -119,45 +120,60 @@ pub(crate) fn resize_plane(
             .copied()
             .collect());
     }
-    let area = area.within(stride as u32, rows as u32);
+    let mut area = area.within(stride as u32, rows as u32);
+    if as_it_is {
+        // Where nothing seems to be resized, the crate would copy.
+        (area.left, area.top) = (HAIR, HAIR);
+        (area.width, area.height) = (area.width - 2.0 * HAIR, area.height - 2.0 * HAIR);
+    }
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
     let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(|e| failed(&e))?;
     let mut target = Image::new(width, height, PixelType::U8);
-    let algorithm = match filter {
-        Filter::Lanczos => ResizeAlg::Convolution(FilterType::Custom(lanczos()?)),
-        Filter::Cubic => ResizeAlg::Convolution(FilterType::CatmullRom),
-        Filter::Linear => ResizeAlg::Convolution(FilterType::Bilinear),
-        Filter::Nearest => ResizeAlg::Nearest,
-    };
-    let options = ResizeOptions::new().resize_alg(algorithm).crop(area.left, area.top, area.width, area.height);
+    let options = ResizeOptions::new().resize_alg(filter.algorithm()?).crop(area.left, area.top, area.width, area.height);
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
     Ok(target.into_vec())
 }
 
-/// Resamples an area of the stored image to a size.
-pub(crate) fn resize(pixels: &Pixels, area: Area, width: u32, height: u32) -> Result<Pixels, Error> {
+/// Pixels up to which what lies between rows and columns is kept to 16 bits: twice the work.
+const PRECISE: usize = 1 << 20;
+
+/// Resamples an area of the stored image to a size. Each pixel is the mean of so many on a side of what is to be seen.
+pub(crate) fn resize(pixels: &Pixels, area: Area, width: u32, height: u32, block: f64) -> Result<Pixels, Error> {
     let area = area.within(pixels.width, pixels.height);
-    let kind = match pixels.layout {
-        Layout::Gray => PixelType::U8,
-        Layout::GrayAlpha => PixelType::U8x2,
-        Layout::Rgb | Layout::YCbCr => PixelType::U8x3,
-        Layout::Rgba | Layout::Cmyk => PixelType::U8x4,
-    };
-    let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
-    let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(|e| failed(&e))?;
-    let mut target = Image::new(width, height, kind);
+    let scale = (area.width / f64::from(width) * area.height / f64::from(height)).sqrt();
+    let sharpness = box_variance(block) / block.powi(2) / scale.powi(2) / 2.0;
+    let kernel = Kernel { sharpness, ..Kernel::LANCZOS };
     // Alpha is multiplied in first, so that the colour of what cannot be seen does not bleed.
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Custom(lanczos()?)))
+        .resize_alg(Filter::Kernel(kernel).algorithm()?)
         .crop(area.left, area.top, area.width, area.height)
         .use_alpha(pixels.layout.has_alpha());
+    let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
+    let channels = pixels.layout.channels();
+    if pixels.data.len() / channels > PRECISE {
+        let kind = [PixelType::U8, PixelType::U8x2, PixelType::U8x3, PixelType::U8x4][channels - 1];
+        let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(|e| failed(&e))?;
+        let mut target = Image::new(width, height, kind);
+        Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+        return Ok(Pixels { width, height, layout: pixels.layout, data: target.into_vec() });
+    }
+    let kind = [PixelType::U16, PixelType::U16x2, PixelType::U16x3, PixelType::U16x4][channels - 1];
+    let mut source = Image::new(pixels.width, pixels.height, kind);
+    for (wide, &byte) in source.buffer_mut().as_chunks_mut::<2>().0.iter_mut().zip(&pixels.data) {
+        // A byte twice is 257 times itself, and white 65535.
+        *wide = [byte; 2];
+    }
+    let mut target = Image::new(width, height, kind);
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
-    Ok(Pixels { width, height, layout: pixels.layout, data: target.into_vec() })
+    let narrow = |wide: &[u8; 2]| ((u32::from(u16::from_ne_bytes(*wide)) + 128) / 257) as u8;
+    let data = target.buffer().as_chunks::<2>().0.iter().map(narrow).collect();
+    Ok(Pixels { width, height, layout: pixels.layout, data })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pixels::Layout;
 
     #[test]
     fn hidden_colour_does_not_bleed() {
@@ -167,7 +183,7 @@ mod tests {
             let seen = x % 64 / 3 % 2 == 0;
             pixel.copy_from_slice(if seen { &[255, 0, 0, 255] } else { &[0, 255, 0, 0] });
         }
-        let out = resize(&pixels, Area::whole((64, 4)), 24, 2).expect("a resize");
+        let out = resize(&pixels, Area::whole((64, 4)), 24, 2, 1.0).expect("a resize");
         for pixel in out.data.chunks_exact(4).filter(|pixel| pixel[3] > 8) {
             assert!(pixel[0] > 250 && pixel[1] < 5, "{pixel:?}");
         }

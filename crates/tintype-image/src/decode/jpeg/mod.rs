@@ -12,14 +12,15 @@ mod scan;
 mod whole;
 
 use crate::error::Error;
-use crate::gamut;
 use crate::limits::Limits;
-use crate::planes::{Color, Plane, Planes};
+use crate::planes::{Color, Planes};
 use canvas::Canvas;
 use frame::{Frame, Scan};
+use pattern::SIDE;
 
 /// A decoded JPEG.
 pub(crate) struct Decoded {
+    /// As they were stored: what no screen can show is not clipped, and blocks reach beyond the picture.
     pub(crate) planes: Planes,
     /// The embedded colour profile.
     pub(crate) icc: Option<Vec<u8>>,
@@ -51,14 +52,19 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
         planes.push(plane);
         means.push(mean);
     }
-    let mut planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means, roughness };
-    gamut::clip(&mut planes);
-    planes.planes = planes.planes.into_iter().map(Plane::trimmed).collect();
+    let planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means, roughness };
     Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted })
 }
 
-/// Bytes that decoding takes, told from the headers.
-pub(crate) fn footprint(bytes: &[u8], per_side: usize) -> Result<u64, Error> {
+/// Whether every sample is there of a picture whose colours are stored apart. What does not leave as a JPEG, which
+/// would store them so again, is then made of pixels as decoders show them.
+pub(crate) fn is_whole(per_side: usize, color: Color) -> bool {
+    per_side == SIDE && color == Color::YCbCr
+}
+
+/// Bytes that decoding takes, told from the headers; and what pixels as decoders show them take, if any variant is
+/// made of those.
+pub(crate) fn footprint(bytes: &[u8], per_side: usize, by_pixels: bool) -> Result<u64, Error> {
     /// A coefficient is of two bytes, in libjpeg's arrays.
     const WHOLE_BLOCK: u64 = 2 * 64;
     let frame = frame::read(bytes)?;
@@ -71,7 +77,13 @@ pub(crate) fn footprint(bytes: &[u8], per_side: usize) -> Result<u64, Error> {
     // Samples; and a mean as read, turned, blurred along its row and written.
     let planes = blocks * (per_side * per_side) as u64 + blocks * 4 * 4;
     let whole = if frame.scan.is_none() { blocks * WHOLE_BLOCK } else { 0 };
-    let merged = if matches!(frame.color, Color::Gray | Color::YCbCr) { 0 } else { pixels * 4 * 3 };
+    let merged = match frame.color {
+        Color::Gray => 0,
+        // Planes of full size, and the pixels; or those, in another colour space.
+        Color::YCbCr if by_pixels && is_whole(per_side, frame.color) => pixels * 3 * 2,
+        Color::YCbCr => 0,
+        Color::Rgb | Color::Cmyk | Color::Ycck => pixels * 4 * 3,
+    };
     Ok(planes + whole + merged)
 }
 
