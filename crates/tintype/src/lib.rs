@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod app;
+mod aside;
 pub mod callback;
 pub mod config;
 pub mod error;

@@ -1,10 +1,12 @@
 //! `tintype process`: the pipeline of the service, on files and folders.
 
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use clap::Args;
-use futures::{StreamExt, stream};
 use tintype::config::{Config, Sources};
 use tintype::error::Failure;
 use tintype::key::Layout;
@@ -13,11 +15,10 @@ use tintype::preset::Preset;
 use tintype::process::{MemoryBudget, ProcessError, Processor, Task};
 use tintype::store::file::FileStore;
 use tintype_image::Limits;
-use tokio::sync::Semaphore;
 
 use super::plan::{Input, collisions, inputs};
 use super::report::Report;
-use super::{DONE, FAILED, USAGE, heap, load, runtime, start_log};
+use super::{DONE, FAILED, USAGE, heap, load, start_log};
 
 /// Most bytes of a file; larger ones are not read into memory.
 const MAX_BYTES: u64 = 2 << 30;
@@ -96,7 +97,7 @@ pub fn run(args: &ProcessArgs) -> u8 {
     let processor = processor(&config, layout, args);
     let report = Report::new(args.json, inputs.len());
     let workers = config.workers;
-    if runtime().block_on(all(&processor, &preset, &inputs, workers, report)) { DONE } else { FAILED }
+    if all(&processor, &preset, &inputs, workers, report) { DONE } else { FAILED }
 }
 
 /// Whether a file is so large that what its work no longer needs had better be given back at once.
@@ -122,47 +123,86 @@ fn processor(config: &Config, layout: Layout, args: &ProcessArgs) -> Processor {
     }
 }
 
-/// Inputs begun before the oldest of them is told: one that is slow keeps no core idle.
-const AHEAD: usize = 8;
-
 /// Develops every input, as many at once as there are workers, and tells them in order.
-async fn all(
-    processor: &Processor,
-    preset: &Arc<Preset>,
-    inputs: &[Input],
-    workers: usize,
-    mut report: Report,
-) -> bool {
-    let turns = Arc::new(Semaphore::new(workers));
-    // Tasks of their own, since hashing takes a core too.
-    let work = inputs.iter().map(|input| {
-        let task = tokio::spawn(develop(processor.clone(), preset.clone(), input.clone(), turns.clone()));
-        async move { (input, task.await) }
-    });
-    let mut results = stream::iter(work).buffered(workers * AHEAD);
-    while let Some((input, result)) = results.next().await {
-        let crashed = || Failure::new("internal", "the work on this file crashed");
-        match result.unwrap_or_else(|_| Err(crashed())) {
-            Ok(manifest) => report.done(&input.name, &manifest),
-            Err(failure) => report.failed(input, &failure),
+fn all(processor: &Processor, preset: &Arc<Preset>, inputs: &[Input], workers: usize, mut report: Report) -> bool {
+    let mut tell = |i: usize, result: Result<Manifest, Failure>| match result {
+        Ok(manifest) => report.done(&inputs[i].name, &manifest),
+        Err(failure) => report.failed(&inputs[i], &failure),
+    };
+    let next = AtomicUsize::new(0);
+    let work = |tell: &mut dyn FnMut(usize, Result<Manifest, Failure>)| {
+        let runtime = own_runtime();
+        while let Some((i, input)) = take(&next, inputs) {
+            let work = AssertUnwindSafe(|| runtime.block_on(develop(processor, preset, input)));
+            let crashed = || Failure::new("internal", "the work on this file crashed");
+            tell(i, catch_unwind(work).unwrap_or_else(|_| Err(crashed())));
         }
+        // A renderer that does not notice its deadline is not waited for.
+        runtime.shutdown_background();
+    };
+    let workers = workers.min(inputs.len());
+    if workers == 1 {
+        work(&mut tell);
+    } else {
+        let (results, told) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                let results = results.clone();
+                // Nobody listens only if telling crashed.
+                scope.spawn(|| work(&mut move |i, result| results.send((i, result)).unwrap_or_default()));
+            }
+            drop(results);
+            in_order(told, &mut tell);
+        });
     }
-    drop(results);
     report.finish()
 }
 
-async fn develop(
-    processor: Processor,
-    preset: Arc<Preset>,
-    input: Input,
-    turns: Arc<Semaphore>,
-) -> Result<Manifest, Failure> {
-    // Fails only on a closed semaphore, and nobody closes this one.
-    let _turn = turns.acquire().await;
-    let processor = Processor { source: Arc::new(FileStore::new(&input.root)), ..processor };
-    let task = Task { key: input.key?, extension: None, preset, force: false };
+/// A runtime for one worker, whose thread does the files' work itself.
+fn own_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a clock can be had")
+}
+
+fn take<'a>(next: &AtomicUsize, inputs: &'a [Input]) -> Option<(usize, &'a Input)> {
+    let i = next.fetch_add(1, Ordering::Relaxed);
+    Some((i, inputs.get(i)?))
+}
+
+/// Hands results on in the order of their numbers, each as soon as those before it are there.
+fn in_order<T>(results: mpsc::Receiver<(usize, T)>, tell: &mut impl FnMut(usize, T)) {
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    for (i, result) in results {
+        early.insert(i, result);
+        while let Some(result) = early.remove(&next) {
+            tell(next, result);
+            next += 1;
+        }
+    }
+}
+
+async fn develop(processor: &Processor, preset: &Arc<Preset>, input: &Input) -> Result<Manifest, Failure> {
+    let processor = Processor { source: Arc::new(FileStore::new(&input.root)), ..processor.clone() };
+    let task = Task { key: input.key.clone()?, extension: None, preset: preset.clone(), force: false };
     processor.develop(&task).await.map_err(|error| match error {
         ProcessError::Final(failure) => failure,
         ProcessError::Passing(why) => Failure::new("store_unavailable", format!("the disk did not do it: {why}")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_told_in_order() {
+        let (results, told) = mpsc::channel();
+        for i in [2, 0, 3, 1] {
+            results.send((i, i * 10)).expect("a listener");
+        }
+        drop(results);
+        let mut seen = Vec::new();
+        in_order(told, &mut |i, result| seen.push((i, result)));
+        assert_eq!(seen, [(0, 0), (1, 10), (2, 20), (3, 30)]);
+    }
 }

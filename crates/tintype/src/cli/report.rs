@@ -38,7 +38,9 @@ impl Report {
         let bar = ProgressBar::new(inputs as u64);
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {elapsed} (left {eta})");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.enable_steady_tick(Duration::from_millis(200));
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
         Self { json, bar, done: 0, failed: 0, lost: false }
     }
 

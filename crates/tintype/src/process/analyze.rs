@@ -4,13 +4,14 @@ use tintype_image::{Format, probe};
 
 use super::load::Original;
 use super::{ProcessError, Processor};
+use crate::aside::aside;
 use crate::error::Failure;
 
 /// Refuses an original that is too costly, or not what it was declared to be where that matters.
 pub async fn check(processor: &Processor, original: &Original) -> Result<(), ProcessError> {
     let (bytes, limits) = (original.object.bytes.clone(), processor.limits);
-    // Off the async threads: should a parser crash, it takes no worker with it.
-    let probed = tokio::task::spawn_blocking(move || probe(&bytes, &limits)).await;
+    // Should a parser crash, it takes no worker with it.
+    let probed = aside(move || probe(&bytes, &limits)).await;
     probed.map_err(|_| Failure::new("internal", "the header's parser crashed on this image"))??;
     if processor.strict_type {
         let declared = original.object.meta.content_type.as_deref().and_then(Format::from_content_type);

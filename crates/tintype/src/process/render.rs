@@ -1,4 +1,4 @@
-//! Third step: pixels. Off the async threads, and within the deadline.
+//! Third step: pixels. On a thread of their own, which is left behind when it does not keep the deadline.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

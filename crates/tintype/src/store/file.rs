@@ -8,6 +8,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use super::{Object, ObjectMeta, PutOptions, Store, StoreError};
+use crate::aside::aside;
 use crate::key::Key;
 
 /// A folder whose files are the objects.
@@ -26,13 +27,12 @@ impl FileStore {
         self.root.join(key.as_str())
     }
 
-    /// Runs file work off the async threads.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(Self) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || work(store)).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
+        aside(move || work(store)).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
     }
 }
 
