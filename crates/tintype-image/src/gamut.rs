@@ -3,10 +3,14 @@
 //! Decoders clip each pixel to what can be shown: grass whose blue is below none becomes grass of no blue. A
 //! mean of many pixels knows nothing of that, and would keep the blue that none of them shows. Here each mean
 //! is moved to what the mean of the clipped pixels would be. How far pixels lie from their mean is known from
-//! the coefficients (Parseval); they are taken to be spread as a normal distribution is.
+//! the coefficients (Parseval); they are taken to be spread as a normal distribution is. Where every pixel is there,
+//! each is clipped (`pixels.rs`).
+
+mod pixels;
 
 use std::ops::Range;
 
+use crate::decode::jpeg::pattern::SIDE;
 use crate::pixels::to_byte;
 use crate::planes::{Color, Means, Plane, Planes};
 use crate::simd::{Work, vectorized};
@@ -43,6 +47,7 @@ impl Work for Clip<'_> {
             let whole = (ratio.round() - ratio).abs() * coarse < 1.0;
             whole.then_some(ratio.round() as usize)
         };
+        let whole = y.stride == SIDE * (mean_y.columns - 2);
         let planes = [y, cb, cr];
         let means = [mean_y, mean_cb, mean_cr];
         // Planes that are no multiple of each other are next to never met, and are left as they are.
@@ -50,6 +55,8 @@ impl Work for Clip<'_> {
             return;
         };
         match sampling(planes[0].width, planes[1].width) {
+            Some(1) if whole => pixels::clip::<1>(planes, means, down),
+            Some(2) if whole => pixels::clip::<2>(planes, means, down),
             Some(1) => clip_all::<1>(planes, means, roughness, down),
             Some(2) => clip_all::<2>(planes, means, roughness, down),
             Some(4) => clip_all::<4>(planes, means, roughness, down),
@@ -204,8 +211,22 @@ fn is_clipped(mean: &[f32], reach: &[f32], [cb, cr]: [&[u8]; 2]) -> bool {
     let cells = mean.iter().zip(reach).zip(cb.iter().zip(cr));
     cells.fold(false, |any, ((mean, reach), (&cb, &cr))| {
         let [r, g, b] = offsets(cb, cr);
-        any | (mean + r.min(g).min(b) < *reach) | (mean + r.max(g).max(b) > 255.0 - reach)
+        any | (mean + least(r, g, b) < *reach) | (mean + most(r, g, b) > 255.0 - reach)
     })
+}
+
+/// The least of three numbers. `f32::min` minds what is no number, and is several times slower.
+#[inline(always)]
+fn least(a: f32, b: f32, c: f32) -> f32 {
+    let least = if a < b { a } else { b };
+    if least < c { least } else { c }
+}
+
+/// The greatest of three numbers.
+#[inline(always)]
+fn most(a: f32, b: f32, c: f32) -> f32 {
+    let most = if a > b { a } else { b };
+    if most > c { most } else { c }
 }
 
 /// Finds by how much clipping moves brightness and colours.

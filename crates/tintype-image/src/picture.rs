@@ -153,9 +153,7 @@ fn resize_area(
         return resize_area(plane.half(), area.divided_by(2.0), (width, height), filter, sampling, grain.halved());
     }
     let filter = match filter {
-        Filter::Kernel(kernel) => {
-            Filter::Kernel(Kernel { sharpness: kernel.sharpness + grain.sharpness(), ..kernel })
-        }
+        Filter::Kernel(kernel) => Filter::Kernel(Kernel { sharpness: kernel.sharpness + grain.sharpness(), ..kernel }),
         other => other,
     };
     if sampling == Sampling::Fours

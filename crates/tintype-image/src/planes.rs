@@ -169,3 +169,24 @@ impl Means {
         Self { columns: other.columns, rows: other.rows, origin: other.origin, cell: other.cell, data }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_plane_is_as_bright_as_the_whole() {
+        let mut seed = 7u32;
+        let mut grain = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 24) as u8
+        };
+        let (stride, rows) = (256, 256);
+        let data: Vec<u8> = (0..stride * rows).map(|_| grain()).collect();
+        let plane = Plane::new((stride, rows), (stride as f64, rows as f64), data);
+        let mean = |plane: &Plane| plane.data.iter().map(|&v| f64::from(v)).sum::<f64>() / plane.data.len() as f64;
+        let eighth = plane.half().half().half();
+        assert_eq!((eighth.stride, eighth.rows), (32, 32));
+        assert!((mean(&plane) - mean(eighth)).abs() < 0.06, "{} and {}", mean(&plane), mean(eighth));
+    }
+}

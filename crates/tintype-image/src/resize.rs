@@ -129,7 +129,8 @@ pub(crate) fn resize_plane(
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
     let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(|e| failed(&e))?;
     let mut target = Image::new(width, height, PixelType::U8);
-    let options = ResizeOptions::new().resize_alg(filter.algorithm()?).crop(area.left, area.top, area.width, area.height);
+    let options =
+        ResizeOptions::new().resize_alg(filter.algorithm()?).crop(area.left, area.top, area.width, area.height);
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
     Ok(target.into_vec())
 }

@@ -52,9 +52,7 @@ fn lanczos(x: f64) -> f64 {
 
 fn cubic(x: f64) -> f64 {
     static TABLE: LazyLock<Table> = LazyLock::new(|| {
-        Table::new(2, |x| {
-            if x < 1.0 { (1.5 * x - 2.5) * x * x + 1.0 } else { ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0 }
-        })
+        Table::new(2, |x| if x < 1.0 { (1.5 * x - 2.5) * x * x + 1.0 } else { ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0 })
     });
     TABLE.at(x)
 }

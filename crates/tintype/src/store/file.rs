@@ -105,10 +105,18 @@ fn meta(key: Key, data: &std::fs::Metadata) -> ObjectMeta {
 /// Writes beside the file and renames, so that a reader never sees a part.
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut part = tempfile::Builder::new()
-        .prefix(".tintype-")
-        .make_in(folder, |path| std::fs::OpenOptions::new().write(true).create_new(true).open(path))?;
+    let part_of_it = || {
+        tempfile::Builder::new()
+            .prefix(".tintype-")
+            .make_in(folder, |path| std::fs::OpenOptions::new().write(true).create_new(true).open(path))
+    };
+    let mut part = match part_of_it() {
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            std::fs::create_dir_all(folder)?;
+            part_of_it()?
+        }
+        part => part?,
+    };
     part.write_all(bytes)?;
     part.persist(path)?;
     Ok(())
