@@ -7,8 +7,8 @@ from .tools import VARIANTS
 # how many times the CPU of Tintype the others must take, from 500 KB on
 AHEAD = {"seed (Pillow)": 9.0, "libvips": 3.5, "sharp": 4.5}
 BLUR_DB = 55.0
-# what rounding may move a PSNR by: of pixels, and of a small file that a lossy codec has rounded
-SAME_DB = {"psnr_before_encoding": 0.05, "psnr": 0.2}
+# what rounding may move a PSNR by
+SAME_DB = {"psnr_before_encoding": 0.05, "psnr": 0.05}
 # of like quality
 LIKE_DB = 0.5
 
