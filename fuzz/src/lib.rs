@@ -78,7 +78,7 @@ pub fn check(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy) {
     }
 }
 
-fn check_files(rendered: &Rendered, specs: &[VariantSpec]) {
+fn check_files(rendered: &Rendered<'_>, specs: &[VariantSpec]) {
     assert_eq!(rendered.variants.len(), specs.len());
     for (variant, spec) in rendered.variants.iter().zip(specs) {
         assert_eq!(variant.name, spec.name);

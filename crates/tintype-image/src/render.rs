@@ -1,5 +1,6 @@
 //! The pipeline: every variant of one image, in one pass over its frames.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::auto::Look;
@@ -28,20 +29,34 @@ use crate::subsampled::{self, Subsampled};
 
 /// All that came of one original.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rendered {
+pub struct Rendered<'a> {
     /// What is said of the original.
     pub facts: Facts,
     /// One for each spec, in the order of the specs.
-    pub variants: Vec<Variant>,
+    pub variants: Vec<Variant<'a>>,
+}
+
+impl Rendered<'_> {
+    /// All of it, whatever becomes of the original.
+    pub fn into_owned(self) -> Rendered<'static> {
+        let own = |Variant { name, bytes, format, width, height }| Variant {
+            name,
+            bytes: Cow::Owned(Cow::into_owned(bytes)),
+            format,
+            width,
+            height,
+        };
+        Rendered { facts: self.facts, variants: self.variants.into_iter().map(own).collect() }
+    }
 }
 
 /// One variant's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variant {
+pub struct Variant<'a> {
     /// Of its spec.
     pub name: String,
-    /// The file.
-    pub bytes: Vec<u8>,
+    /// The file; borrowed where it is the upload itself, which had nothing to strip.
+    pub bytes: Cow<'a, [u8]>,
     /// What the file is.
     pub format: Format,
     /// Of the upright image.
@@ -56,18 +71,23 @@ pub struct Variant {
 /// `UnsupportedFormat` or `Corrupt`: the client should send another file; nothing was made, for a
 /// damaged image gives no variant at all. `TooManyPixels` or `TooManyFrames`: a smaller one, or the
 /// operator raises the limit. `Timeout`: try again with more time. `Internal`: a fault of this program.
-pub fn render(
-    bytes: &[u8],
+pub fn render<'a>(
+    bytes: &'a [u8],
     specs: &[VariantSpec],
     metadata: MetadataPolicy,
     limits: &Limits,
-) -> Result<Rendered, Error> {
+) -> Result<Rendered<'a>, Error> {
     // Decoders meet hostile bytes: should one panic, the fault is taken to be the file's.
     catch_unwind(AssertUnwindSafe(|| run(bytes, specs, metadata, limits)))
         .unwrap_or_else(|_| Err(Error::corrupt("the image made its decoder fail")))
 }
 
-fn run(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &Limits) -> Result<Rendered, Error> {
+fn run<'a>(
+    bytes: &'a [u8],
+    specs: &[VariantSpec],
+    metadata: MetadataPolicy,
+    limits: &Limits,
+) -> Result<Rendered<'a>, Error> {
     let header = probe::read(bytes, limits)?;
     let derived: Vec<&VariantSpec> = specs.iter().filter(|spec| !is_copied(spec, metadata, &header)).collect();
     let (facts, developed) = match header.format {
@@ -84,7 +104,7 @@ fn develop_jpeg(
     specs: &[&VariantSpec],
     header: &Header<'_>,
     limits: &Limits,
-) -> Result<(Facts, Vec<Variant>), Error> {
+) -> Result<(Facts, Vec<Variant<'static>>), Error> {
     let mut jobs = job::jobs(specs, header, Original { plays: 1, lossless: false, look: Look::PHOTO });
     let per_side = jobs.iter().map(|job| samples_needed(job, header)).max().unwrap_or(1);
     let decoded = jpeg::decode(bytes, per_side, limits)?;
@@ -175,7 +195,7 @@ fn develop_frames(
     specs: &[&VariantSpec],
     header: &Header<'_>,
     limits: &Limits,
-) -> Result<(Facts, Vec<Variant>), Error> {
+) -> Result<(Facts, Vec<Variant<'static>>), Error> {
     let mut source = decode::open(bytes, header, limits)?;
     let to_srgb = ToSrgb::new(source.icc.as_deref());
     let auto = specs.iter().any(|spec| spec.format == OutputFormat::Auto);
@@ -224,7 +244,7 @@ fn develop_rows(
     mut jobs: Vec<Job<'_>>,
     header: &Header<'_>,
     limits: &Limits,
-) -> Result<(Facts, Vec<Variant>), Error> {
+) -> Result<(Facts, Vec<Variant<'static>>), Error> {
     let mut wide = Vec::new();
     for (i, job) in jobs.iter().enumerate() {
         wide.push(kept.take_wide(i, job, header.orientation())?);
@@ -247,14 +267,14 @@ fn develop_rows(
     Ok((facts, made))
 }
 
-fn finish(job: Job<'_>) -> Result<Variant, Error> {
+fn finish(job: Job<'_>) -> Result<Variant<'static>, Error> {
     let file = job.sink.finish()?;
     Ok(variant(job.spec, job.output, file))
 }
 
-fn variant(spec: &VariantSpec, output: Output, bytes: Vec<u8>) -> Variant {
+fn variant(spec: &VariantSpec, output: Output, bytes: Vec<u8>) -> Variant<'static> {
     let Output { format, width, height, .. } = output;
-    Variant { name: spec.name.clone(), bytes, format, width, height }
+    Variant { name: spec.name.clone(), bytes: bytes.into(), format, width, height }
 }
 
 /// One frame on the bench, with what has been made of it so far.
@@ -334,13 +354,13 @@ pub(crate) fn is_copied(spec: &VariantSpec, metadata: MetadataPolicy, header: &H
 }
 
 /// Puts the developed files and the verbatim ones in the order of the specs.
-fn collect(
-    bytes: &[u8],
+fn collect<'a>(
+    bytes: &'a [u8],
     specs: &[VariantSpec],
     metadata: MetadataPolicy,
     header: &Header<'_>,
-    developed: Vec<Variant>,
-) -> Result<Vec<Variant>, Error> {
+    developed: Vec<Variant<'static>>,
+) -> Result<Vec<Variant<'a>>, Error> {
     let mut developed = developed.into_iter();
     let variant = |spec: &VariantSpec| {
         if !is_copied(spec, metadata, header) {

@@ -63,7 +63,7 @@ fn subjects() -> Vec<(String, Vec<u8>, Vec<VariantSpec>)> {
     for (width, height) in [(803, 601), (2100, 1500)] {
         let png = picture(width, height);
         let jpeg = render(&png, std::slice::from_ref(&as_jpeg), MetadataPolicy::default(), &Limits::default());
-        let jpeg = jpeg.unwrap().variants.remove(0).bytes;
+        let jpeg = jpeg.unwrap().variants.remove(0).bytes.into_owned();
         subjects.push((format!("{width}x{height}.jpg"), jpeg.clone(), specs()));
         subjects.push((format!("{width}x{height}.jpg to png"), jpeg, as_png.clone()));
         subjects.push((format!("{width}x{height}.png"), png, specs()));

@@ -13,8 +13,8 @@ fn plain() -> VariantSpec {
     VariantSpec { name: "it".into(), quality: Quality::all(95), ..VariantSpec::default() }
 }
 
-fn make(bytes: &[u8], spec: VariantSpec) -> Variant {
-    let mut made = render(bytes, &[spec], MetadataPolicy::default(), &Limits::default()).unwrap();
+fn make(bytes: &[u8], spec: VariantSpec) -> Variant<'static> {
+    let mut made = render(bytes, &[spec], MetadataPolicy::default(), &Limits::default()).unwrap().into_owned();
     made.variants.remove(0)
 }
 
@@ -211,7 +211,7 @@ fn a_still_is_the_first_frame_in_every_format() {
     for name in ["gif_animated_alpha.gif", "png_animated.png", "webp_animated.webp"] {
         let bytes = fixture(name);
         let moving = make(&bytes, VariantSpec { fit: cover(16, 16, Gravity::Center), ..plain() });
-        let frames = |made: &Variant| tintype_image::probe(&made.bytes, &Limits::default()).unwrap().frames;
+        let frames = |made: &Variant<'_>| tintype_image::probe(&made.bytes, &Limits::default()).unwrap().frames;
         assert!(frames(&moving) > 1, "{name}");
         for format in [OutputFormat::Same, OutputFormat::Png, OutputFormat::WebP] {
             let fit = cover(16, 16, Gravity::Center);

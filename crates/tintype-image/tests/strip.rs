@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::borrow::Cow;
+
 use common::{decode, fixture, fixtures, spec};
 use tintype_image::{Limits, MetadataPolicy, probe, render};
 
@@ -11,7 +13,7 @@ const PRIVATE: [&str; 5] =
 
 fn strip(bytes: &[u8], policy: MetadataPolicy) -> Vec<u8> {
     let mut rendered = render(bytes, &[spec("original", None, None)], policy, &Limits::default()).unwrap();
-    rendered.variants.remove(0).bytes
+    rendered.variants.remove(0).bytes.into_owned()
 }
 
 fn holds(bytes: &[u8], text: &[u8]) -> bool {
@@ -124,4 +126,20 @@ fn a_stripped_file_gives_the_same_thumbnails() {
             assert!(thumbnail(&strip(&bytes, policy)) == thumbnail(&bytes), "{name} {policy:?}");
         }
     }
+}
+
+#[test]
+fn what_has_nothing_to_strip_is_not_copied() {
+    let mut borrowed = std::collections::BTreeSet::new();
+    for (name, bytes) in fixtures() {
+        let stripped = strip(&bytes, MetadataPolicy::PrivateStripped);
+        let specs = [spec("original", None, None)];
+        let again = render(&stripped, &specs, MetadataPolicy::PrivateStripped, &Limits::default()).unwrap();
+        assert!(*again.variants[0].bytes == *stripped, "{name}");
+        if matches!(again.variants[0].bytes, Cow::Borrowed(_)) {
+            borrowed.insert(name.split('_').next().unwrap().to_owned());
+        }
+    }
+    let expected = ["bmp", "gif", "jpeg", "png", "tiff"].map(String::from);
+    assert!(borrowed.into_iter().eq(expected));
 }

@@ -1,25 +1,33 @@
 //! BMP: it has no place for metadata, but gaps for anything: they become zeros, and what follows the pixels is
 //! cut off. Nothing moves. An embedded profile stays; a linked one is the name of a file, and goes.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use super::copy::Copy;
 use crate::container::{le16, le32};
 use crate::error::Error;
 
 const EMBEDDED_PROFILE: &[u8] = b"DEBM";
 
-pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let kept = kept(bytes).ok_or_else(|| Error::corrupt("the BMP ends early"))?;
+pub(super) fn strip(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+    let mut kept = kept(bytes).ok_or_else(|| Error::corrupt("the BMP ends early"))?;
     let end = kept.iter().map(|range| range.end.min(bytes.len())).max().unwrap_or(0);
-    let mut out = vec![0; end];
-    for range in kept {
-        let range = range.start.min(end)..range.end.min(end);
-        out[range.clone()].copy_from_slice(&bytes[range]);
-    }
     // The length is told anew; the two numbers after it are reserved, which is to say anybody's.
-    out[2..6].copy_from_slice(&(end as u32).to_le_bytes());
-    out[6..10].fill(0);
-    Ok(out)
+    let head = [&bytes[..2], &(end as u32).to_le_bytes(), &[0; 4]].concat();
+    let mut out = Copy::of(bytes);
+    out.push(&head);
+    let mut at = head.len();
+    kept.sort_unstable_by_key(|range| range.start);
+    for range in kept {
+        let range = range.start.clamp(at, end)..range.end.clamp(at, end);
+        if !range.is_empty() {
+            out.push_zeros(range.start - at);
+            at = range.end;
+            out.push(&bytes[range]);
+        }
+    }
+    Ok(out.finish())
 }
 
 /// Header with its tables, pixels, profile.

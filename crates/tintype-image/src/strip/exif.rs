@@ -10,7 +10,7 @@ pub(super) fn strip(payload: &[u8], policy: MetadataPolicy) -> Option<Vec<u8>> {
     if policy == MetadataPolicy::PrivateStripped
         && let Some(kept) = scrub(payload, Kind::Exif, policy)
     {
-        return Some(kept);
+        return Some(kept.into_owned());
     }
     let orientation = exif::upright_unless_known(exif::read(payload).orientation);
     (orientation != 1).then(|| exif::orientation_only(orientation))

@@ -1,31 +1,35 @@
 //! GIF: comments, captions and applications' own blocks are dropped, but for the loop count.
 
+use std::borrow::Cow;
+
+use super::copy::Copy;
 use crate::container::gif::{APPLICATION, Block, parse, sub_blocks};
 use crate::error::Error;
 
 const GRAPHIC_CONTROL: u8 = 0xF9;
 const TRAILER: u8 = 0x3B;
 
-pub(super) fn strip(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+pub(super) fn strip(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     let file = parse(bytes)?;
-    let mut out = file.head.to_vec();
+    let mut out = Copy::of(bytes);
+    out.push(file.head);
     // A control belongs to the next image or caption, and goes where that goes.
     let mut control: &[u8] = &[];
     for block in &file.blocks {
         match block {
             Block::Image(image) => {
-                out.extend_from_slice(control);
-                out.extend_from_slice(image.raw);
+                out.push(control);
+                out.push(image.raw);
                 control = &[];
             }
             Block::Extension { label: GRAPHIC_CONTROL, raw, .. } => control = raw,
-            Block::Extension { label: APPLICATION, raw, data } => out.extend(kept_application(raw, data)),
+            Block::Extension { label: APPLICATION, raw, data } => out.push(&kept_application(raw, data)),
             Block::Extension { label: 0x01, .. } => control = &[],
             Block::Extension { .. } => {}
         }
     }
-    out.push(TRAILER);
-    Ok(out)
+    out.push(&[TRAILER]);
+    Ok(out.finish())
 }
 
 /// The colour profile, or how often the animation plays; nothing of any other.

@@ -1,31 +1,35 @@
 //! JPEG: segments are dropped, entropy-coded data is copied.
 
+use std::borrow::Cow;
+
+use super::copy::Copy;
 use super::exif;
 use crate::container::jpeg::{self, EOI, EXIF, ICC, SOS, Segment, is_frame};
 use crate::error::Error;
 use crate::spec::MetadataPolicy;
 
-pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Error> {
-    let mut out = Vec::with_capacity(bytes.len());
-    out.extend_from_slice(&bytes[..2]);
+pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]>, Error> {
+    let mut out = Copy::of(bytes);
+    out.push(&bytes[..2]);
     let mut seen_exif = false;
     for segment in jpeg::segments(bytes) {
         let segment = segment?;
         match segment.marker {
-            0xE0 => out.extend(without_thumbnail(&segment)),
+            0xE0 => out.push(&without_thumbnail(&segment)),
             0xE1 if !seen_exif && segment.payload.starts_with(EXIF) => {
                 seen_exif = true;
-                write_exif(&mut out, segment.payload, policy);
+                out.push(&stripped_exif(segment.payload, policy));
             }
-            0xE2 if segment.payload.starts_with(ICC) => out.extend_from_slice(segment.raw),
-            0xEE => out.extend(adobes_fields(&segment)),
+            0xE2 if segment.payload.starts_with(ICC) => out.push(segment.raw),
+            0xEE => out.push(&adobes_fields(&segment)),
             marker if is_of_the_pixels(marker) => {
-                out.extend_from_slice(segment.raw);
-                out.extend_from_slice(segment.entropy);
+                out.push(segment.raw);
+                out.push(segment.entropy);
             }
             _ => {}
         }
     }
+    let out = out.finish();
     debug_assert!(out.ends_with(&[0xFF, EOI]));
     Ok(out)
 }
@@ -52,15 +56,14 @@ fn without_thumbnail(segment: &Segment<'_>) -> Vec<u8> {
     [&[0xFF, 0xE0, 0, 16], fields, &[0, 0]].concat()
 }
 
-fn write_exif(out: &mut Vec<u8>, payload: &[u8], policy: MetadataPolicy) {
+/// The segment with what may stay; nothing if that is nothing.
+fn stripped_exif(payload: &[u8], policy: MetadataPolicy) -> Vec<u8> {
     // A directory that is mended may be longer than it was: too long, then, for a segment.
     let fits = |kept: &Vec<u8>| kept.len() + EXIF.len() + 2 <= usize::from(u16::MAX);
     let kept = exif::strip(payload, policy).filter(fits).or_else(|| exif::strip(payload, MetadataPolicy::None));
     let Some(kept) = kept else {
-        return;
+        return Vec::new();
     };
     let length = kept.len() + EXIF.len() + 2;
-    out.extend_from_slice(&[0xFF, 0xE1, (length >> 8) as u8, length as u8]);
-    out.extend_from_slice(EXIF);
-    out.extend_from_slice(&kept);
+    [&[0xFF, 0xE1, (length >> 8) as u8, length as u8], EXIF, &kept].concat()
 }

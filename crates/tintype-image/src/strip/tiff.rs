@@ -3,6 +3,7 @@
 //! Nothing moves: offsets stay true. Directories are rewritten where they lie, shorter; what a kept tag
 //! points to is copied; every other byte becomes zero, whatever it was and whoever pointed to it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -21,12 +22,12 @@ pub(super) enum Kind {
 }
 
 /// A TIFF file, less what is private.
-pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Error> {
+pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]>, Error> {
     scrub(bytes, Kind::File, policy).ok_or_else(|| Error::corrupt("the TIFF's directories are broken"))
 }
 
 /// Scrubs; `None` when the directories break the format's rules.
-pub(super) fn scrub(bytes: &[u8], kind: Kind, policy: MetadataPolicy) -> Option<Vec<u8>> {
+pub(super) fn scrub(bytes: &[u8], kind: Kind, policy: MetadataPolicy) -> Option<Cow<'_, [u8]>> {
     let mut scrubber = Scrubber {
         tiff: Tiff::new(bytes)?,
         kind,
@@ -167,10 +168,31 @@ impl Scrubber<'_> {
         Some(field)
     }
 
-    fn write(mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut out = vec![0; bytes.len()];
+    /// Whether a file would be written just as it is.
+    fn is_clean(&self, bytes: &[u8]) -> bool {
+        let edited = self.edits.iter().map(|(at, edit)| *at..at + edit.len());
+        let mut covered: Vec<Range<usize>> = self.kept.iter().cloned().chain(edited).collect();
+        covered.sort_unstable_by_key(|range| range.start);
+        let mut end = 0;
+        let mut gaps = covered.into_iter().map(|range| {
+            let gap = end..range.start.max(end);
+            end = end.max(range.end);
+            gap
+        });
+        let is_empty = |gap: &[u8]| gap.iter().all(|&byte| byte == 0);
+        let gaps_are_empty = gaps.all(|gap| bytes.get(gap).is_some_and(is_empty));
+        gaps_are_empty
+            && bytes.get(end..).is_some_and(is_empty)
+            && self.edits.iter().all(|(at, edit)| bytes[*at..].starts_with(edit))
+    }
+
+    fn write(mut self, bytes: &[u8]) -> Cow<'_, [u8]> {
         // In order and each byte once, however many entries share it.
         self.kept.sort_unstable_by_key(|range| range.start);
+        if self.kind == Kind::File && self.is_clean(bytes) {
+            return Cow::Borrowed(bytes);
+        }
+        let mut out = vec![0; bytes.len()];
         let mut end = 0;
         for range in self.kept {
             let range = range.start.max(end)..range.end.min(bytes.len());
@@ -188,7 +210,7 @@ impl Scrubber<'_> {
         if self.kind == Kind::Exif {
             out.truncate(end);
         }
-        out
+        Cow::Owned(out)
     }
 }
 

@@ -60,11 +60,11 @@ pub fn specs() -> Vec<VariantSpec> {
     ]
 }
 
-pub fn render_all(bytes: &[u8]) -> Rendered {
-    render(bytes, &specs(), MetadataPolicy::default(), &Limits::default()).unwrap()
+pub fn render_all(bytes: &[u8]) -> Rendered<'static> {
+    render(bytes, &specs(), MetadataPolicy::default(), &Limits::default()).unwrap().into_owned()
 }
 
-pub fn variant<'a>(rendered: &'a Rendered, name: &str) -> &'a [u8] {
+pub fn variant<'a>(rendered: &'a Rendered<'_>, name: &str) -> &'a [u8] {
     &rendered.variants.iter().find(|variant| variant.name == name).unwrap().bytes
 }
 

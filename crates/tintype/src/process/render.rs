@@ -1,9 +1,11 @@
 //! Third step: pixels. On a thread of their own, which is left behind when it does not keep the deadline.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tintype_image::{ErrorCode, Limits, Rendered};
+use bytes::Bytes;
+use tintype_image::{ErrorCode, Facts, Format, Limits};
 
 use super::load::Original;
 use super::{ProcessError, Processor};
@@ -12,6 +14,24 @@ use crate::preset::Preset;
 
 /// How long past its deadline a renderer may take to notice it.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// All that came of one original.
+pub struct Rendered {
+    /// What is said of it.
+    pub facts: Facts,
+    /// One for each spec of the preset, in that order.
+    pub files: Vec<File>,
+}
+
+/// One variant's file.
+pub struct File {
+    pub name: String,
+    /// The upload's own, where there was nothing to strip from it.
+    pub bytes: Bytes,
+    pub format: Format,
+    pub width: u32,
+    pub height: u32,
+}
 
 /// Makes every variant of the preset.
 pub async fn variants(
@@ -27,7 +47,7 @@ pub async fn variants(
     let work = tokio::task::spawn_blocking(move || {
         // Held by the work and not by who waits for it: past its deadline it still takes its memory.
         let _share = share;
-        tintype_image::render(&bytes, &preset.variants, preset.metadata, &limits)
+        tintype_image::render(&bytes, &preset.variants, preset.metadata, &limits).map(|made| rendered(&bytes, made))
     });
     match tokio::time::timeout(processor.deadline + GRACE, work).await {
         Ok(Ok(rendered)) => Ok(rendered?),
@@ -41,4 +61,19 @@ pub async fn variants(
         )
         .into()),
     }
+}
+
+/// Made of what borrows from the upload; which is shared, not copied.
+fn rendered(upload: &Bytes, made: tintype_image::Rendered<'_>) -> Rendered {
+    let file = |variant: tintype_image::Variant<'_>| File {
+        name: variant.name,
+        bytes: match variant.bytes {
+            Cow::Borrowed(same) => upload.slice_ref(same),
+            Cow::Owned(bytes) => bytes.into(),
+        },
+        format: variant.format,
+        width: variant.width,
+        height: variant.height,
+    };
+    Rendered { facts: made.facts, files: made.variants.into_iter().map(file).collect() }
 }

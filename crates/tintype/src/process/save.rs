@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
-use tintype_image::{OutputFormat, Rendered};
+use tintype_image::OutputFormat;
 
 use super::load::Original;
+use super::render::{File, Rendered};
 use super::{ProcessError, Processor};
 use crate::error::Failure;
 use crate::key::{Key, extension_in};
@@ -27,7 +28,7 @@ pub async fn all(
     let (width, height) = (rendered.facts.width, rendered.facts.height);
     // Variants come in the order of their specs.
     let asked: Vec<OutputFormat> = preset.variants.iter().map(|spec| spec.format).collect();
-    let made = asked.into_iter().zip(rendered.variants);
+    let made = asked.into_iter().zip(rendered.files);
     let writes = made.map(|(format, variant)| save_variant(processor, &original, format, variant));
     let variants: Vec<Variant> = stream::iter(writes).buffered(CONCURRENCY).try_collect().await?;
     let meta = &original.object.meta;
@@ -55,7 +56,7 @@ async fn save_variant(
     processor: &Processor,
     original: &Original,
     format: OutputFormat,
-    made: tintype_image::Variant,
+    made: File,
 ) -> Result<Variant, ProcessError> {
     let key = variant_key(processor, original, format, &made)?;
     let variant = Variant {
@@ -73,22 +74,18 @@ async fn save_variant(
         cache_control: processor.cache_control.clone(),
         metadata: original.object.meta.metadata.clone(),
     };
-    processor.target.put(&variant.key, made.bytes.into(), &options).await?;
+    processor.target.put(&variant.key, made.bytes, &options).await?;
     Ok(variant)
 }
 
-/// SHA-256 in hex. The original's own is known: where nothing was stripped, comparing is ten times quicker.
+/// SHA-256 in hex. The original's own is known.
 fn hash(bytes: &[u8], original: &Original) -> String {
-    if bytes == original.object.bytes { original.sha256.clone() } else { hex(&Sha256::digest(bytes)) }
+    // The same bytes in the same place: nothing was stripped.
+    if std::ptr::eq(bytes, &*original.object.bytes) { original.sha256.clone() } else { hex(&Sha256::digest(bytes)) }
 }
 
 /// A promised key is kept, though its bytes be of another format than was declared.
-fn variant_key(
-    processor: &Processor,
-    original: &Original,
-    format: OutputFormat,
-    made: &tintype_image::Variant,
-) -> Result<Key, Failure> {
+fn variant_key(processor: &Processor, original: &Original, format: OutputFormat, made: &File) -> Result<Key, Failure> {
     let extension = match format {
         OutputFormat::Same => original.extension.clone(),
         _ => extension_in(&original.extension, made.format),
