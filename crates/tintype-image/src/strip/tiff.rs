@@ -4,7 +4,7 @@
 //! points to is copied; every other byte becomes zero, whatever it was and whoever pointed to it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use crate::container::tiff::{Directory, Entry, Tiff};
@@ -34,7 +34,7 @@ pub(super) fn scrub(bytes: &[u8], kind: Kind, policy: MetadataPolicy) -> Option<
         policy,
         budget: bytes.len().saturating_mul(SHARED),
         kept: Vec::from([Range { start: 0, end: 8 }]),
-        edits: Vec::new(),
+        edits: BTreeMap::new(),
     };
     scrubber.walk_pages()?;
     Some(scrubber.write(bytes))
@@ -53,7 +53,7 @@ struct Scrubber<'a> {
     /// Bytes that are copied.
     kept: Vec<Range<usize>>,
     /// Bytes that are written over them.
-    edits: Vec<(usize, Vec<u8>)>,
+    edits: BTreeMap<usize, Vec<u8>>,
 }
 
 impl Scrubber<'_> {
@@ -153,7 +153,17 @@ impl Scrubber<'_> {
             bytes.extend(self.value_field(entry)?);
         }
         bytes.extend(self.tiff.put32(u32::try_from(next).ok()?));
-        self.edits.push((directory.at, bytes));
+        self.edit(directory.at, bytes)
+    }
+
+    /// `None` for a directory that lies over another: the second would break the first.
+    fn edit(&mut self, at: usize, bytes: Vec<u8>) -> Option<()> {
+        let before = self.edits.range(..=at).next_back().map_or(0, |(at, bytes)| at + bytes.len());
+        let after = self.edits.range(at..).next().map_or(usize::MAX, |(at, _)| *at);
+        if before > at || after < at + bytes.len() {
+            return None;
+        }
+        self.edits.insert(at, bytes);
         Some(())
     }
 
