@@ -11,6 +11,7 @@ use crate::job::{self, Job, Original};
 use crate::limits::Limits;
 use crate::probe::{self, Header};
 use crate::render::{is_copied, samples_needed};
+use crate::resize::PRECISE;
 use crate::spec::{MetadataPolicy, VariantSpec};
 use crate::stream;
 
@@ -29,7 +30,11 @@ pub fn estimate(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, l
     // The upload, and its copy less metadata.
     let files = 2 * bytes.len() as u64;
     let variants: u64 = jobs.iter().map(|job| variant(job, &header)).sum();
-    Ok(FIXED + files + decoded(bytes, &jobs, &header)? + variants)
+    // A small picture's samples in 16 bits, while it is resized; the planes of a JPEG are resized as they are.
+    let by_planes = header.format == Format::Jpeg && jobs.iter().all(|job| job.output.format == Format::Jpeg);
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    let wide = if by_planes { 0 } else { pixels.min(PRECISE as u64) * 4 * 2 };
+    Ok(FIXED + files + decoded(bytes, &jobs, &header)? + wide + variants)
 }
 
 /// What the decoder holds.

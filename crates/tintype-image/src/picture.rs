@@ -122,7 +122,12 @@ impl Grain {
     /// 3/8 and 1/8.
     fn sharpness(self) -> f64 {
         let means = self.sampled.powi(2) * box_variance(self.sample / self.sampled);
-        let decoder = if self.sampled > 1.4 { 0.75 } else { 0.0 };
+        // In both directions, or in one: the kernel is the same for both.
+        let decoder = match self.sampled {
+            1.9.. => 0.75,
+            1.3.. => 0.75 / 2.0,
+            _ => 0.0,
+        };
         (means - decoder) / (2.0 * self.pixels.powi(2))
     }
 

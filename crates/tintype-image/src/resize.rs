@@ -3,7 +3,7 @@
 mod kernel;
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::Error;
 use crate::pixels::Pixels;
@@ -126,17 +126,27 @@ pub(crate) fn resize_plane(
         (area.left, area.top) = (HAIR, HAIR);
         (area.width, area.height) = (area.width - 2.0 * HAIR, area.height - 2.0 * HAIR);
     }
-    let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
-    let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(|e| failed(&e))?;
-    let mut target = Image::new(width, height, PixelType::U8);
+    let source = ImageRef::new(stride as u32, rows as u32, data, PixelType::U8).map_err(failed)?;
     let options =
         ResizeOptions::new().resize_alg(filter.algorithm()?).crop(area.left, area.top, area.width, area.height);
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
-    Ok(target.into_vec())
+    Ok(resample(&source, Image::new(width, height, PixelType::U8), &options)?.into_vec())
+}
+
+fn resample<'a>(
+    source: &impl IntoImageView,
+    mut target: Image<'a>,
+    options: &ResizeOptions,
+) -> Result<Image<'a>, Error> {
+    Resizer::new().resize(source, &mut target, options).map_err(failed)?;
+    Ok(target)
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::internal(format!("resize: {error}"))
 }
 
 /// Pixels up to which what lies between rows and columns is kept to 16 bits: twice the work.
-const PRECISE: usize = 1 << 20;
+pub(crate) const PRECISE: usize = 1 << 20;
 
 /// Resamples an area of the stored image to a size. Each pixel is the mean of so many on a side of what is to be seen.
 pub(crate) fn resize(pixels: &Pixels, area: Area, width: u32, height: u32, block: f64) -> Result<Pixels, Error> {
@@ -149,14 +159,12 @@ pub(crate) fn resize(pixels: &Pixels, area: Area, width: u32, height: u32, block
         .resize_alg(Filter::Kernel(kernel).algorithm()?)
         .crop(area.left, area.top, area.width, area.height)
         .use_alpha(pixels.layout.has_alpha());
-    let failed = |e: &dyn std::fmt::Display| Error::internal(format!("resize to {width}x{height}: {e}"));
     let channels = pixels.layout.channels();
     if pixels.data.len() / channels > PRECISE {
         let kind = [PixelType::U8, PixelType::U8x2, PixelType::U8x3, PixelType::U8x4][channels - 1];
-        let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(|e| failed(&e))?;
-        let mut target = Image::new(width, height, kind);
-        Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
-        return Ok(Pixels { width, height, layout: pixels.layout, data: target.into_vec() });
+        let source = ImageRef::new(pixels.width, pixels.height, &pixels.data, kind).map_err(failed)?;
+        let data = resample(&source, Image::new(width, height, kind), &options)?.into_vec();
+        return Ok(Pixels { width, height, layout: pixels.layout, data });
     }
     let kind = [PixelType::U16, PixelType::U16x2, PixelType::U16x3, PixelType::U16x4][channels - 1];
     let mut source = Image::new(pixels.width, pixels.height, kind);
@@ -164,8 +172,7 @@ pub(crate) fn resize(pixels: &Pixels, area: Area, width: u32, height: u32, block
         // A byte twice is 257 times itself, and white 65535.
         *wide = [byte; 2];
     }
-    let mut target = Image::new(width, height, kind);
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+    let target = resample(&source, Image::new(width, height, kind), &options)?;
     let narrow = |wide: &[u8; 2]| ((u32::from(u16::from_ne_bytes(*wide)) + 128) / 257) as u8;
     let data = target.buffer().as_chunks::<2>().0.iter().map(narrow).collect();
     Ok(Pixels { width, height, layout: pixels.layout, data })

@@ -12,7 +12,7 @@ pub(super) fn encode(pixels: &Pixels, output: Output) -> Result<Vec<u8>, Error> 
     webp_codec::encode(&pixels.to_rgba(), output.width, output.height, settings(output, transparent))
 }
 
-/// Pixels from which a blur is a wide one, or small beside the picture it comes with.
+/// Pixels from which a blurred picture is worth less work.
 const LARGE: u64 = 1 << 19;
 
 fn settings(output: Output, transparent: bool) -> Settings {
