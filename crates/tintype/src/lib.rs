@@ -3,10 +3,15 @@
 //! The six steps of the flow are folders, in their order: [`api`] (1 and 3), [`presign`] (2), [`store`]
 //! (4), [`event`] and [`process`] (5), [`callback`] (6). They stand on the ports [`queue`] and [`ledger`].
 //! The words of the domain are files: [`upload`], [`key`], [`preset`], [`manifest`], [`error`].
+//!
+//! Without the feature `server` there is what a cloud function needs: [`stateless`] and what it stands on.
 
+#[cfg(feature = "server")]
 pub mod api;
+#[cfg(feature = "server")]
 pub mod app;
 mod aside;
+pub mod aws;
 pub mod callback;
 pub mod config;
 pub mod error;
@@ -18,8 +23,12 @@ pub mod preset;
 pub mod presign;
 pub mod process;
 pub mod queue;
+#[cfg(feature = "server")]
 pub mod serve;
+pub mod stateless;
 pub mod store;
+#[cfg(feature = "server")]
 pub mod sweep;
+#[cfg(feature = "server")]
 pub mod token;
 pub mod upload;

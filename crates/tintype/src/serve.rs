@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, EmbeddedParts, InProcess, lock};
 use crate::callback::deliver::Deliverer;
+use crate::callback::send::Sender;
 use crate::config::{Config, StoreUrl};
 use crate::store::embedded::{self, Endpoint};
 use crate::{api, process, sweep};
@@ -96,9 +97,9 @@ fn start_workers(app: &Arc<App>, working: &CancellationToken) -> anyhow::Result<
     }
     workers.spawn(sweep::run(app.clone(), working.clone()));
     if let Some(callback) = &app.config.callback {
-        let deliverer = Deliverer::new(app.ledger.clone(), callback.clone(), app.signals.callbacks.clone())
-            .map_err(anyhow::Error::msg)
-            .context("cannot set up callbacks")?;
+        let sender = Sender::new(callback, app.signing.clone());
+        let sender = sender.map_err(anyhow::Error::msg).context("cannot set up callbacks")?;
+        let deliverer = Deliverer::new(app.ledger.clone(), sender, callback.clone(), app.signals.callbacks.clone());
         workers.spawn(Arc::new(deliverer).run(working.clone()));
     }
     Ok(workers)
@@ -170,7 +171,7 @@ fn announce(app: &App) {
         StoreUrl::S3 { bucket } => line("store", &format!("s3://{bucket}")),
     }
     match &config.callback {
-        Some(callback) if callback.secret.is_none() => {
+        Some(callback) if !callback.is_signed() => {
             let to = without_password(&callback.url);
             line("callback", &format!("{} {to} (NOT SIGNED: set callback.secret)", callback.method));
         }

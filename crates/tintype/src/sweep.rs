@@ -83,7 +83,8 @@ async fn is_lost(app: &App, upload: Option<&Upload>) -> anyhow::Result<bool> {
 }
 
 async fn take_up(app: &Arc<App>, object: ObjectMeta) -> anyhow::Result<()> {
-    let event = StorageEvent { bucket: None, key: object.key, size: Some(object.size), etag: object.etag };
+    let event =
+        StorageEvent { bucket: None, key: object.key, size: Some(object.size), etag: object.etag, version: None };
     accept(app, event).await?;
     Ok(())
 }

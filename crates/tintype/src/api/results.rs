@@ -26,7 +26,7 @@ pub async fn put(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Json<View>, Problem> {
-    may_tell(&app, &caller, &headers, &body)?;
+    may_tell(&app, &caller, &headers, &body).await?;
     let upload = find(&app, &id).await?;
     let value: Value =
         serde_json::from_slice(&body).map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
@@ -48,8 +48,11 @@ pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Pro
 }
 
 /// An API key, or the signature of a processor that shares the callback secret.
-pub fn may_tell(app: &App, caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
-    let secret = app.config.callback.as_ref().and_then(|callback| callback.secret.as_ref());
+pub async fn may_tell(app: &App, caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+    let secret = app.signing.current().await.unwrap_or_else(|why| {
+        tracing::warn!(why, "the callback secret cannot be had; no signature can be checked");
+        None
+    });
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let signed = secret.zip(std::str::from_utf8(body).ok()).is_some_and(|(secret, text)| {
         let (id, at, signatures) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));

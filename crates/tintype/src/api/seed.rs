@@ -62,7 +62,7 @@ async fn update(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
-    may_tell(&app, &caller, &headers, &body)?;
+    may_tell(&app, &caller, &headers, &body).await?;
     let id = parse(&uuid)?;
     let upload = find(&app, id.as_str()).await?;
     record(&app, &upload, &json_body(&headers, &body)?).await?;

@@ -162,7 +162,13 @@ pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> R
         }
         Err(error) => return Err(error.into()),
     };
-    let event = StorageEvent { bucket: None, key: upload.key.clone(), size: Some(object.size), etag: object.etag };
+    let event = StorageEvent {
+        bucket: None,
+        key: upload.key.clone(),
+        size: Some(object.size),
+        etag: object.etag,
+        version: None,
+    };
     app.ledger.reopen(&upload.id).await?;
     app.enqueue(Job { upload_id: upload.id.clone(), event, force: true }).await?;
     let now = find(&app, &id).await?;

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, broadcast};
 
 pub use open::{EmbeddedParts, lock};
 
+use crate::callback::SigningSecret;
 use crate::config::Config;
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
@@ -43,6 +44,8 @@ pub struct App {
     pub processor: Processor,
     /// What signs the tokens of uploads.
     pub tokens: Tokens,
+    /// What signs callbacks.
+    pub signing: Arc<SigningSecret>,
     /// Who wakes whom.
     pub signals: Signals,
 }
@@ -136,8 +139,13 @@ pub struct InProcess(pub Arc<App>);
 #[async_trait]
 impl Arrivals for InProcess {
     async fn arrived(&self, object: &ObjectMeta) -> Result<(), String> {
-        let event =
-            StorageEvent { bucket: None, key: object.key.clone(), size: Some(object.size), etag: object.etag.clone() };
+        let event = StorageEvent {
+            bucket: None,
+            key: object.key.clone(),
+            size: Some(object.size),
+            etag: object.etag.clone(),
+            version: None,
+        };
         accept(&self.0, event).await.map(drop).map_err(|e| e.to_string())
     }
 }

@@ -11,13 +11,14 @@ use url::Url;
 
 use super::secrets::{load_account, load_secret};
 use super::{App, Signals};
+use crate::callback::SigningSecret;
 use crate::config::{Config, StoreUrl};
 use crate::ledger::SqliteLedger;
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::{MemoryBudget, Processor};
 use crate::store::embedded::{self, DiskStore};
-use crate::store::s3::{S3Config, S3Store};
+use crate::store::s3::S3Store;
 use crate::store::{PublicUrl, Store};
 use crate::token::Tokens;
 
@@ -59,8 +60,10 @@ impl App {
             public_url: Some(public_url),
         };
         let ledger = Arc::new(ledger);
+        let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));
         let app = Self {
             bucket,
+            signing: Arc::new(signing.unwrap_or(SigningSecret::None)),
             layout,
             queue: ledger.clone(),
             ledger,
@@ -121,8 +124,7 @@ fn open_embedded(config: &Config) -> anyhow::Result<StoreParts> {
 }
 
 fn open_s3(config: &Config, bucket: &str) -> anyhow::Result<StoreParts> {
-    let place =
-        S3Config { bucket: bucket.to_owned(), endpoint: config.store_endpoint.clone(), region: config.region.clone() };
+    let place = config.s3(bucket);
     let store = S3Store::new(&place).map_err(anyhow::Error::msg).context("cannot use the S3 store")?;
     let presigner = S3Presigner {
         bucket: bucket.to_owned(),

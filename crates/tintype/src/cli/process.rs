@@ -183,8 +183,9 @@ fn in_order<T>(results: mpsc::Receiver<(usize, T)>, tell: &mut impl FnMut(usize,
 
 async fn develop(processor: &Processor, preset: &Arc<Preset>, input: &Input) -> Result<Manifest, Failure> {
     let processor = Processor { source: Arc::new(FileStore::new(&input.root)), ..processor.clone() };
-    let task = Task { key: input.key.clone()?, extension: None, preset: preset.clone(), force: false };
-    processor.develop(&task).await.map_err(|error| match error {
+    let task = Task::new(input.key.clone()?, preset.clone());
+    let developed = processor.develop(&task).await;
+    developed.map(|developed| developed.manifest).map_err(|error| match error {
         ProcessError::Final(failure) => failure,
         ProcessError::Passing(why) => Failure::new("store_unavailable", format!("the disk did not do it: {why}")),
     })

@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::aws::secret::SecretArn;
 use crate::callback::{CallbackConfig, Secret};
 use crate::key::{Layout, LayoutError};
 use crate::preset::Presets;
+use crate::store::s3::S3Config;
 use crate::upload::Method;
 
 use reader::Reader;
@@ -69,6 +71,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address clients reach the API by.
     pub public_url: Option<Url>,
+    /// Address of AWS services, where it is not their own.
+    pub aws_endpoint: Option<Url>,
     /// Folder for everything that is kept.
     pub data: PathBuf,
     /// Originals developed at once.
@@ -170,6 +174,7 @@ impl Config {
         let store = read_store(r);
         let store_endpoint = r.optional_url("store.endpoint");
         let region = r.name("store.region");
+        let aws_endpoint = r.optional_url("aws.endpoint");
         let variants_url = r.optional_url("store.public_url");
         let ledger = read_ledger(r, data.as_deref());
         r.one_of("queue.url", &["ledger"]);
@@ -200,6 +205,7 @@ impl Config {
             store_listen: store_listen?,
             store_endpoint: store_endpoint?,
             region: region?,
+            aws_endpoint: aws_endpoint?,
             variants_url: variants_url?,
             ledger: ledger?,
             attempts: attempts?,
@@ -218,6 +224,14 @@ impl Config {
             log_level: log_level?,
             log_json: log_format? == "json",
         })
+    }
+}
+
+impl Config {
+    /// A bucket of the S3 that is configured.
+    pub fn s3(&self, bucket: &str) -> S3Config {
+        let endpoint = self.store_endpoint.as_ref().or(self.aws_endpoint.as_ref()).cloned();
+        S3Config { bucket: bucket.to_owned(), endpoint, region: self.region.clone() }
     }
 }
 
@@ -303,6 +317,14 @@ fn read_callback(r: &mut Reader, loopback: bool) -> Option<Option<CallbackConfig
     if let Some(Err(problem)) = &secret {
         r.mistake::<()>("callback.secret", problem);
     }
+    let secret_from = r.text("callback.secret_from");
+    let secret_from = secret_from.filter(|text| !text.is_empty()).map(|text| SecretArn::parse(&text));
+    if let Some(Err(problem)) = &secret_from {
+        r.mistake::<()>("callback.secret_from", problem);
+    }
+    if secret.is_some() && secret_from.is_some() {
+        r.mistake::<()>("callback.secret_from", "callback.secret is set too: leave one of them empty");
+    }
     let allow_private = r.boolean_or("callback.allow_private", "auto", loopback);
     let timeout = r.duration("callback.timeout", Duration::from_millis(10), Duration::from_secs(300));
     let schedule = r.durations("callback.schedule");
@@ -325,6 +347,7 @@ fn read_callback(r: &mut Reader, loopback: bool) -> Option<Option<CallbackConfig
         url,
         method: method?,
         secret: secret.transpose().ok()?,
+        secret_from: secret_from.transpose().ok()?,
         allow_private: allow_private?,
         timeout: timeout?,
         schedule: schedule?,

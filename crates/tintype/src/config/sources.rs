@@ -7,6 +7,9 @@ use toml::{Table, Value};
 
 use super::{DEFAULTS, Mistake};
 
+/// AWS's variables and the keys they set. They are of the whole machine, so what is written for Tintype goes before them.
+const AWS: [(&str, &str); 3] =
+    [("AWS_DEFAULT_REGION", "store.region"), ("AWS_REGION", "store.region"), ("AWS_ENDPOINT_URL", "aws.endpoint")];
 /// The seed's variables and the keys they set.
 const SEED: [(&str, &str); 8] = [
     ("IMAGE_FOLDER", "variants.folder"),
@@ -105,11 +108,14 @@ impl Sources {
     /// What is set, in the order of precedence.
     fn overrides(&self, in_file: &Table, file: &str) -> Vec<(String, Setting)> {
         let of_file = |(key, value)| (key, Setting { value, from: Some(file.to_owned()) });
-        let mut found: Vec<_> = flatten(in_file).into_iter().map(of_file).collect();
-        for (variable, key) in SEED {
-            let value = self.environment.get(variable);
-            found.extend(value.map(|value| (key.to_owned(), text(value, variable))));
-        }
+        let alias = |&(variable, key): &(&str, &str)| {
+            let value = self.environment.get(variable)?;
+            Some((key.to_owned(), text(value, variable)))
+        };
+        let aws = AWS.iter().filter_map(alias);
+        let mut found: Vec<_> = aws.filter(|(_, setting)| setting.value.as_str() != Some("")).collect();
+        found.extend(flatten(in_file).into_iter().map(of_file));
+        found.extend(SEED.iter().filter_map(alias));
         for (variable, value) in &self.environment {
             // One underscore too few is still a mistake worth telling: it may be the secret that is left out.
             if let Some(key) = variable.strip_prefix("TINTYPE_") {

@@ -113,6 +113,30 @@ fn an_open_address_needs_keys() {
 }
 
 #[test]
+fn what_is_written_for_tintype_goes_before_awss_variables() {
+    let aws = [("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://localhost:4566")];
+    let config = load(&aws);
+    assert_eq!(
+        (config.region.as_str(), config.aws_endpoint.map(String::from)),
+        ("eu-west-1", Some("http://localhost:4566/".into()))
+    );
+    assert_eq!(load_file("store.region = \"eu-north-1\"", &aws).unwrap().region, "eu-north-1");
+    let s3 = load(&[aws[1], ("TINTYPE_STORE__ENDPOINT", "http://localhost:9000")]).s3("b");
+    assert_eq!(s3.bucket_url().as_str(), "http://localhost:9000/b");
+}
+
+#[test]
+fn a_secret_is_here_or_elsewhere_but_not_both() {
+    let arn = ("TINTYPE_CALLBACK__SECRET_FROM", "arn:aws:secretsmanager:eu-west-1:1:secret:a-AbCdEf");
+    let url = ("CALLBACK_URL", "http://localhost/");
+    assert!(load(&[arn, url]).callback.unwrap().is_signed());
+    let secret = ("TINTYPE_CALLBACK__SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let place = ["callback.secret_from (TINTYPE_CALLBACK__SECRET_FROM)"];
+    assert_eq!(places(&sources(&[arn, secret, url])), place);
+    assert_eq!(places(&sources(&[("TINTYPE_CALLBACK__SECRET_FROM", "my-secret"), url])), place);
+}
+
+#[test]
 fn flags_win() {
     let mut sources = sources(&[("TINTYPE_SERVER__LISTEN", "127.0.0.1:1")]);
     sources.flags = vec![("server.listen", "127.0.0.1:2".into())];

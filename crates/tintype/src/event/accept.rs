@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
-
 use super::StorageEvent;
 use crate::app::App;
 use crate::key::Key;
 use crate::ledger::LedgerError;
 use crate::queue::{Job, QueueError};
 use crate::store::StoreError;
-use crate::upload::{Method, Policy, Status, Upload, UploadId};
+use crate::upload::{Upload, UploadId};
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,28 +65,10 @@ async fn queue(app: &App, event: StorageEvent) -> Result<Accepted, AcceptError> 
 
 /// A row for an original whose credential another server gave out.
 async fn unannounced(app: &App, key: &Key) -> Result<Upload, LedgerError> {
-    let now = OffsetDateTime::now_utc();
     let id = match app.layout.upload_id(key) {
         Some(id) if app.ledger.get(&id).await?.is_none_or(|row| row.key == *key) => id,
         _ => UploadId::random(),
     };
-    Ok(Upload {
-        id,
-        key: key.clone(),
-        status: Status::Pending,
-        policy: Policy {
-            method: Method::Post,
-            content_type: app.config.upload.content_type.clone(),
-            max_bytes: app.config.upload.max_bytes,
-            size: None,
-            metadata: Default::default(),
-        },
-        extension: None,
-        preset: app.config.presets.of_key(key).name.clone(),
-        created_at: now,
-        expires_at: now,
-        processed_key: None,
-        manifest: None,
-        error: None,
-    })
+    let preset = &app.config.presets.of_key(key).name;
+    Ok(Upload::unannounced(id, key.clone(), preset, &app.config.upload))
 }

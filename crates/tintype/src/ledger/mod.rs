@@ -2,9 +2,11 @@
 //!
 //! A change of an upload's state and the callback it causes are one transaction here.
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod conformance;
+#[cfg(feature = "server")]
 pub(crate) mod sqlite;
+#[cfg(feature = "server")]
 mod sqlite_deliveries;
 
 use std::time::Duration;
@@ -13,6 +15,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+#[cfg(feature = "server")]
 pub use sqlite::SqliteLedger;
 
 use crate::key::Key;
@@ -23,6 +26,7 @@ use crate::upload::{Outcome, Status, Upload, UploadId};
 #[error("the ledger failed: {0}")]
 pub struct LedgerError(pub String);
 
+#[cfg(feature = "server")]
 impl From<sqlx::Error> for LedgerError {
     fn from(error: sqlx::Error) -> Self {
         Self(error.to_string())

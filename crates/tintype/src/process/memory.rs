@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use tintype_image::ErrorCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::Failure;
 
 /// What is handed out at once; a semaphore counts no further than the bytes of half a gigabyte.
 const UNIT: u64 = 1 << 20;
@@ -12,21 +15,36 @@ const UNIT: u64 = 1 << 20;
 pub struct MemoryBudget {
     free: Arc<Semaphore>,
     units: u32,
+    strict: bool,
 }
 
 impl MemoryBudget {
     /// Of so many bytes, in whole mebibytes, at least one.
     pub fn new(bytes: u64) -> Self {
         let units = u32::try_from((bytes / UNIT).max(1)).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
-        Self { free: Arc::new(Semaphore::new(units as usize)), units }
+        Self { free: Arc::new(Semaphore::new(units as usize)), units, strict: false }
+    }
+
+    /// The same where there is no more than that: who asks for more than all of it is refused, not killed.
+    pub fn strict(bytes: u64) -> Self {
+        Self { strict: true, ..Self::new(bytes) }
     }
 
     /// Waits until so many bytes are free, and holds them until the share is dropped. Who asks for more than there
-    /// is gets all. First come, first served: a large one is not starved by small ones.
-    pub async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    /// is gets all, or is refused where the budget is strict. First come, first served: a large one is not starved by small ones.
+    ///
+    /// # Errors
+    /// `too_many_pixels` by a strict budget.
+    pub async fn take(&self, bytes: u64) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        if self.strict && bytes > u64::from(self.units) * UNIT {
+            let (needed, there) = (bytes.div_ceil(UNIT), self.units);
+            let why =
+                format!("its pixels may take {needed} MiB of memory, and there are {there}: give the processor more");
+            return Err(Failure::new(ErrorCode::TooManyPixels.as_str(), why));
+        }
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units);
         // Fails only on a closed semaphore, and nobody closes this one.
-        self.free.clone().acquire_many_owned(units).await.ok()
+        Ok(self.free.clone().acquire_many_owned(units).await.ok())
     }
 }
 
@@ -39,12 +57,19 @@ mod tests {
         let budget = MemoryBudget::new(10 * UNIT);
         let first = budget.take(6 * UNIT).await;
         let second = budget.take(4 * UNIT).await;
-        assert!(first.is_some() && second.is_some());
+        assert!(first.is_ok() && second.is_ok());
         let mut whole = Box::pin(budget.take(1000 * UNIT));
         assert!(futures::poll!(&mut whole).is_pending());
         drop(first);
         assert!(futures::poll!(&mut whole).is_pending());
         drop(second);
-        assert!(whole.await.is_some());
+        assert!(whole.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_strict_budget_refuses_what_it_cannot_hold() {
+        let budget = MemoryBudget::strict(10 * UNIT);
+        assert!(budget.take(10 * UNIT).await.is_ok());
+        assert_eq!(budget.take(10 * UNIT + 1).await.expect_err("it is too much").code, "too_many_pixels");
     }
 }

@@ -6,12 +6,13 @@ mod load;
 mod memory;
 mod render;
 mod save;
+#[cfg(feature = "server")]
 pub mod worker;
 
 pub use memory::MemoryBudget;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tintype_image::Limits;
 
@@ -51,12 +52,32 @@ pub struct Processor {
 pub struct Task {
     /// Where it is.
     pub key: Key,
+    /// Which version of it, in a bucket that keeps them.
+    pub version: Option<String>,
     /// The extension its variants were promised, when the key has none.
     pub extension: Option<String>,
     /// What to make.
     pub preset: Arc<Preset>,
     /// Do the pixel work again, even when a manifest says it is done.
     pub force: bool,
+    /// When its pixels must be done, should that be before the deadline.
+    pub until: Option<Instant>,
+}
+
+impl Task {
+    /// A task for an object as it is now.
+    pub fn new(key: Key, preset: Arc<Preset>) -> Self {
+        Self { key, version: None, extension: None, preset, force: false, until: None }
+    }
+}
+
+/// What developing came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Developed {
+    /// What there is.
+    pub manifest: Manifest,
+    /// It was all there before: no pixel was touched.
+    pub repeated: bool,
 }
 
 /// Why an original came to nothing.
@@ -93,15 +114,16 @@ impl Processor {
     ///
     /// # Errors
     /// [`ProcessError::Final`] to report, [`ProcessError::Passing`] to try again.
-    pub async fn develop(&self, task: &Task) -> Result<Manifest, ProcessError> {
+    pub async fn develop(&self, task: &Task) -> Result<Developed, ProcessError> {
         let original = load::original(self, task).await?;
         if !task.force
             && let Some(manifest) = load::finished(self, &original, &task.preset).await?
         {
-            return Ok(manifest);
+            return Ok(Developed { manifest, repeated: true });
         }
         analyze::check(self, &original).await?;
-        let rendered = render::variants(self, &original, &task.preset).await?;
-        save::all(self, original, rendered, &task.preset).await
+        let rendered = render::variants(self, &original, task).await?;
+        let manifest = save::all(self, original, rendered, &task.preset).await?;
+        Ok(Developed { manifest, repeated: false })
     }
 }

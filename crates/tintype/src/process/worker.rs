@@ -70,9 +70,14 @@ async fn handle(app: &App, leased: &Leased) -> Result<(), QueueError> {
         record(app, &upload, &Outcome::Failed(failure)).await.map_err(QueueError)?;
         return app.queue.ack(leased).await;
     };
-    let task = Task { key: job.event.key.clone(), extension: upload.extension.clone(), preset, force: job.force };
+    let task = Task {
+        version: job.event.version.clone(),
+        extension: upload.extension.clone(),
+        force: job.force,
+        ..Task::new(job.event.key.clone(), preset)
+    };
     let outcome = match app.processor.develop(&task).await {
-        Ok(manifest) => Outcome::Completed(Box::new(manifest)),
+        Ok(developed) => Outcome::Completed(Box::new(developed.manifest)),
         Err(ProcessError::Final(failure)) => Outcome::Failed(failure),
         Err(ProcessError::Passing(why)) if leased.attempt < app.config.attempts => {
             let pause = pause(leased.attempt);

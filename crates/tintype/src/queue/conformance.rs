@@ -26,6 +26,7 @@ fn job() -> Job {
         key: Key::new("temp/a b.jpg").unwrap(),
         size: Some(3),
         etag: Some("e".into()),
+        version: Some("v".into()),
     };
     Job { upload_id: UploadId::random(), event, force: true }
 }

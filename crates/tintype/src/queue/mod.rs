@@ -2,8 +2,9 @@
 //!
 //! A claim is a lease: a worker that dies lets go of its job when the lease runs out, and another takes it.
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod conformance;
+#[cfg(feature = "server")]
 mod ledger;
 
 use std::time::Duration;

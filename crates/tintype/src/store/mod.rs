@@ -1,8 +1,10 @@
 //! Step 4: the port to object storage. One file a provider.
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod conformance;
+#[cfg(feature = "server")]
 pub mod embedded;
+#[cfg(feature = "server")]
 pub mod file;
 pub mod s3;
 
@@ -83,11 +85,18 @@ pub enum StoreError {
 /// A bucket.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// What is known of an object.
+    /// What is known of an object; content type and metadata where the store keeps them.
     async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError>;
 
     /// Reads an object whole, if it has at most `limit` bytes.
     async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError>;
+
+    /// Reads one version of an object, in a bucket that keeps them.
+    async fn get_version(&self, key: &Key, version: &str, _limit: u64) -> Result<Object, StoreError> {
+        Err(StoreError::Invalid(format!(
+            "version {version} of `{key}` was asked for, and this store keeps no versions"
+        )))
+    }
 
     /// Writes an object whole: readers see the old one or the new one, never a part.
     async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError>;

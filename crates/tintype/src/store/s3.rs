@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt};
+use object_store::{Attribute, Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreExt};
 use time::OffsetDateTime;
 use url::Url;
 
@@ -67,6 +67,16 @@ impl S3Store {
         Self { inner: Arc::new(client) }
     }
 
+    async fn read(&self, key: &Key, limit: u64, options: GetOptions) -> Result<Object, StoreError> {
+        let found = self.inner.get_opts(&path(key)?, options).await.map_err(|e| failure(key, e))?;
+        if found.meta.size > limit {
+            return Err(StoreError::TooLarge { key: key.clone(), size: found.meta.size, limit });
+        }
+        let meta = meta_with_attributes(key, &found);
+        let bytes = found.bytes().await.map_err(|e| failure(key, e))?;
+        Ok(Object { meta, bytes })
+    }
+
     /// The store's credentials, for signing.
     pub fn credentials(&self) -> Arc<dyn CredentialSource> {
         Arc::new(Borrowed(self.inner.clone()))
@@ -86,20 +96,17 @@ impl CredentialSource for Borrowed {
 #[async_trait]
 impl Store for S3Store {
     async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError> {
-        let found = self.inner.head(&path(key)?).await.map_err(|e| failure(key, e))?;
-        Ok(meta(key.clone(), &found))
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let found = self.inner.get_opts(&path(key)?, options).await.map_err(|e| failure(key, e))?;
+        Ok(meta_with_attributes(key, &found))
     }
 
     async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError> {
-        let found = self.inner.get(&path(key)?).await.map_err(|e| failure(key, e))?;
-        if found.meta.size > limit {
-            return Err(StoreError::TooLarge { key: key.clone(), size: found.meta.size, limit });
-        }
-        let mut meta = meta(key.clone(), &found.meta);
-        meta.content_type = found.attributes.get(&Attribute::ContentType).map(|v| v.to_string());
-        meta.metadata = metadata(&found.attributes);
-        let bytes = found.bytes().await.map_err(|e| failure(key, e))?;
-        Ok(Object { meta, bytes })
+        self.read(key, limit, GetOptions::default()).await
+    }
+
+    async fn get_version(&self, key: &Key, version: &str, limit: u64) -> Result<Object, StoreError> {
+        self.read(key, limit, GetOptions { version: Some(version.to_owned()), ..GetOptions::default() }).await
     }
 
     async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {
@@ -146,6 +153,14 @@ impl Store for S3Store {
 
 fn path(key: &Key) -> Result<Path, StoreError> {
     Path::parse(key.as_str()).map_err(|e| StoreError::Unavailable(e.to_string()))
+}
+
+fn meta_with_attributes(key: &Key, found: &GetResult) -> ObjectMeta {
+    ObjectMeta {
+        content_type: found.attributes.get(&Attribute::ContentType).map(|v| v.to_string()),
+        metadata: metadata(&found.attributes),
+        ..meta(key.clone(), &found.meta)
+    }
 }
 
 fn meta(key: Key, found: &object_store::ObjectMeta) -> ObjectMeta {

@@ -1,13 +1,16 @@
 //! An upload: one intent to deliver one original.
 
+#[cfg(feature = "server")]
 pub mod create;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use crate::config::UploadDefaults;
 use crate::error::Failure;
 use crate::key::Key;
 use crate::manifest::Manifest;
@@ -21,6 +24,14 @@ impl UploadId {
     /// A new one.
     pub fn random() -> Self {
         Self(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    /// The id of an object that nobody announced: the same one whenever it is asked for.
+    pub fn of_object(bucket: &str, key: &Key) -> Self {
+        let hash = Sha256::digest(format!("{bucket}/{key}"));
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid().simple().to_string())
     }
 
     /// An id as a client writes it: 32 hex digits, or a UUID with hyphens.
@@ -128,7 +139,7 @@ pub struct Policy {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A row of the ledger.
+/// An upload, as the ledger has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upload {
     /// Its id.
@@ -153,4 +164,45 @@ pub struct Upload {
     pub manifest: Option<Manifest>,
     /// Why it failed, if it did.
     pub error: Option<Failure>,
+}
+
+impl Upload {
+    /// One whose original was found, and whose credential, if there was one, another server gave out.
+    pub fn unannounced(id: UploadId, key: Key, preset: &str, defaults: &UploadDefaults) -> Self {
+        let now = OffsetDateTime::now_utc();
+        Self {
+            id,
+            key,
+            status: Status::Pending,
+            policy: Policy {
+                method: Method::Post,
+                content_type: defaults.content_type.clone(),
+                max_bytes: defaults.max_bytes,
+                size: None,
+                metadata: BTreeMap::new(),
+            },
+            extension: None,
+            preset: preset.to_owned(),
+            created_at: now,
+            expires_at: now,
+            processed_key: None,
+            manifest: None,
+            error: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_id_of_an_object_is_its_own_and_always_the_same() {
+        let id = |bucket: &str, key: &str| UploadId::of_object(bucket, &Key::new(key).unwrap());
+        assert_eq!(id("b", "temp/a.jpg"), id("b", "temp/a.jpg"));
+        assert_ne!(id("b", "temp/a.jpg"), id("c", "temp/a.jpg"));
+        let one = id("b", "temp/a.jpg");
+        assert_eq!(UploadId::parse(one.as_str()), Some(one));
+    }
 }

@@ -1,0 +1,50 @@
+//! EventBridge's "Object Created" events of S3. Keys come as they are, not encoded.
+//!
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{EventError, StorageEvent};
+use crate::key::Key;
+
+#[derive(Deserialize)]
+struct Detail {
+    bucket: Bucket,
+    object: Object,
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Object {
+    key: String,
+    size: Option<u64>,
+    etag: Option<String>,
+    version_id: Option<String>,
+}
+
+/// Whether this is an event of EventBridge at all.
+pub fn is_event(value: &Value) -> bool {
+    value.get("detail-type").is_some() && value.get("detail").is_some()
+}
+
+/// The object that was created; none for events of another kind.
+pub fn read(value: &Value) -> Result<Vec<StorageEvent>, EventError> {
+    if value["detail-type"] != "Object Created" {
+        return Ok(Vec::new());
+    }
+    let bad = |reason: String| EventError::Record { index: 0, reason };
+    let Detail { bucket, object } = Detail::deserialize(&value["detail"]).map_err(|e| bad(e.to_string()))?;
+    Ok(vec![StorageEvent {
+        bucket: Some(bucket.name),
+        key: Key::new(object.key).map_err(|e| bad(e.to_string()))?,
+        size: object.size,
+        etag: object.etag.filter(|tag| !tag.is_empty()),
+        version: object.version_id.filter(|version| !version.is_empty()),
+    }])
+}
