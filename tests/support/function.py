@@ -49,7 +49,7 @@ class Function:
         function = self
 
         class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+            protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
 
             def do_GET(self):
                 function.first_poll = function.first_poll or time.perf_counter()
@@ -80,6 +80,9 @@ class Function:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+
+            def handle_error(self, *args):
+                """A function that is killed leaves its connection."""
 
         server = Server(("127.0.0.1", self.port), Handler)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

@@ -15,7 +15,7 @@ use crate::preset::{Preset, hex};
 use crate::store::PutOptions;
 
 /// Writes under way at once, for one original.
-const CONCURRENCY: usize = 4;
+const CONCURRENCY: usize = 8;
 
 /// Writes everything and gives the manifest.
 pub async fn all(
