@@ -25,10 +25,12 @@ const UNTOLD: Duration = Duration::from_secs(30);
 /// and what was done of it is not done twice.
 pub async fn run(processor: &Stateless, event: &LambdaEvent<Value>) -> Result<Value, Error> {
     let time = time(&event.context);
-    match sqs::batch(&event.payload) {
+    let answer = match sqs::batch(&event.payload) {
         Some(messages) => Ok(batch(processor, messages, time).await),
         None => whole(processor, &event.payload, time).await,
-    }
+    };
+    measure::call(&time);
+    answer
 }
 
 /// Messages of SQS fail one by one: those that are not named in the answer are done, and deleted.
@@ -39,7 +41,7 @@ async fn batch(processor: &Stateless, messages: Vec<Message>, time: Time) -> Val
             Err(error) => Err(error.to_string()),
         };
         done.map_err(|why| {
-            tracing::error!(message = message.id, why, "a message is given back to its queue");
+            tracing::error!(id = message.id, why, "a message is given back to its queue");
             json!({"itemIdentifier": message.id})
         })
     };

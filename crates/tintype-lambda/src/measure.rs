@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use tintype::manifest::Manifest;
-use tintype::stateless::{Settled, Unsettled};
+use tintype::stateless::{Settled, Time, Unsettled};
 
 /// The namespace of all metrics; their dimension is `FunctionName`.
 const NAMESPACE: &str = "Tintype";
@@ -23,6 +23,11 @@ pub fn start() -> Result<&'static Collector, String> {
     describe_counter!("Retried", Unit::Count, "Originals that are to be tried again");
     describe_counter!("CallbacksFailed", Unit::Count, "Callbacks that were not taken");
     describe_histogram!("Duration", Unit::Milliseconds, "Time for one original, callback included");
+    describe_histogram!(
+        "TimeUsed",
+        Unit::Percent,
+        "Time of a call, of what there was until Lambda would have killed it"
+    );
     describe_histogram!("OriginalBytes", Unit::Bytes, "Size of an original");
     describe_histogram!("VariantBytes", Unit::Bytes, "Size of all variants of an original");
     Ok(collector)
@@ -50,6 +55,12 @@ pub fn count(settled: &Result<Settled, Unsettled>, took: Duration) {
 fn sizes(manifest: &Manifest) {
     histogram!("OriginalBytes").record(manifest.original.bytes as f64);
     histogram!("VariantBytes").record(manifest.variants.iter().map(|variant| variant.bytes).sum::<u64>() as f64);
+}
+
+/// Notes how much of its time a call took.
+pub fn call(time: &Time) {
+    let (used, whole) = (time.start.elapsed().as_secs_f64(), (time.end - time.start).as_secs_f64());
+    histogram!("TimeUsed").record(100.0 * used / whole.max(f64::EPSILON));
 }
 
 /// Writes what was counted since the last time.

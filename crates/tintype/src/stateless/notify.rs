@@ -62,7 +62,10 @@ impl Notifier {
         let notice = self.config.notice(&self.layout, &upload, outcome);
         let answer = self.sender()?.send(&id, &notice).await;
         let (status, error) = (answer.status().map(|status| status.as_u16()), answer.error());
-        tracing::info!(upload = %upload.id, key = %upload.key, delivery = id, status, error, "callback");
+        match &error {
+            None => tracing::info!(upload = %upload.id, key = %upload.key, delivery = id, status, "callback"),
+            Some(why) => tracing::warn!(upload = %upload.id, key = %upload.key, delivery = id, status, why, "callback"),
+        }
         match answer {
             // Whoever is gone wants to hear no more.
             Answer::Taken(_) | Answer::Gone(_) => Ok(()),
