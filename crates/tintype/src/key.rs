@@ -168,6 +168,22 @@ impl Layout {
         Key(format!("{}{id}{dot}{}", self.prefix, extension.unwrap_or_default()))
     }
 
+    /// The key of an object of a given name where originals arrive.
+    ///
+    /// # Errors
+    /// When the name cannot end a key.
+    pub fn original_named(&self, name: &str) -> Result<Key, KeyError> {
+        Key::new(format!("{}{name}", self.prefix))
+    }
+
+    /// The key of an object of a given name where variants go.
+    ///
+    /// # Errors
+    /// When the name cannot end a key.
+    pub fn output_named(&self, name: &str) -> Result<Key, KeyError> {
+        Key::new(format!("{}{name}", self.folder))
+    }
+
     /// The id in a key that [`Self::upload_key`] made.
     pub fn upload_id(&self, key: &Key) -> Option<UploadId> {
         UploadId::parse(split_extension(self.relative(key)).0)

@@ -2,6 +2,7 @@
 //!
 //! One file a provider. Only this folder signs with a store's secrets.
 
+pub mod header;
 pub mod policy;
 pub mod s3;
 mod sigv4;

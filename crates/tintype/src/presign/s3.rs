@@ -33,6 +33,7 @@ impl CredentialSource for Credential {
 }
 
 /// Signs for one S3 bucket.
+#[derive(Clone)]
 pub struct S3Presigner {
     /// Name of the bucket, as the policy says it.
     pub bucket: String,
@@ -201,7 +202,8 @@ fn is_image(content_type: &str) -> bool {
     content_type.starts_with("image/")
 }
 
-fn authority(url: &Url) -> String {
+/// Host and, where it is not the usual one, port: the header `Host`.
+pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
