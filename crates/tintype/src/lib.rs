@@ -14,6 +14,8 @@ mod aside;
 pub mod aws;
 pub mod callback;
 pub mod config;
+#[cfg(feature = "server")]
+pub mod doctor;
 pub mod error;
 pub mod event;
 pub mod key;

@@ -1,7 +1,7 @@
 //! One running service: its parts, and what is done with more than one of them.
 
 mod open;
-mod secrets;
+pub(crate) mod secrets;
 
 use std::sync::Arc;
 

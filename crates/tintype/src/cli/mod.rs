@@ -2,10 +2,12 @@
 //!
 //! Exit codes: 0 all done, 1 some failed, 2 wrong usage or configuration.
 
+mod doctor;
 mod heap;
 mod plan;
 mod process;
 mod report;
+mod table;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ Examples:
   tintype serve                                   API on 127.0.0.1:8000, S3 store on 127.0.0.1:9000
   tintype process photo.jpg                       eight variants in ./image/
   tintype process --out /srv/www --json photos/   a folder, one manifest a line
+  tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
   tintype config > tintype.toml                   every setting with its default, to edit";
 
 #[derive(Parser)]
@@ -40,6 +43,7 @@ struct Cli {
 enum Command {
     Serve(ServeArgs),
     Process(process::ProcessArgs),
+    Doctor(doctor::DoctorArgs),
     Config(ConfigArgs),
 }
 
@@ -88,6 +92,7 @@ pub fn run() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Serve(args) => serve(args),
         Command::Process(args) => process::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Config(args) => config(&args),
     };
     ExitCode::from(code)

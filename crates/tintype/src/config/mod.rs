@@ -22,6 +22,7 @@ use crate::upload::Method;
 
 use reader::Reader;
 pub use sources::Sources;
+pub use value::parse_duration;
 
 /// The annotated defaults, as `tintype config` prints them.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
