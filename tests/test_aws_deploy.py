@@ -65,7 +65,7 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def aws(tmp_path_factory):
+def aws(tmp_path_factory, packed):
     server = MiniStack(tmp_path_factory.mktemp("ministack"))
     yield server
     server.stop()
