@@ -16,6 +16,7 @@ from support.function import s3_event
 from support.ministack import DEPLOY, MiniStack
 from support.pillow import NAMES, expected_sizes
 from support.process import wait_for
+from support.receiver import SECRET
 
 CORGI = DATA / "corgi.jpg"
 TRIGGERS = ["S3", "SNS", "SQS", "EventBridge"]
@@ -170,3 +171,39 @@ def test_a_batch_of_ten_with_one_poison_message(stack):
     dead = sqs.receive_message(QueueUrl=stack.outputs["DeadLetterQueueUrl"])["Messages"][0]
     assert dead["Body"] == "{\"poison\": true}"
     sqs.delete_message(QueueUrl=stack.outputs["DeadLetterQueueUrl"], ReceiptHandle=dead["ReceiptHandle"])
+
+
+def test_every_option_at_once(aws, receiver):
+    """What the other stacks leave as it comes; and a secret of one's own, in SSM."""
+    ssm, name = aws.client("ssm"), "tt-options"
+    ssm.put_parameter(Name="/tintype/callback", Type="SecureString", Value=SECRET)
+    arn = ssm.get_parameter(Name="/tintype/callback")["Parameter"]["ARN"]
+    outputs = aws.deploy(
+        DEPLOY / "template_new_bucket.yaml", name, SourceImageBucketName=name, LambdaFunctionName=name, CallbackSecretArn=arn,
+        CallbackUrl=f"{receiver.url}/{name}/{{key}}/", CallbackAllowPrivate="true", TemporaryImagePath="in/coming/",
+        ImageFolder="out/", Blur="False", ThumbDimensionLarge=320, AllowedOrigins="https://a.example,https://b.example",
+        PublicRead="yes", VpcSubnetIds="subnet-1,subnet-2", SecurityGroupIds="sg-1", Policy="AWSLambdaExecute",
+        ReservedConcurrency=5, AlarmEmail="a@example.com", Tracing="Active", LogRetentionInDays=7)
+    stack = Stack(aws, name, outputs, receiver)
+    stack.upload("in/coming/2026/corgi.jpg", corpus.save(corpus.photo(800, 600, 10), "JPEG"))
+    body = wait_for("callback", lambda: stack.told("2026/corgi.jpg"))[0].verify(SECRET)
+    assert outputs["SecretArn"] == arn and body["status"] == "completed"
+    assert sorted(v["key"] for v in body["variants"]) == [
+        f"out/2026/corgi{suffix}.jpg" for suffix in ("", "_100x100", "_320x320", "_50x50")]
+
+    cors = stack.s3.get_bucket_cors(Bucket=name)["CORSRules"][0]
+    assert cors["AllowedOrigins"] == ["https://a.example", "https://b.example"] and "POST" in cors["AllowedMethods"]
+    block = stack.s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+    assert (block["BlockPublicAcls"], block["BlockPublicPolicy"]) == (True, False)
+    policy = json.loads(stack.s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
+    allowed = [(s["Action"], s["Resource"]) for s in policy if s["Effect"] == "Allow"]
+    assert allowed == [("s3:GetObject", f"arn:aws:s3:::{name}/out/*")]
+    role = aws.client("lambda").get_function_configuration(FunctionName=name)["Role"].split("/")[-1]
+    assert set(aws.client("iam").list_role_policies(RoleName=role)["PolicyNames"]) >= {"network", "traces"}
+    attached = aws.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    assert [p["PolicyArn"] for p in attached] == ["arn:aws:iam::aws:policy/AWSLambdaExecute"]
+    alarms = [a for a in aws.client("cloudwatch").describe_alarms()["MetricAlarms"] if a["AlarmName"].startswith(f"{name}-")]
+    assert len(alarms) == 7 and all(a["AlarmActions"] for a in alarms)
+    assert "a@example.com" in [s["Endpoint"] for s in aws.client("sns").list_subscriptions()["Subscriptions"]]
+    groups = aws.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
+    assert [g["retentionInDays"] for g in groups] == [7]
