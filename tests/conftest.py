@@ -1,4 +1,5 @@
 """Fixtures: every server is real, on loopback, at a free port, in a directory of its own."""
+import subprocess
 import sys
 from pathlib import Path
 
@@ -87,3 +88,10 @@ def deployment(request, tmp_path_factory, receiver):
     server.env |= server.at.env
     yield server.start()
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def packed() -> Path:
+    """The function as it is deployed, packed of the program that is there now: the zip, and the folder that SAM takes."""
+    subprocess.run([REPO / "deploy/aws/build"], check=True)
+    return REPO / "deploy/aws/tintype-lambda.zip"

@@ -23,6 +23,7 @@ class MiniStack:
         self.env = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
                     "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1", "AWS_PAGER": "",
                     "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+        self._aws_program()
         self.daemon = Daemon(
             [TOOLS / "ministack"], home / "ministack.log", cwd=home,
             env={"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port),
@@ -31,6 +32,13 @@ class MiniStack:
                  "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "0.5"})
         self.daemon.wait_ready(lambda: requests.get(f"{self.endpoint}/_ministack/health", timeout=2).status_code == 200, 60)
 
+    def _aws_program(self) -> None:
+        """`aws` for scripts: the real one. Of SQS it does not read the address from the environment."""
+        (self.home / "bin").mkdir()
+        program = self.home / "bin/aws"
+        program.write_text(f'#!/bin/sh\nexec {TOOLS}/aws --endpoint-url {self.endpoint} "$@"\n')
+        program.chmod(0o755)
+
     def client(self, service: str):
         return boto3.client(
             service, endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id="test",
@@ -38,9 +46,16 @@ class MiniStack:
 
     def aws(self, *args, check: bool = True) -> str:
         """The AWS command line, as a user types it."""
-        done = subprocess.run([TOOLS / "aws", *map(str, args)], capture_output=True, text=True, cwd=self.home,
+        done = subprocess.run([self.home / "bin/aws", *map(str, args)], capture_output=True, text=True, cwd=self.home,
                               env={**os.environ, **self.env}, timeout=180)
         assert not check or done.returncode == 0, f"aws {args}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def shell(self, script: str) -> str:
+        """Lines for a shell, in the repository, as a page prints them."""
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, cwd=REPO, timeout=300,
+                              env={**os.environ, **self.env, "PATH": f"{self.home}/bin:{TOOLS}:{os.environ['PATH']}"})
+        assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
     def deploy(self, template: Path, stack: str, **parameters) -> dict:

@@ -9,8 +9,8 @@ use object_store::client::HttpRequest;
 use serde_json::Value;
 use url::Url;
 
-/// Longest time for one call.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time for one call: less than a function keeps for its callback, so that it is told what did not answer.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 #[cfg(feature = "server")]
 pub mod accept;
 mod eventbridge;
+mod lambda;
 mod s3;
 mod sns;
 pub mod sqs;
@@ -70,6 +71,9 @@ fn read(value: &Value, depth: usize) -> Result<Vec<StorageEvent>, EventError> {
     }
     if value.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
         return Ok(Vec::new());
+    }
+    if let Some(payload) = lambda::failed_payload(value) {
+        return read(payload, depth + 1);
     }
     if let Some(message) = sns::notification(value) {
         return read_text(message, depth);
@@ -145,7 +149,9 @@ mod tests {
 
     #[test]
     fn what_a_dead_letter_queue_gives_back_is_understood() {
-        let dead = [s3(), in_sns(&s3()), in_sqs(&[&notification(&s3())])];
+        let failed = json!({"version": "1.0", "requestContext": {"condition": "RetriesExhausted"},
+                            "requestPayload": in_sns(&s3()), "responsePayload": {"errorMessage": "why"}});
+        let dead = [s3(), in_sns(&s3()), in_sqs(&[&notification(&s3())]), failed];
         for event in &dead {
             assert_eq!(keys(&in_sqs(&[event])), ["temp/a b", "temp/c"], "{event}");
         }

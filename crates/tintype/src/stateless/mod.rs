@@ -83,9 +83,9 @@ impl Stateless {
         let preset = self.config.presets.of_key(&event.key);
         match self.develop(&processor, event, preset, time).await? {
             Ok(Developed { manifest, repeated }) => {
-                let outcome = Outcome::Completed(Box::new(manifest));
+                let manifest = Box::new(manifest);
+                let outcome = Outcome::Completed(manifest.clone());
                 self.tell(&bucket, event, preset, &processor, &outcome, time).await?;
-                let Outcome::Completed(manifest) = outcome else { unreachable!("it was made two lines above") };
                 Ok(if repeated { Settled::Repeated(manifest) } else { Settled::Completed(manifest) })
             }
             Err(failure) => {
