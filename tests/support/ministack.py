@@ -1,4 +1,4 @@
-"""A local AWS that runs the real `bootstrap`: S3, Lambda, SQS, SNS, EventBridge, CloudFormation. It checks no signature."""
+"""A local AWS that runs the real `bootstrap`: S3, Lambda, SQS, SNS, EventBridge, CloudFormation."""
 import json
 import os
 import subprocess
@@ -16,7 +16,9 @@ DEPLOY = REPO / "deploy/aws"
 
 
 class MiniStack:
-    def __init__(self, home: Path):
+    """`strict` has it check the signatures of forms, and who may do what."""
+
+    def __init__(self, home: Path, strict: bool = False):
         home.mkdir(parents=True, exist_ok=True)
         self.home, self.port = home, free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -27,7 +29,9 @@ class MiniStack:
         self.daemon = Daemon(
             [TOOLS / "ministack"], home / "ministack.log", cwd=home,
             env={"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port),
-                 "IOT_MTLS_ENABLED": "0", "AWS_ENDPOINT_URL": self.endpoint,  # handed on to functions "TMPDIR": str(home), "HOME": str(home), "PATH": f"{TOOLS}:{os.environ['PATH']}",
+                 "IOT_MTLS_ENABLED": "0", "TMPDIR": str(home), "HOME": str(home), "AUTH": str(strict).lower(),
+                 # Functions get it from here.
+                 "AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
                  # AWS waits a minute and two before it tries a failed call again.
                  "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "0.5"})
         self.daemon.wait_ready(lambda: requests.get(f"{self.endpoint}/_ministack/health", timeout=2).status_code == 200, 60)
