@@ -11,13 +11,11 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import boto3
 import pytest
-import requests
-from botocore.client import Config
 
 from support import s3, tintype
-from support.process import REPO, Daemon, free_port, wait_for
+from support.ministack import TOOLS, MiniStack
+from support.process import REPO, free_port, wait_for
 
 PAGE = "https://app.example.com"
 CLIENTS = ["signature", "signed key", "size limit", "content type"]
@@ -199,23 +197,13 @@ def test_ceph_holds_once_its_trigger_is_apart(ceph, tmp_path, receiver):
 
 # --- a local AWS ---
 
-class LocalAws:
-    """MiniStack; `strict` has it check signatures, and who may do what."""
+class LocalAws(MiniStack):
+    """A local AWS with what these tests ask of it."""
 
-    def __init__(self, home: Path, strict: bool):
-        home.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        self.daemon = Daemon([REPO / ".peers/aws/bin/ministack"], home / "ministack.log", cwd=home, env={
-            **self.keys, "AUTH": str(strict).lower(), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1",
-            "GATEWAY_PORT": str(self.port), "IOT_MTLS_ENABLED": "0", "HOME": str(home), "TMPDIR": str(home)})
-        self.daemon.wait_ready(
-            lambda: requests.get(f"{self.endpoint}/_ministack/health", timeout=2).status_code == 200, 60)
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
     def client(self, service: str = "s3"):
-        return boto3.client(service, endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id="test",
-                            aws_secret_access_key="test", config=Config(s3={"addressing_style": "path"}))
+        return super().client(service)
 
     def queue(self, name: str) -> tuple[str, str]:
         """A queue that S3 may send to: its address and its ARN."""
@@ -225,11 +213,11 @@ class LocalAws:
         url = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
         return url, arn
 
-    def shell(self, command: str, folder: Path) -> None:
-        """Runs a command as it was shown."""
-        tools = f"{REPO / '.peers/aws/bin'}:{os.environ['PATH']}"
-        done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60, env={
-            **os.environ, **self.keys, "PATH": tools, "AWS_DEFAULT_REGION": "us-east-1", "AWS_PAGER": ""})
+    def as_shown(self, command: str, folder: Path) -> None:
+        """Runs a command as the doctor shows it, which names the store itself."""
+        tools = f"{TOOLS}:{os.environ['PATH']}"
+        done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60,
+                              env={**os.environ, **self.env, "AWS_ENDPOINT_URL": "", "PATH": tools})
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
     def visit(self, bucket: str, *args, **options) -> Visit:
@@ -240,7 +228,7 @@ class LocalAws:
 def aws(tmp_path_factory):
     server = LocalAws(tmp_path_factory.mktemp("aws"), strict=True)
     yield server
-    server.daemon.stop(grace=5)
+    server.stop()
 
 
 class Forwarder:
@@ -326,7 +314,7 @@ def test_a_broken_bucket_is_seen_through_and_mended(aws, tmp_path):
 
     # The commands it shows for the rest do what they say, as they are.
     for check in ("trigger apart", "variants stay"):
-        aws.shell(again.checks[check]["fix"]["command"], tmp_path)
+        aws.as_shown(again.checks[check]["fix"]["command"], tmp_path)
     last = aws.visit("broken", "--origin", PAGE, wait="1s")
     assert last.those("problem") == {"processing"}, last.told
     told = client.get_bucket_notification_configuration(Bucket="broken")["QueueConfigurations"]
@@ -375,7 +363,7 @@ def test_public_variants_stay_public(aws, tmp_path):
                      "RestrictPublicBuckets": False}
     assert "public" in visit.checks["variants"]["seen"] and visit.states("public access block") == {"ok"}
     assert visit.states("writing closed") == {"problem"}
-    aws.shell(visit.checks["writing closed"]["fix"]["command"], tmp_path)
+    aws.as_shown(visit.checks["writing closed"]["fix"]["command"], tmp_path)
     closed = aws.visit("gallery", wait="1s")
     assert closed.states("writing closed") == {"ok"} and "public" in closed.checks["variants"]["seen"]
 
@@ -470,7 +458,7 @@ def test_a_store_that_believes_anyone_is_found_out(tmp_path):
         assert {"signature", *CLOSED} <= visit.those("problem"), visit.told
         assert keys(server.client(), "photos") == []
     finally:
-        server.daemon.stop(grace=5)
+        server.stop()
 
 
 # --- wrong usage, and buckets that cannot be reached ---
