@@ -77,7 +77,7 @@ impl S3Store {
                 .with_allow_http(endpoint.scheme() == "http");
         }
         let client = builder.build().map_err(|e| e.to_string())?;
-        let pages = Pages::new(config, client.credentials().clone())?;
+        let pages = Pages::new(config, client.credentials().clone());
         Ok(Self { inner: Arc::new(client), pages })
     }
 

@@ -3,6 +3,7 @@
 //! `object_store` refuses a page as a whole when one name in it is none of its own (`a//b`), and drops the last slash of a
 //! folder's mark (`photos/`): buckets that people have filled for years hold both.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::stream::{self, Stream, TryStreamExt};
@@ -26,7 +27,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Lists one bucket.
 pub(super) struct Pages {
-    client: reqwest::Client,
+    /// Made for the first page: a function in a cloud lists nothing, and is to start at once.
+    client: OnceLock<Result<reqwest::Client, String>>,
     credentials: AwsCredentialProvider,
     bucket: Url,
     region: String,
@@ -66,9 +68,8 @@ struct Refusal {
 
 impl Pages {
     /// Of a bucket, by these credentials.
-    pub(super) fn new(config: &S3Config, credentials: AwsCredentialProvider) -> Result<Self, String> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| e.to_string())?;
-        Ok(Self { client, credentials, bucket: config.bucket_url(), region: config.region.clone() })
+    pub(super) fn new(config: &S3Config, credentials: AwsCredentialProvider) -> Self {
+        Self { client: OnceLock::new(), credentials, bucket: config.bucket_url(), region: config.region.clone() }
     }
 
     /// Every object whose name starts with a prefix and comes after a name.
@@ -127,11 +128,15 @@ impl Pages {
     }
 
     async fn get(&self, url: Url) -> Result<reqwest::Response, StoreError> {
-        let credential = self.credentials.get_credential().await.map_err(unavailable)?;
+        let credential = self.credentials.get_credential().await;
+        let credential = credential.map_err(|e| StoreError::Denied(format!("no credentials could be had: {e}")))?;
         let mut signed = http::Request::get(url.as_str()).body(Vec::new().into()).map_err(unavailable)?;
         AwsAuthorizer::new(&credential, "s3", &self.region).try_authorize(&mut signed, None).map_err(unavailable)?;
         let headers = signed.into_parts().0.headers;
-        self.client.get(url).headers(headers).send().await.map_err(|e| unavailable(e.without_url()))
+        let client =
+            self.client.get_or_init(|| reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| e.to_string()));
+        let client = client.as_ref().map_err(|why| StoreError::Unavailable(why.clone()))?;
+        client.get(url).headers(headers).send().await.map_err(|e| unavailable(e.without_url()))
     }
 }
 
@@ -149,7 +154,10 @@ fn unavailable(error: impl std::error::Error) -> StoreError {
     let mut why = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        why = format!("{why}: {cause}");
+        let cause_text = cause.to_string();
+        if !why.contains(&cause_text) {
+            why = format!("{why}: {cause_text}");
+        }
         source = cause.source();
     }
     StoreError::Unavailable(why)
