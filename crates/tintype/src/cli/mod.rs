@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 all done, 1 some failed, 2 wrong usage or configuration.
 
+mod backfill;
+mod backfill_report;
 mod heap;
 mod plan;
 mod process;
@@ -27,6 +29,7 @@ Examples:
   tintype serve                                   API on 127.0.0.1:8000, S3 store on 127.0.0.1:9000
   tintype process photo.jpg                       eight variants in ./image/
   tintype process --out /srv/www --json photos/   a folder, one manifest a line
+  tintype backfill s3://my-bucket/photos/         what is in a bucket already; --dry-run says what it would cost
   tintype config > tintype.toml                   every setting with its default, to edit";
 
 #[derive(Parser)]
@@ -40,6 +43,7 @@ struct Cli {
 enum Command {
     Serve(ServeArgs),
     Process(process::ProcessArgs),
+    Backfill(Box<backfill::BackfillArgs>),
     Config(ConfigArgs),
 }
 
@@ -88,6 +92,7 @@ pub fn run() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Serve(args) => serve(args),
         Command::Process(args) => process::run(&args),
+        Command::Backfill(args) => backfill::run(&args),
         Command::Config(args) => config(&args),
     };
     ExitCode::from(code)

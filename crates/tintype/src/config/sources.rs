@@ -164,6 +164,9 @@ fn flag_name(key: &str) -> &'static str {
     match key {
         "server.listen" => "--listen",
         "store.listen" => "--store-listen",
+        "store.url" => "the address given",
+        "store.endpoint" => "--endpoint",
+        "store.region" => "--region",
         _ => "--data",
     }
 }

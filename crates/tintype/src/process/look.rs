@@ -51,7 +51,8 @@ pub async fn look(processor: &Processor, original: &Sighting, preset: &Preset) -
 /// Where the manifest of an original can be. One place, but for a key without an extension, which gets that of its format.
 pub fn manifest_keys(processor: &Processor, original: &Key) -> Vec<Key> {
     let of = |format| processor.layout.manifest_key(original, &extension_for(original, None, format)).ok();
-    let mut keys: Vec<Key> = Format::ALL.into_iter().filter_map(of).collect();
+    let iso: &[Format] = if cfg!(feature = "heif") { &[Format::Avif, Format::Heic] } else { &[] };
+    let mut keys: Vec<Key> = Format::ALL.into_iter().chain(iso.iter().copied()).filter_map(of).collect();
     keys.dedup();
     keys
 }
