@@ -23,7 +23,7 @@ class SeaweedFS:
             [REPO / ".peers/venv/bin/weed", "server", f"-dir={home}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
              "-filer", "-s3", f"-s3.port={self.port}", f"-s3.port.grpc={self.port + 10000}",
              f"-s3.config={identities}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-             "-master.volumeSizeLimitMB=64", "-volume.max=50",
+             "-master.volumeSizeLimitMB=64", "-volume.max=500",  # each bucket takes seven
              *(f"{flag}={port}" for flag, port in {**ports, **grpc}.items())],
             home / "weed.log", env={"HOME": str(home)}, cwd=home)
         self.daemon.wait_ready(lambda: requests.get(f"{self.endpoint}/", timeout=1).status_code in (200, 403))

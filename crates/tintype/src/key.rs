@@ -12,6 +12,8 @@ use crate::upload::UploadId;
 const MAX_BYTES: usize = 1024;
 /// Longest name of a variant, in bytes.
 const MAX_NAME: usize = 64;
+/// What the key of a manifest ends in.
+const MANIFEST: &str = ".manifest.json";
 /// Longest thing after a dot that is taken for an extension.
 const MAX_EXTENSION: usize = 10;
 
@@ -223,8 +225,13 @@ impl Layout {
 
     /// The key of the manifest that seals an original's variants. `extension` is that of [`extension_for`].
     pub fn manifest_key(&self, original: &Key, extension: &str) -> Result<Key, KeyError> {
-        Key::new(format!("{}.manifest.json", self.variant_key(original, "original", extension)?))
+        Key::new(format!("{}{MANIFEST}", self.variant_key(original, "original", extension)?))
     }
+}
+
+/// Whether a key is a manifest's, by its name alone: of this layout or of one before.
+pub fn is_manifest(key: &Key) -> bool {
+    key.0.ends_with(MANIFEST)
 }
 
 /// What a variant's name adds to the stem of its original. Names with one suffix would be one key.

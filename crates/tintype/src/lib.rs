@@ -12,6 +12,8 @@ pub mod api;
 pub mod app;
 mod aside;
 pub mod aws;
+#[cfg(feature = "server")]
+pub mod backfill;
 pub mod callback;
 pub mod config;
 #[cfg(feature = "server")]

@@ -98,6 +98,11 @@ impl Presets {
         holding.max_by_key(|(path, _)| path.len()).map_or(&self.0[0], |(_, preset)| preset)
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Preset>> {
+        self.0.iter()
+    }
+
     /// All names, for messages: `"default", "avatar"`.
     pub fn names(&self) -> String {
         self.0.iter().map(|preset| format!("{:?}", preset.name)).collect::<Vec<_>>().join(", ")

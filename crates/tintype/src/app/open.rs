@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use tintype_image::Limits;
 use url::Url;
 
 use super::secrets::{load_account, load_secret};
@@ -17,9 +16,9 @@ use crate::ledger::SqliteLedger;
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::{MemoryBudget, Processor};
+use crate::store::Store;
 use crate::store::embedded::{self, DiskStore};
 use crate::store::s3::S3Store;
-use crate::store::{PublicUrl, Store};
 use crate::token::Tokens;
 
 /// The embedded store's side of an [`App`].
@@ -46,19 +45,7 @@ impl App {
             StoreUrl::Embedded => open_embedded(&config)?,
             StoreUrl::S3 { bucket } => open_s3(&config, bucket)?,
         };
-        let public_url = PublicUrl::new(config.variants_url.as_ref().unwrap_or(&bucket_url));
-        let processor = Processor {
-            source: store.clone(),
-            target: store.clone(),
-            layout: layout.clone(),
-            limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
-            memory: MemoryBudget::new(config.memory),
-            deadline: config.deadline,
-            max_bytes: config.upload.max_bytes,
-            strict_type: config.strict_type,
-            cache_control: config.cache_control.clone(),
-            public_url: Some(public_url),
-        };
+        let processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
         let ledger = Arc::new(ledger);
         let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));
         let app = Self {

@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 all done, 1 some failed, 2 wrong usage or configuration.
 
+mod backfill;
+mod backfill_report;
 mod doctor;
 mod heap;
 mod plan;
@@ -29,6 +31,7 @@ Examples:
   tintype serve                                   API on 127.0.0.1:8000, S3 store on 127.0.0.1:9000
   tintype process photo.jpg                       eight variants in ./image/
   tintype process --out /srv/www --json photos/   a folder, one manifest a line
+  tintype backfill s3://my-bucket/photos/         what is in a bucket already; --dry-run says what it would cost
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
   tintype config > tintype.toml                   every setting with its default, to edit";
 
@@ -43,6 +46,7 @@ struct Cli {
 enum Command {
     Serve(ServeArgs),
     Process(process::ProcessArgs),
+    Backfill(Box<backfill::BackfillArgs>),
     Doctor(doctor::DoctorArgs),
     Config(ConfigArgs),
 }
@@ -92,6 +96,7 @@ pub fn run() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Serve(args) => serve(args),
         Command::Process(args) => process::run(&args),
+        Command::Backfill(args) => backfill::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(args) => config(&args),
     };

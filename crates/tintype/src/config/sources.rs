@@ -164,7 +164,7 @@ fn flag_name(key: &str) -> &'static str {
     match key {
         "server.listen" => "--listen",
         "store.listen" => "--store-listen",
-        "store.url" => "the argument",
+        "store.url" => "the address given",
         "store.endpoint" => "--endpoint",
         "store.region" => "--region",
         _ => "--data",

@@ -1,5 +1,6 @@
 //! First step: read the original, and see whether its work is done already.
 
+use futures::future::try_join_all;
 use sha2::{Digest, Sha256};
 use tintype_image::{Format, Limits};
 
@@ -59,12 +60,7 @@ pub async fn finished(
     original: &Original,
     preset: &Preset,
 ) -> Result<Option<Manifest>, ProcessError> {
-    let stored = match processor.target.get(&original.manifest_key, MAX_MANIFEST).await {
-        Ok(stored) => stored,
-        Err(StoreError::NotFound(_) | StoreError::TooLarge { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let Ok(manifest) = serde_json::from_slice::<Manifest>(&stored.bytes) else {
+    let Some(manifest) = stored_manifest(processor, &original.manifest_key).await? else {
         return Ok(None);
     };
     let meta = &original.object.meta;
@@ -73,15 +69,26 @@ pub async fn finished(
         && manifest.original.etag == meta.etag
         && manifest.metadata == meta.metadata
         && manifest.preset == preset.reference();
-    if !same {
-        return Ok(None);
+    Ok(if same && is_whole(processor, &manifest).await? { Some(manifest) } else { None })
+}
+
+/// The manifest at a key, if there is one.
+pub async fn stored_manifest(processor: &Processor, key: &Key) -> Result<Option<Manifest>, ProcessError> {
+    match processor.target.get(key, MAX_MANIFEST).await {
+        Ok(stored) => Ok(serde_json::from_slice(&stored.bytes).ok()),
+        Err(StoreError::NotFound(_) | StoreError::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    for variant in &manifest.variants {
+}
+
+/// Whether every variant of a manifest is in the store.
+pub async fn is_whole(processor: &Processor, manifest: &Manifest) -> Result<bool, ProcessError> {
+    let looks = manifest.variants.iter().map(|variant| async {
         match processor.target.head(&variant.key).await {
-            Ok(found) if found.size == variant.bytes => {}
-            Ok(_) | Err(StoreError::NotFound(_)) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Ok(found) => Ok(found.size == variant.bytes),
+            Err(StoreError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
         }
-    }
-    Ok(Some(manifest))
+    });
+    Ok(try_join_all(looks).await?.into_iter().all(|there| there))
 }

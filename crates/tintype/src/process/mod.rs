@@ -3,19 +3,23 @@
 
 mod analyze;
 mod load;
+mod look;
 mod memory;
 mod render;
 mod save;
 #[cfg(feature = "server")]
 pub mod worker;
 
+pub use look::{Found, Sighting};
 pub use memory::MemoryBudget;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tintype_image::Limits;
+use url::Url;
 
+use crate::config::Config;
 use crate::error::Failure;
 use crate::key::{Key, Layout};
 use crate::manifest::Manifest;
@@ -109,6 +113,37 @@ impl From<StoreError> for ProcessError {
 }
 
 impl Processor {
+    /// A processor of one store, as the configuration wants it. `bucket` is where the public finds it, if it is not
+    /// told otherwise.
+    pub fn new(config: &Config, store: Arc<dyn Store>, bucket: &Url, memory: MemoryBudget) -> Self {
+        Self {
+            source: store.clone(),
+            target: store,
+            layout: config.layout.clone(),
+            limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
+            memory,
+            deadline: config.deadline,
+            max_bytes: config.upload.max_bytes,
+            strict_type: config.strict_type,
+            cache_control: config.cache_control.clone(),
+            public_url: Some(PublicUrl::new(config.variants_url.as_ref().unwrap_or(bucket))),
+        }
+    }
+
+    /// What the store holds already for an original that a listing tells of: a small read, or one for each format where
+    /// the key has no extension, and a question for each variant. Metadata that was changed without the bytes is not seen.
+    ///
+    /// # Errors
+    /// Mostly [`ProcessError::Passing`].
+    pub async fn look(&self, original: &Sighting, preset: &Preset) -> Result<Found, ProcessError> {
+        look::look(self, original, preset).await
+    }
+
+    /// Every key that the manifest of an original can have.
+    pub fn manifest_keys(&self, original: &Key) -> Vec<Key> {
+        look::manifest_keys(self, original)
+    }
+
     /// Develops one original: every variant is in the store before the manifest is, and the manifest
     /// before this returns.
     ///

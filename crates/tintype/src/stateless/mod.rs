@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tintype_image::{ErrorCode, Limits};
+use tintype_image::ErrorCode;
 
 use crate::config::{Config, StoreUrl};
 use crate::error::Failure;
@@ -19,7 +19,6 @@ use crate::manifest::Manifest;
 use crate::preset::Preset;
 use crate::process::{Developed, MemoryBudget, ProcessError, Processor, Task};
 use crate::store::s3::S3Store;
-use crate::store::{PublicUrl, Store};
 use crate::upload::Outcome;
 
 use notify::{Notifier, Subject};
@@ -117,21 +116,9 @@ impl Stateless {
     }
 
     fn open(&self, bucket: &str) -> Result<Processor, String> {
-        let config = &self.config;
-        let place = config.s3(bucket);
-        let store: Arc<dyn Store> = Arc::new(S3Store::new(&place)?);
-        Ok(Processor {
-            source: store.clone(),
-            target: store,
-            layout: config.layout.clone(),
-            limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
-            memory: self.memory.clone(),
-            deadline: config.deadline,
-            max_bytes: config.upload.max_bytes,
-            strict_type: config.strict_type,
-            cache_control: config.cache_control.clone(),
-            public_url: Some(PublicUrl::new(config.variants_url.as_ref().unwrap_or(&place.bucket_url()))),
-        })
+        let place = self.config.s3(bucket);
+        let store = Arc::new(S3Store::new(&place)?);
+        Ok(Processor::new(&self.config, store, &place.bucket_url(), self.memory.clone()))
     }
 
     /// Develops within the time there is. The inner result is final.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::embedded::{Arrivals, DiskStore, Endpoint, router};
 use super::file::FileStore;
-use super::s3::S3Store;
+use super::s3::{S3Config, S3Store};
 use super::*;
 use crate::presign::Credential;
 
@@ -31,6 +31,20 @@ async fn plain_files() {
 async fn embedded_disk() {
     let dir = TempDir::new().unwrap();
     conforms(&DiskStore::open(dir.path()).unwrap(), Keeps::Everything).await;
+}
+
+/// More than a page of names, over the wire.
+#[tokio::test]
+async fn a_scan_goes_on_over_pages() {
+    let dir = TempDir::new().unwrap();
+    let disk = DiskStore::open(dir.path()).unwrap();
+    let all: Vec<String> = (0..1005).map(|n| format!("temp/{n:04}")).collect();
+    for name in &all {
+        disk.put(&key(name), Bytes::from_static(b"x"), &options()).await.unwrap();
+    }
+    let store = s3_store(&dir).await;
+    let found: Vec<Listed> = store.scan("temp/", "").try_collect().await.unwrap();
+    assert_eq!(found.iter().map(|object| &object.name).collect::<Vec<_>>(), all.iter().collect::<Vec<_>>());
 }
 
 /// The S3 provider over a real wire: its server is the embedded endpoint.
@@ -63,14 +77,10 @@ async fn s3_store(dir: &TempDir) -> S3Store {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router(endpoint)).await });
-    let client = AmazonS3Builder::new()
-        .with_endpoint(format!("http://{address}"))
-        .with_allow_http(true)
-        .with_bucket_name("tintype")
-        .with_region("us-east-1")
-        .with_access_key_id(account.key_id)
-        .with_secret_access_key(account.secret);
-    S3Store::wrap(client.build().unwrap())
+    let client = AmazonS3Builder::new().with_access_key_id(account.key_id).with_secret_access_key(account.secret);
+    let endpoint = format!("http://{address}").parse().unwrap();
+    let config = S3Config { bucket: "tintype".into(), endpoint: Some(endpoint), region: "us-east-1".into() };
+    S3Store::build(&config, client).unwrap()
 }
 
 fn key(text: &str) -> Key {
@@ -122,6 +132,26 @@ async fn what_was_put_comes_back(store: &dyn Store, keeps: Keeps) {
     assert!(matches!(store.get(&name, 5).await, Err(StoreError::NotFound(_))));
 }
 
+/// The bucket is that of the listings.
+async fn scans_begin_after_a_name(store: &dyn Store) {
+    for (prefix, after, expected) in [
+        ("temp/", "", vec!["temp/1", "temp/10", "temp/2/x", "temp/2/y"]),
+        ("temp/", "temp/10", vec!["temp/2/x", "temp/2/y"]),
+        ("temp/1", "temp/1", vec!["temp/10"]),
+        ("temp/", "temp/1/none", vec!["temp/10", "temp/2/x", "temp/2/y"]),
+        ("", "image/\u{10ffff}", vec!["temp/1", "temp/10", "temp/2/x", "temp/2/y", "temporary/1"]),
+        ("temp/", "temp/2/y", vec![]),
+    ] {
+        let found: Vec<Listed> = store.scan(prefix, after).try_collect().await.unwrap();
+        let names: Vec<_> = found.iter().map(|object| object.name.as_str()).collect();
+        assert_eq!(names, expected, "{prefix} after {after}");
+        for object in found {
+            let meta = store.head(&key(&object.name)).await.unwrap();
+            assert_eq!((object.size, object.etag), (meta.size, meta.etag), "a listing says what the object says");
+        }
+    }
+}
+
 async fn odd_keys_are_keys(store: &dyn Store) {
     for name in ["temp/a b+c%20.jpg", "temp/ü(1)&=?#.jpg", "temp/~x'!*", "temp/a%2Fb"] {
         let name = key(name);
@@ -164,6 +194,7 @@ async fn listings_are_in_order_and_by_prefix(store: &dyn Store) {
         let names: Vec<_> = found.iter().map(|object| object.key.as_str()).collect();
         assert_eq!(names, expected, "{prefix}");
     }
+    scans_begin_after_a_name(store).await;
     for name in all {
         store.delete(&key(name)).await.unwrap();
     }

@@ -7,11 +7,13 @@ pub mod embedded;
 #[cfg(feature = "server")]
 pub mod file;
 pub mod s3;
+mod s3_pages;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 use url::Url;
@@ -33,6 +35,25 @@ pub struct ObjectMeta {
     pub metadata: BTreeMap<String, String>,
     /// When it was written.
     pub modified: OffsetDateTime,
+}
+
+/// One line of a listing. The name may be none of ours: a folder's mark (`photos/`), `a//b`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The object's name, as the store has it.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Entity tag, unquoted.
+    pub etag: Option<String>,
+    /// When it was written.
+    pub modified: OffsetDateTime,
+}
+
+impl From<ObjectMeta> for Listed {
+    fn from(meta: ObjectMeta) -> Self {
+        Self { name: meta.key.into(), size: meta.size, etag: meta.etag, modified: meta.modified }
+    }
 }
 
 /// An object, whole.
@@ -106,6 +127,16 @@ pub trait Store: Send + Sync {
 
     /// Every object whose key starts with a prefix, in the order of keys. Content type and metadata may be absent.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError>;
+
+    /// The same a page at a time, for buckets of any size: every object whose name starts with a prefix and comes after
+    /// a name, which may be empty, in the order of names. A store on this machine's disk may take all of it at once.
+    fn scan<'a>(&'a self, prefix: &'a str, after: &'a str) -> BoxStream<'a, Result<Listed, StoreError>> {
+        let listed = async move {
+            let found = self.list(prefix).await?.into_iter().filter(move |object| object.key.as_str() > after);
+            Ok(stream::iter(found.map(|object| Ok(Listed::from(object)))))
+        };
+        stream::once(listed).try_flatten().boxed()
+    }
 
     /// Whether the store answers at all.
     async fn check(&self) -> Result<(), StoreError>;

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{Attribute, Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreExt};
+use object_store::{Attribute, Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreExt, RetryConfig};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::{Object, ObjectMeta, PutOptions, Store, StoreError};
+use super::s3_pages::Pages;
+use super::{Listed, Object, ObjectMeta, PutOptions, Store, StoreError};
 use crate::key::Key;
 use crate::presign::s3::CredentialSource;
 use crate::presign::{Credential, PresignError};
@@ -20,6 +22,7 @@ use crate::presign::{Credential, PresignError};
 /// One bucket of an S3.
 pub struct S3Store {
     inner: Arc<AmazonS3>,
+    pages: Pages,
 }
 
 /// Which bucket, and where.
@@ -50,7 +53,21 @@ impl S3Store {
     /// # Errors
     /// When the parts do not make a configuration; the text says which.
     pub fn new(config: &S3Config) -> Result<Self, String> {
-        let mut builder = AmazonS3Builder::from_env()
+        Self::build(config, AmazonS3Builder::from_env())
+    }
+
+    /// The same for a caller that tries again itself: here a request is tried for some seconds, not minutes.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn impatient(config: &S3Config) -> Result<Self, String> {
+        let retry = RetryConfig { max_retries: 2, retry_timeout: Duration::from_secs(20), ..RetryConfig::default() };
+        Self::build(config, AmazonS3Builder::from_env().with_retry(retry))
+    }
+
+    /// A store by a client that is set up but for what the configuration says.
+    pub(super) fn build(config: &S3Config, mut builder: AmazonS3Builder) -> Result<Self, String> {
+        builder = builder
             .with_bucket_name(&config.bucket)
             .with_region(&config.region)
             .with_virtual_hosted_style_request(config.endpoint.is_none());
@@ -59,12 +76,9 @@ impl S3Store {
                 .with_endpoint(endpoint.as_str().trim_end_matches('/'))
                 .with_allow_http(endpoint.scheme() == "http");
         }
-        builder.build().map(Self::wrap).map_err(|e| e.to_string())
-    }
-
-    /// A store by a client that is set up already.
-    pub(super) fn wrap(client: AmazonS3) -> Self {
-        Self { inner: Arc::new(client) }
+        let client = builder.build().map_err(|e| e.to_string())?;
+        let pages = Pages::new(config, client.credentials().clone());
+        Ok(Self { inner: Arc::new(client), pages })
     }
 
     async fn read(&self, key: &Key, limit: u64, options: GetOptions) -> Result<Object, StoreError> {
@@ -131,15 +145,15 @@ impl Store for S3Store {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
-        // object_store lists by whole segments; the rest of the prefix is filtered here.
-        let folder = prefix.rsplit_once('/').map(|(folder, _)| folder).filter(|f| !f.is_empty());
-        let folder = folder.map(Path::parse).transpose().map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        let found: Vec<_> =
-            self.inner.list(folder.as_ref()).try_collect().await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        let keys = found.iter().filter_map(|o| Key::new(o.location.as_ref()).ok().map(|key| meta(key, o)));
-        let mut objects: Vec<_> = keys.filter(|o| o.key.as_str().starts_with(prefix)).collect();
+        let found: Vec<Listed> = self.scan(prefix, "").try_collect().await?;
+        let objects = found.into_iter().filter_map(|object| Some(meta_of_listed(Key::new(&object.name).ok()?, object)));
+        let mut objects: Vec<_> = objects.collect();
         objects.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(objects)
+    }
+
+    fn scan<'a>(&'a self, prefix: &'a str, after: &'a str) -> BoxStream<'a, Result<Listed, StoreError>> {
+        self.pages.scan(prefix, after).boxed()
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -173,6 +187,11 @@ fn meta(key: Key, found: &object_store::ObjectMeta) -> ObjectMeta {
         modified: OffsetDateTime::from_unix_timestamp(found.last_modified.timestamp())
             .unwrap_or(OffsetDateTime::UNIX_EPOCH),
     }
+}
+
+fn meta_of_listed(key: Key, object: Listed) -> ObjectMeta {
+    let Listed { name: _, size, etag, modified } = object;
+    ObjectMeta { key, size, etag, content_type: None, metadata: BTreeMap::new(), modified }
 }
 
 fn metadata(attributes: &Attributes) -> BTreeMap<String, String> {

@@ -1,0 +1,74 @@
+//! One original: is it done already? If not, its turn, its pixels, and again if the store fails.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::claims::Claims;
+use super::select::Original;
+use super::{Backfill, Outcome, retry};
+use crate::error::Failure;
+use crate::key::Key;
+use crate::process::{Found, ProcessError, Task};
+
+/// Brings it to an end. Once begun, a stop does not cut it off.
+pub async fn finish(
+    backfill: &Arc<Backfill>,
+    original: Original,
+    claims: &Claims,
+    halt: &CancellationToken,
+) -> Outcome {
+    let key = &original.sighting.key;
+    let _claim = claims.take(backfill.processor.manifest_keys(key)).await;
+    // A task of its own: hashing takes time too, and a crash is this object's alone.
+    let (backfill, halt) = (backfill.clone(), halt.clone());
+    let work = tokio::spawn(async move { try_again(&backfill, &original, &halt).await });
+    // An outcome is final here and not yet in the checkpoint: whoever else must be told of it is told here.
+    work.await.unwrap_or_else(|_| Outcome::Failed(Failure::new("internal", "the work on this object crashed")))
+}
+
+async fn try_again(backfill: &Backfill, original: &Original, halt: &CancellationToken) -> Outcome {
+    let mut tries = 1;
+    loop {
+        let why = match once(backfill, original, halt).await {
+            Ok(outcome) => return outcome,
+            Err(ProcessError::Final(failure)) => return Outcome::Failed(failure),
+            Err(ProcessError::Passing(why)) => why,
+        };
+        if tries == retry::TRIES {
+            let why = format!("given up after {tries} tries: {why}");
+            return Outcome::Passing(Failure::new("store_unavailable", why));
+        }
+        tracing::debug!(key = %original.sighting.key, why, "will be tried again");
+        tokio::select! {
+            () = tokio::time::sleep(retry::pause(tries)) => tries += 1,
+            () = halt.cancelled() => return Outcome::NotBegun,
+        }
+    }
+}
+
+async fn once(backfill: &Backfill, original: &Original, halt: &CancellationToken) -> Result<Outcome, ProcessError> {
+    let Original { sighting, preset } = original;
+    match backfill.processor.look(sighting, preset).await? {
+        Found::Finished(manifest) => return Ok(Outcome::Already(manifest)),
+        Found::OfAnother(other) => return Ok(Outcome::Failed(would_write_over(&other))),
+        Found::Nothing => {}
+    }
+    tokio::select! {
+        biased;
+        () = halt.cancelled() => return Ok(Outcome::NotBegun),
+        () = backfill.pace.turn() => {}
+    }
+    // The look was at an entity tag; where there is none the bytes are still to be compared.
+    let task = Task { force: sighting.etag.is_some(), ..Task::new(sighting.key.clone(), preset.clone()) };
+    let developed = backfill.processor.develop(&task).await?;
+    let manifest = Box::new(developed.manifest);
+    Ok(if developed.repeated { Outcome::Already(manifest) } else { Outcome::Done(manifest) })
+}
+
+fn would_write_over(other: &Key) -> Failure {
+    Failure::new(
+        "invalid_request",
+        format!("its variants would take the place of those of {other}: rename one of them"),
+    )
+}
