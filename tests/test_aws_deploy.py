@@ -31,6 +31,7 @@ class Stack:
     bucket: str
     outputs: dict
     receiver: object
+    tries: int = 1
 
     @property
     def s3(self):
@@ -79,7 +80,8 @@ def stack(request, aws, receiver):
     parameters = {
         "SourceImageBucketName": f"tt-{name}", "LambdaFunctionName": f"tt-{name}", "Trigger": trigger,
         "CallbackUrl": f"{receiver.url}/tt-{name}/{{key}}/", "CallbackAllowPrivate": "true",
-        "MaxReceiveCount": 2, "Timeout": 3, "QueueVisibilityTimeout": 3}
+        # Each try from a queue costs the tests its visibility timeout: one stack shows that there are more than one.
+        "MaxReceiveCount": 2 if (template, trigger) == STACKS[2] else 1, "Timeout": 3, "QueueVisibilityTimeout": 3}
     if "cloudformation" in template:
         aws.aws("s3", "mb", f"s3://code-{name}")
         aws.aws("s3", "cp", DEPLOY / "tintype-lambda.zip", f"s3://code-{name}/tintype-lambda.zip")
@@ -89,7 +91,7 @@ def stack(request, aws, receiver):
     outputs = aws.deploy(DEPLOY / f"{template}.yaml", name, **parameters)
     if "existing" in template:
         attach(aws, f"tt-{name}", outputs["NotificationTarget"])
-    return Stack(aws, f"tt-{name}", outputs, receiver)
+    return Stack(aws, f"tt-{name}", outputs, receiver, 3 if trigger == "S3" else parameters["MaxReceiveCount"])
 
 
 def attach(aws: MiniStack, bucket: str, target: str) -> None:
@@ -134,7 +136,7 @@ def test_a_backend_that_is_down_ends_in_the_dead_letter_queue_and_a_redrive_heal
     stack.upload("temp/down.jpg", corpus.save(corpus.photo(400, 300, 8), "JPEG"))
     wait_for("dead letter", lambda: stack.depth("DeadLetterQueueUrl") == 1, 40)
     tried, before = stack.told("down.jpg", 503), stack.written("down")
-    assert len(tried) >= 2 and not stack.told("down.jpg")
+    assert len(tried) == stack.tries and not stack.told("down.jpg")
     assert len(before) == len(NAMES) + 1, "only the callback was missing"
 
     stack.receiver.script[f"/{stack.bucket}/down.jpg/"].clear()

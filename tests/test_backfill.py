@@ -9,12 +9,14 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import corpus
 import pytest
 from support import s3, tintype
 from support.flaky import Flaky
 from support.process import wait_for
+from support.receiver import SECRET
 
 VARIANTS = 8
 SUMMARY = re.compile(r"^(\d+) done\b", re.M)
@@ -336,6 +338,33 @@ def test_what_the_service_did_is_left_alone(serve, tmp_path):
     again = bucket.run("temp/", "--checkpoint", "other.jsonl")
     assert (report(again.stderr)["done"], report(again.stderr)["by_manifest"]) == (1, 9), again.stderr
     assert gone in bucket.listing("image/")
+
+
+def test_the_backend_is_told_if_that_is_asked_for(bucket, receiver):
+    files = photos(6) | broken(1)
+    bucket.put(files)
+    env = {"CALLBACK_URL": f"{receiver.url}/{bucket.at.bucket}/{{key}}", "TINTYPE_CALLBACK__SECRET": SECRET}
+    told = lambda answered: [r for r in receiver.received if r.path.startswith(f"/{bucket.at.bucket}/") and r.answered == answered]
+    assert bucket.run("photos/", "--checkpoint", bucket.folder / "silent", env=env).returncode == 1 and not told(200)
+
+    # The backend is down for one of them, all four times.
+    down = quote(sorted(photos(6))[0])
+    receiver.answer(f"/{bucket.at.bucket}/{down}", *[500] * 4)
+    written = bucket.listing("image/")
+    first = bucket.run("photos/", "--callback", env=env)
+    assert first.returncode == 1, first.stderr
+    assert len(told(200)) == len(files) - 1 and len(told(500)) == 4
+    assert [line["error"]["code"] for line in checkpoint_lines(bucket.folder) if line.get("retryable")] == ["callback_failed"]
+    again = bucket.run("photos/", "--callback", env=env)
+    assert len(told(200)) == len(files), again.stderr
+    bodies = [r.verify() for r in told(200)]
+    assert sorted(b["original"]["key"] for b in bodies) == sorted(files)
+    assert [b["error"]["code"] != "" for b in bodies if b["status"] == "failed"] == [True]
+    assert len({r.webhook_id for r in told(500) + told(200)}) == len(files), "one id for each, over all tries"
+    assert bucket.listing("image/") == written, "no pixel was touched for it"
+
+    nobody = bucket.run("photos/", "--callback")
+    assert nobody.returncode == 2 and "CALLBACK_URL" in nobody.stderr
 
 
 def test_wrong_usage(bucket):

@@ -1,7 +1,7 @@
 //! `tintype backfill`: objects that are in a bucket already, through the same pipeline as uploads.
 //!
-//! The order is this list: `listing` → `select` → `checkpoint` (is it known?) → `work`: look, `rate`, develop, `retry` →
-//! record. `survey` and `cost` say beforehand what it will come to.
+//! The order is this list: `listing` → `select` → `checkpoint` (is it known?) → `work`: look, `rate`, develop, `retry`,
+//! `tell` → record. `survey` and `cost` say beforehand what it will come to.
 
 pub mod checkpoint;
 mod claims;
@@ -12,6 +12,7 @@ pub mod rate;
 mod retry;
 pub mod select;
 pub mod survey;
+pub mod tell;
 mod work;
 
 use std::io;
@@ -31,8 +32,9 @@ use listing::Listing;
 pub use listing::Seen;
 use rate::Pace;
 use select::{Choice, Selection, Skip};
+use tell::Callbacks;
 
-/// So many failures of the store one after the other, each tried more than once: it is down, and the rest can wait.
+/// So many failures of store or backend one after the other, each tried more than once: it is down, and the rest can wait.
 const GIVE_UP: u32 = 50;
 
 /// Everything a backfill needs to know.
@@ -49,6 +51,8 @@ pub struct Backfill {
     pub workers: usize,
     /// Do what failed before again.
     pub retry_failed: bool,
+    /// Whom to tell of each; nobody, if it was not asked for.
+    pub callbacks: Option<Callbacks>,
 }
 
 /// One object that nothing more will be done with.
@@ -115,7 +119,7 @@ pub struct Ended {
     pub summary: Summary,
     /// Everything was listed.
     pub complete: bool,
-    /// The store failed too often in a row.
+    /// The store, or the backend that is called, failed too often in a row.
     pub gave_up: bool,
     /// Why the listing broke off.
     pub broken: Option<StoreError>,

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::claims::Claims;
 use super::select::Original;
+use super::tell::tell;
 use super::{Backfill, Outcome, retry};
 use crate::error::Failure;
 use crate::key::Key;
@@ -22,8 +23,11 @@ pub async fn finish(
     let _claim = claims.take(backfill.processor.manifest_keys(key)).await;
     // A task of its own: hashing takes time too, and a crash is this object's alone.
     let (backfill, halt) = (backfill.clone(), halt.clone());
-    let work = tokio::spawn(async move { try_again(&backfill, &original, &halt).await });
-    // An outcome is final here and not yet in the checkpoint: whoever else must be told of it is told here.
+    let work = tokio::spawn(async move {
+        let outcome = try_again(&backfill, &original, &halt).await;
+        // It is final here and not yet in the checkpoint: a kill in between has the next run tell it again.
+        tell(&backfill, &original, outcome).await
+    });
     work.await.unwrap_or_else(|_| Outcome::Failed(Failure::new("internal", "the work on this object crashed")))
 }
 

@@ -9,9 +9,11 @@ use tintype::backfill::place::Place;
 use tintype::backfill::rate::{Pace, Rate};
 use tintype::backfill::select::{Selection, Wanted};
 use tintype::backfill::survey::{Surveyed, survey};
+use tintype::backfill::tell::Callbacks;
 use tintype::backfill::{Backfill, Ended};
 use tintype::config::{Config, Sources};
 use tintype::process::{MemoryBudget, Processor};
+use tintype::stateless::notify::Notifier;
 use tintype::store::StoreError;
 use tintype::store::s3::S3Store;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,7 @@ Examples:
   tintype backfill s3://my-bucket/photos/
   tintype backfill s3://my-bucket --rate 20/s         the whole bucket, but not in a hurry
   tintype backfill s3://b/p/ --retry-failed           what failed before again
+  CALLBACK_URL='https://example.com/{key}/' tintype backfill s3://b/p/ --callback
   tintype backfill s3://b/p/ --endpoint http://127.0.0.1:9000 --json > done.jsonl
 
 Ctrl-C or SIGTERM finishes running work. The same command goes on from there, after kill -9 too.
@@ -71,6 +74,9 @@ pub struct BackfillArgs {
     /// Try again what failed before by the checkpoint; what failed for the store's sake is tried again anyway
     #[arg(long)]
     retry_failed: bool,
+    /// Call callback.url back with what comes of each, as the service does of uploads
+    #[arg(long)]
+    callback: bool,
     /// Read every object, also those whose extension no image has (.txt, .pdf, .mp4, ...)
     #[arg(long)]
     every_name: bool,
@@ -147,8 +153,22 @@ fn prepare(args: &BackfillArgs, config: &Config) -> Result<(Arc<Backfill>, Heade
     let prefix = args.place.prefix.clone();
     let pace = Pace::new(args.rate);
     let workers = args.workers.map_or_else(default_workers, usize::from);
-    let backfill = Backfill { processor, prefix, selection, pace, workers, retry_failed: args.retry_failed };
+    let backfill = Backfill {
+        processor,
+        prefix,
+        selection,
+        pace,
+        workers,
+        retry_failed: args.retry_failed,
+        callbacks: callbacks(args, config)?,
+    };
     Ok((Arc::new(backfill), header))
+}
+
+fn callbacks(args: &BackfillArgs, config: &Config) -> Result<Option<Callbacks>, String> {
+    let Some(notifier) = args.callback.then(|| Notifier::new(config)) else { return Ok(None) };
+    let notifier = notifier.ok_or("--callback needs an address to call: set CALLBACK_URL or callback.url")?;
+    Ok(Some(Callbacks { notifier, bucket: args.place.bucket.clone() }))
 }
 
 fn default_workers() -> usize {
@@ -234,7 +254,7 @@ fn conclude(args: &BackfillArgs, ended: &Ended, path: &Path) {
         eprintln!("Why each failed is in {}; --retry-failed tries them again.", path.display());
     }
     if *gave_up {
-        eprintln!("The store failed too often in a row, so the rest was not begun.");
+        eprintln!("The store, or the backend that is called, failed too often in a row, so the rest was not begun.");
     }
     if let Some(error) = broken {
         eprintln!("{}", cannot_list(args, error));

@@ -1,0 +1,62 @@
+//! Step 6 for a backfill that was asked for it: the backend is told, or the object is not done yet.
+
+use super::select::Original;
+use super::{Backfill, Outcome, retry};
+use crate::error::Failure;
+use crate::event::StorageEvent;
+use crate::stateless::notify::{Notifier, Subject};
+use crate::upload;
+
+/// Where callbacks come from: who sends them, and the bucket they are about.
+pub struct Callbacks {
+    /// Sends them.
+    pub notifier: Notifier,
+    /// Name of the bucket.
+    pub bucket: String,
+}
+
+/// Tells the backend what came of an original. What it does not take is passing: the next run tells it again, under the
+/// same `webhook-id`, and touches no pixel for that.
+pub async fn tell(backfill: &Backfill, original: &Original, outcome: Outcome) -> Outcome {
+    let Some(callbacks) = &backfill.callbacks else { return outcome };
+    let told = match &outcome {
+        Outcome::Done(manifest) | Outcome::Already(manifest) => upload::Outcome::Completed(manifest.clone()),
+        Outcome::Failed(failure) => upload::Outcome::Failed(failure.clone()),
+        _ => return outcome,
+    };
+    match until_taken(backfill, callbacks, original, &told).await {
+        Ok(()) => outcome,
+        Err(why) => Outcome::Passing(Failure::new("callback_failed", why)),
+    }
+}
+
+async fn until_taken(
+    backfill: &Backfill,
+    callbacks: &Callbacks,
+    original: &Original,
+    told: &upload::Outcome,
+) -> Result<(), String> {
+    let sighting = &original.sighting;
+    let event = StorageEvent {
+        bucket: Some(callbacks.bucket.clone()),
+        key: sighting.key.clone(),
+        size: Some(sighting.size),
+        etag: sighting.etag.clone(),
+        version: None,
+    };
+    let subject = Subject { bucket: &callbacks.bucket, event: &event, preset: &original.preset };
+    // Of a success the manifest tells it.
+    let metadata = match told {
+        upload::Outcome::Failed(_) => backfill.processor.source.head(&sighting.key).await.map(|meta| meta.metadata),
+        _ => Ok(Default::default()),
+    };
+    let metadata = metadata.unwrap_or_default();
+    let mut tries = 1;
+    loop {
+        match callbacks.notifier.tell(&subject, metadata.clone(), told).await {
+            Err(_) if tries < retry::TRIES => tokio::time::sleep(retry::pause(tries)).await,
+            told => return told.map_err(|why| format!("the callback was not taken after {tries} tries: {why}")),
+        }
+        tries += 1;
+    }
+}
