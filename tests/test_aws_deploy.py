@@ -206,7 +206,7 @@ def test_every_option_at_once(aws, receiver):
     assert set(aws.client("iam").list_role_policies(RoleName=role)["PolicyNames"]) >= {"network", "traces"}
     attached = aws.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
     assert [p["PolicyArn"] for p in attached] == ["arn:aws:iam::aws:policy/AWSLambdaExecute"]
-    alarms = [a for a in aws.client("cloudwatch").describe_alarms()["MetricAlarms"] if a["AlarmName"].startswith(f"{name}-")]
+    alarms = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{name}-")["MetricAlarms"]
     assert len(alarms) == 7 and all(a["AlarmActions"] for a in alarms)
     assert "a@example.com" in [s["Endpoint"] for s in aws.client("sns").list_subscriptions()["Subscriptions"]]
     groups = aws.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
