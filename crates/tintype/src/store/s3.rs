@@ -41,9 +41,16 @@ impl S3Config {
     pub fn bucket_url(&self) -> Url {
         let text = match &self.endpoint {
             Some(endpoint) => format!("{}/{}", endpoint.as_str().trim_end_matches('/'), self.bucket),
+            None if !self.is_virtual_hosted() => format!("https://s3.{}.amazonaws.com/{}", self.region, self.bucket),
             None => format!("https://{}.s3.{}.amazonaws.com", self.bucket, self.region),
         };
         text.parse().expect("a checked endpoint and a bucket name make an address")
+    }
+
+    /// Whether the bucket is named by the host. AWS's certificate is for one name before its own, so not with a dot in it:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>.
+    fn is_virtual_hosted(&self) -> bool {
+        self.endpoint.is_none() && !self.bucket.contains('.')
     }
 }
 
@@ -70,7 +77,7 @@ impl S3Store {
         builder = builder
             .with_bucket_name(&config.bucket)
             .with_region(&config.region)
-            .with_virtual_hosted_style_request(config.endpoint.is_none());
+            .with_virtual_hosted_style_request(config.is_virtual_hosted());
         if let Some(endpoint) = &config.endpoint {
             builder = builder
                 .with_endpoint(endpoint.as_str().trim_end_matches('/'))
@@ -208,5 +215,21 @@ fn failure(key: &Key, error: object_store::Error) -> StoreError {
         E::NotFound { .. } => StoreError::NotFound(key.clone()),
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => StoreError::Denied(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_buckets() {
+        let address = |bucket: &str, endpoint: Option<&str>| {
+            let endpoint = endpoint.and_then(|text| text.parse().ok());
+            S3Config { bucket: bucket.into(), endpoint, region: "eu-west-1".into() }.bucket_url().to_string()
+        };
+        assert_eq!(address("photos", None), "https://photos.s3.eu-west-1.amazonaws.com/");
+        assert_eq!(address("photos.example.com", None), "https://s3.eu-west-1.amazonaws.com/photos.example.com");
+        assert_eq!(address("photos", Some("http://127.0.0.1:9000/")), "http://127.0.0.1:9000/photos");
     }
 }
