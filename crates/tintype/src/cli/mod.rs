@@ -31,7 +31,7 @@ Examples:
   tintype serve                                   API on 127.0.0.1:8000, S3 store on 127.0.0.1:9000
   tintype process photo.jpg                       eight variants in ./image/
   tintype process --out /srv/www --json photos/   a folder, one manifest a line
-  tintype backfill s3://my-bucket/photos/         what is in a bucket already; --dry-run says what it would cost
+  tintype backfill s3://my-bucket/photos/         what is in a bucket already
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
   tintype config > tintype.toml                   every setting with its default, to edit";
 
