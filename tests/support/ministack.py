@@ -15,26 +15,46 @@ TOOLS = REPO / ".peers/aws/bin"
 DEPLOY = REPO / "deploy/aws"
 
 
-class MiniStack:
-    """`strict` has it check the signatures of forms, and who may do what."""
+def certificate(folder: Path) -> Path:
+    """One for loopback that nobody signed but itself; its key is beside it."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", folder / "key.pem",
+                    "-out", folder / "cert.pem"], check=True, capture_output=True)
+    return folder / "cert.pem"
 
-    def __init__(self, home: Path, strict: bool = False):
+
+class MiniStack:
+    """`strict` has it check signatures, and who may do what; `tls` has it speak nothing else, as the templates' policies want."""
+
+    def __init__(self, home: Path, strict: bool = False, tls: bool = False):
         home.mkdir(parents=True, exist_ok=True)
         self.home, self.port = home, free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.certificate = certificate(home) if tls else None
         self.env = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
                     "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1", "AWS_PAGER": "",
                     "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+        trust = {}
+        if tls:
+            self.env |= {"AWS_CA_BUNDLE": str(self.certificate), "SSL_CERT_FILE": str(self.certificate)}
+            trust = {"USE_SSL": "1", "MINISTACK_SSL_CERT": str(self.certificate), "MINISTACK_SSL_KEY": str(home / "key.pem"),
+                     "SSL_CERT_FILE": str(self.certificate)}
         self._aws_program()
         self.daemon = Daemon(
             [TOOLS / "ministack"], home / "ministack.log", cwd=home,
-            env={"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port),
+            env=trust | {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port),
                  "IOT_MTLS_ENABLED": "0", "TMPDIR": str(home), "HOME": str(home), "AUTH": str(strict).lower(),
                  # Functions get it from here.
                  "AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
                  # AWS waits a minute and two before it tries a failed call again.
                  "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2", "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "0.5"})
-        self.daemon.wait_ready(lambda: requests.get(f"{self.endpoint}/_ministack/health", timeout=2).status_code == 200, 60)
+        self.daemon.wait_ready(lambda: requests.get(f"{self.endpoint}/_ministack/health", timeout=2, verify=self.trusted).status_code == 200, 60)
+
+    @property
+    def trusted(self) -> str | bool:
+        """For `verify` of requests and boto3."""
+        return str(self.certificate) if self.certificate else True
 
     def _aws_program(self) -> None:
         """`aws` for scripts: the real one. Of SQS it does not read the address from the environment."""
@@ -46,7 +66,7 @@ class MiniStack:
     def client(self, service: str):
         return boto3.client(
             service, endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id="test",
-            aws_secret_access_key="test", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}))
+            aws_secret_access_key="test", verify=self.trusted, config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}))
 
     def aws(self, *args, check: bool = True) -> str:
         """The AWS command line, as a user types it."""
