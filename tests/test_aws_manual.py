@@ -28,7 +28,7 @@ def test_the_manual_way(tmp_path, receiver, packed):
     setup, away = map(shell_blocks, (DEPLOY / "manual.md").read_text().split("## All of it away again"))
     names = set(re.findall(r"^([A-Z_]+)=", setup, re.M))
     (tmp_path / "corgi.jpg").write_bytes(PHOTO)
-    aws = MiniStack(tmp_path / "ministack")
+    aws = MiniStack(tmp_path / "ministack", strict=True, tls=True)
     try:
         said = aws.shell(f"export BUCKET=by-hand FUNCTION=ByHand CALLBACK_URL='{receiver.url}/by-hand/{{key}}/' "
                          f"CALLBACK_ALLOW_PRIVATE=true PHOTO={tmp_path}/corgi.jpg\n"
@@ -64,7 +64,7 @@ def printed(start: str) -> str:
 
 
 def test_the_way_with_sam(tmp_path, packed):
-    aws = MiniStack(tmp_path / "ministack")
+    aws = MiniStack(tmp_path / "ministack", strict=True, tls=True)
     try:
         env = {"PATH": f"{LINT}:{os.environ['PATH']}", "SAM_CLI_TELEMETRY": "0", **aws.env}
         build, deploy = printed("sam build"), printed("sam deploy")
