@@ -96,11 +96,15 @@ def test_original_nobody_told_of_is_found_at_the_next_start(tmp_path, seaweedfs,
 
 
 def test_job_that_kills_the_process_is_given_up(serve, receiver):
-    server = serve(env={"TINTYPE_QUEUE__ATTEMPTS": "1"})
-    slow = corpus.save(corpus.Image.new("RGB", (9000, 9000), (10, 200, 30)), "PNG", compress_level=9)
-    created = server.create(filename="a.png")
-    assert boto3_style(created["presign"], slow).status == 204
-    time.sleep(0.3)
+    server = serve(env={"TINTYPE_QUEUE__ATTEMPTS": "1"}, start=False)
+    # AVIF of six megapixels takes many seconds: it is in work when the process dies.
+    (server.home / "tintype.toml").write_text("""
+        [presets.slow]
+        variants = [{ name = "large", width = 3000, format = "avif" }]""")
+    server.start()
+    created = server.create(filename="a.jpg", preset="slow")
+    assert boto3_style(created["presign"], corpus.save(corpus.photo(3000, 2000, 42), "JPEG")).status == 204
+    time.sleep(0.5)
     server.daemon.kill()
     server.start()
     upload = server.finish(created["id"])
