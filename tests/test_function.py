@@ -11,7 +11,7 @@ import corpus
 from support import s3
 from support.function import BOOTSTRAP, Function, eventbridge, in_sns, in_sqs, notification, record, s3_event
 from support.pillow import NAMES
-from support.process import free_port
+from support.process import REPO, free_port
 from support.receiver import SECRET
 
 PHOTO = corpus.save(corpus.photo(800, 600, 41), "JPEG", quality=85)
@@ -267,6 +267,31 @@ def test_a_private_address_is_not_called_unless_that_is_allowed(function, bucket
     result = deployed.invoke(s3_event(BUCKET, "temp/private.jpg"))
     assert not result.ok and "private network" in result.body["errorMessage"]
     assert not callbacks(receiver, PATH + "private.jpg/")
+
+
+def test_metrics_are_those_that_alarms_and_dashboard_read(function, bucket, receiver):
+    put(bucket, "temp/metrics.jpg")
+    put(bucket, "temp/metrics.txt", b"a text", "text/plain")
+    receiver.answer(PATH + "metrics.jpg/", 500)
+    deployed = function()
+    for event in [s3_event(BUCKET, "temp/metrics.jpg")] * 2 + [s3_event(BUCKET, "temp/metrics.txt")]:
+        deployed.invoke(event)
+    put(bucket, "temp/metrics2.jpg")
+    deployed.invoke(s3_event(BUCKET, "temp/metrics2.jpg"))
+    blocks = [block for line in deployed.metrics() for block in line["_aws"]["CloudWatchMetrics"]]
+    assert {(b["Namespace"], str(b["Dimensions"])) for b in blocks} == {("Tintype", "[['FunctionName']]")}
+    units = {m["Name"]: m["Unit"] for b in blocks for m in b["Metrics"]}
+    assert units == {**dict.fromkeys(["Completed", "Repeated", "Rejected", "Retried", "CallbacksFailed"], "Count"),
+                     "Duration": "Milliseconds", "TimeUsed": "Percent", "OriginalBytes": "Bytes", "VariantBytes": "Bytes"}
+    template = (REPO / "deploy/aws/template_new_bucket.yaml").read_text()
+    alarms = re.findall(r"Namespace: Tintype\n +MetricName: (\w+)", template)
+    shown = re.findall(r'\["(?:Tintype|\.)", "(\w+)", "(?:FunctionName|\.)"', template)
+    read = {*alarms, *shown}
+    ours = {name for name in read if not name.startswith("Approximate")} - {"Invocations", "Errors", "Throttles"}
+    assert {"TimeUsed", "CallbacksFailed", "Rejected", "Completed"} <= ours <= units.keys()
+    used = [line["TimeUsed"] for line in deployed.metrics() if "TimeUsed" in line]
+    assert len(used) == 4 and all(0 < value < 100 for values in used for value in values)
+    assert deployed.total("OriginalBytes") == len(PHOTO)
 
 
 def test_neither_secret_is_ever_logged(function, bucket):
