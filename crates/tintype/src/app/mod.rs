@@ -8,12 +8,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::{Notify, broadcast};
 
-pub use open::{EmbeddedParts, lock};
+pub use open::{EmbeddedParts, lock, open_ledger};
 
+use crate::auth::Keyring;
 use crate::callback::SigningSecret;
 use crate::config::Config;
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
+use crate::event::auth::Gate;
 use crate::key::{Key, Layout};
 use crate::ledger::{Ledger, LedgerError};
 use crate::presign::Presigner;
@@ -46,6 +48,10 @@ pub struct App {
     pub tokens: Tokens,
     /// What signs callbacks.
     pub signing: Arc<SigningSecret>,
+    /// Which API keys are good.
+    pub keys: Keyring,
+    /// What providers' pushed events are held against.
+    pub gate: Gate,
     /// Who wakes whom.
     pub signals: Signals,
 }

@@ -10,8 +10,10 @@ use url::Url;
 
 use super::secrets::{load_account, load_secret};
 use super::{App, Signals};
+use crate::auth::Keyring;
 use crate::callback::SigningSecret;
 use crate::config::{Config, StoreUrl};
+use crate::event::auth::Gate;
 use crate::ledger::SqliteLedger;
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
@@ -48,16 +50,20 @@ impl App {
         let processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
         let ledger = Arc::new(ledger);
         let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));
+        let gate = Gate::new(&config.events, config.aws_endpoint.as_ref());
+        let gate = gate.map_err(anyhow::Error::msg).context("cannot set up the checks of pushed events")?;
         let app = Self {
             bucket,
             signing: Arc::new(signing.unwrap_or(SigningSecret::None)),
             layout,
             queue: ledger.clone(),
-            ledger,
             store,
             presigner,
             processor,
             tokens,
+            keys: Keyring::new(config.keys.clone(), ledger.clone(), config.listen),
+            gate,
+            ledger,
             signals: Signals::new(),
             config,
         };
@@ -65,17 +71,31 @@ impl App {
     }
 }
 
+/// The ledger alone, beside a server that may be running on it.
+///
+/// # Errors
+/// When it cannot be opened.
+pub async fn open_ledger(config: &Config) -> anyhow::Result<Arc<dyn crate::ledger::Ledger>> {
+    make_folder(&config.data)?;
+    let ledger = SqliteLedger::open(&config.ledger).await;
+    Ok(Arc::new(ledger.with_context(|| format!("cannot open the ledger {}", config.ledger.display()))?))
+}
+
+/// The data folder, for its owner alone: it holds secrets and rows.
+fn make_folder(data: &Path) -> anyhow::Result<()> {
+    if data.exists() && !data.is_dir() {
+        bail!("{} is a file; --data must name a folder", data.display());
+    }
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.with_context(|| format!("cannot make the data folder {}", data.display()))
+}
+
 /// Refuses to share a data folder with another process, for as long as the file is held.
 ///
 /// # Errors
 /// When the folder cannot be made, or another process holds it.
 pub fn lock(data: &Path) -> anyhow::Result<fs::File> {
-    if data.exists() && !data.is_dir() {
-        bail!("{} is a file; --data must name a folder", data.display());
-    }
-    // Secrets and rows: for the owner alone.
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    make_folder(data)?;
     let path = data.join("lock");
     let file = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {

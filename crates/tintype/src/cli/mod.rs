@@ -6,6 +6,7 @@ mod backfill;
 mod backfill_report;
 mod doctor;
 mod heap;
+mod keys;
 mod plan;
 mod process;
 mod report;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tintype::auth::NoKey;
 use tintype::config::{Config, DEFAULTS, Sources};
 use tracing_subscriber::EnvFilter;
 
@@ -33,6 +35,7 @@ Examples:
   tintype process --out /srv/www --json photos/   a folder, one manifest a line
   tintype backfill s3://my-bucket/photos/         what is in a bucket already
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
+  tintype keys create --name web --scope admin    an API key, for servers that call
   tintype config > tintype.toml                   every setting with its default, to edit";
 
 #[derive(Parser)]
@@ -48,6 +51,7 @@ enum Command {
     Process(process::ProcessArgs),
     Backfill(Box<backfill::BackfillArgs>),
     Doctor(doctor::DoctorArgs),
+    Keys(keys::KeysArgs),
     Config(ConfigArgs),
 }
 
@@ -98,6 +102,7 @@ pub fn run() -> ExitCode {
         Command::Process(args) => process::run(&args),
         Command::Backfill(args) => backfill::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Config(args) => config(&args),
     };
     ExitCode::from(code)
@@ -115,7 +120,7 @@ fn serve(args: ServeArgs) -> u8 {
         Ok(()) => DONE,
         Err(error) => {
             eprintln!("tintype: {error:#}");
-            FAILED
+            if error.is::<NoKey>() { USAGE } else { FAILED }
         }
     }
 }
