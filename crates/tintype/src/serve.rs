@@ -17,9 +17,10 @@ use crate::app::{App, EmbeddedParts, InProcess, lock};
 use crate::callback::deliver::Deliverer;
 use crate::callback::send::Sender;
 use crate::config::{Config, StoreUrl};
+use crate::ledger::sql::News;
 use crate::process::worker::{self, Stop};
 use crate::store::embedded::{self, Endpoint};
-use crate::{api, sweep};
+use crate::{api, ledger, sweep};
 
 /// What is left for a stream of events or a job to end in, once its time is up.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -135,6 +136,7 @@ fn start_workers(app: &Arc<App>, working: &Stop) -> anyhow::Result<JoinSet<()>> 
     for _ in 0..app.config.workers {
         workers.spawn(worker::run(app.clone(), working.clone()));
     }
+    workers.spawn(hear(app.clone(), working.gently.clone()));
     workers.spawn(sweep::run(app.clone(), working.gently.clone()));
     if let Some(callback) = &app.config.callback {
         let sender = Sender::new(callback, app.signing.clone());
@@ -143,6 +145,19 @@ fn start_workers(app: &Arc<App>, working: &Stop) -> anyhow::Result<JoinSet<()>> 
         workers.spawn(Arc::new(deliverer).run(working.gently.clone()));
     }
     Ok(workers)
+}
+
+/// Wakes workers and whoever waits when another process has done something.
+async fn hear(app: Arc<App>, stop: CancellationToken) {
+    let tell = |news| match news {
+        News::Job => app.signals.jobs.notify_one(),
+        News::Delivery => app.signals.callbacks.notify_one(),
+        News::Upload(id) => app.signals.changed(&id),
+    };
+    tokio::select! {
+        () = ledger::sql::hear(&app.config.ledger, tell) => {}
+        () = stop.cancelled() => {}
+    }
 }
 
 /// Requests end, then workers; what is not done when the time is up is handed on.

@@ -35,3 +35,15 @@ CREATE TABLE secrets (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
+
+-- Whoever waits in another process hears of new jobs, due callbacks and changed uploads as they commit. A message lost
+-- with its connection is made good by looking every second.
+CREATE FUNCTION tintype_tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('tintype', TG_ARGV[0] || CASE TG_ARGV[0] WHEN 'upload' THEN ' ' || NEW.id ELSE '' END);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER jobs_tell AFTER INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION tintype_tell('job');
+CREATE TRIGGER deliveries_tell AFTER INSERT ON deliveries FOR EACH ROW EXECUTE FUNCTION tintype_tell('delivery');
+CREATE TRIGGER uploads_tell AFTER UPDATE OF status ON uploads FOR EACH ROW EXECUTE FUNCTION tintype_tell('upload');

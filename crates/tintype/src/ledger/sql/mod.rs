@@ -4,6 +4,7 @@
 //! differ, [`Dialect`] says how.
 
 mod deliveries;
+mod hear;
 mod jobs;
 mod keys;
 mod open;
@@ -12,6 +13,7 @@ pub mod schema;
 mod testing;
 mod uploads;
 
+pub use hear::{News, hear};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, SqlSafeStr, SqlStr, Transaction};
