@@ -52,7 +52,7 @@ pub async fn ready(State(app): State<Arc<App>>, caller: Caller) -> impl IntoResp
     });
     if caller.must(Scope::UploadsRead).is_ok() {
         body["uploads"] = counts.into();
-        body["jobs"] = jobs.ok().into();
+        body["jobs"] = jobs.ok().map(|jobs| jobs.waiting + jobs.leased).into();
     }
     (if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }

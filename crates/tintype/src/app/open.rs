@@ -8,13 +8,13 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use url::Url;
 
-use super::secrets::{load_account, load_secret};
+use super::secrets::{load_account, token_secret};
 use super::{App, Signals};
 use crate::auth::Keyring;
 use crate::callback::SigningSecret;
 use crate::config::{Config, StoreUrl};
 use crate::event::auth::Gate;
-use crate::ledger::SqliteLedger;
+use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::{MemoryBudget, Processor};
@@ -38,10 +38,10 @@ impl App {
     /// When data cannot be opened, or is in use by another process.
     pub async fn open(config: Config) -> anyhow::Result<(Self, Option<EmbeddedParts>)> {
         let data = &config.data;
-        let ledger = SqliteLedger::open(&config.ledger)
+        let ledger = SqlLedger::open(&config.ledger)
             .await
-            .with_context(|| format!("cannot open the ledger {}", config.ledger.display()))?;
-        let tokens = Tokens::new(load_secret(&data.join("token-secret"))?);
+            .with_context(|| format!("cannot open the ledger {}", config.ledger))?;
+        let tokens = Tokens::new(ledger.secret("token", &token_secret(data)?).await?);
         let layout = config.layout.clone();
         let (store, presigner, bucket_url, bucket, embedded) = match &config.store {
             StoreUrl::Embedded => open_embedded(&config)?,
@@ -71,39 +71,63 @@ impl App {
     }
 }
 
-/// The ledger alone, beside a server that may be running on it.
+/// The ledger alone, made if need be, beside whatever serves from it.
 ///
 /// # Errors
 /// When it cannot be opened.
-pub async fn open_ledger(config: &Config) -> anyhow::Result<Arc<dyn crate::ledger::Ledger>> {
-    make_folder(&config.data)?;
-    let ledger = SqliteLedger::open(&config.ledger).await;
-    Ok(Arc::new(ledger.with_context(|| format!("cannot open the ledger {}", config.ledger.display()))?))
+pub async fn open_ledger(config: &Config) -> anyhow::Result<SqlLedger> {
+    if !config.ledger.is_shared() {
+        make_data(&config.data)?;
+    }
+    SqlLedger::open(&config.ledger).await.with_context(|| format!("cannot open the ledger {}", config.ledger))
 }
 
-/// The data folder, for its owner alone: it holds secrets and rows.
-fn make_folder(data: &Path) -> anyhow::Result<()> {
+/// What keeps other processes away, for as long as it is held.
+#[derive(Debug)]
+pub struct Locks(#[expect(dead_code, reason = "files are locked while they are open")] Vec<fs::File>);
+
+/// Refuses to share with another process what only one can have: the embedded store, and a ledger in a file.
+///
+/// # Errors
+/// When the data folder cannot be made, or another process is there already.
+pub fn lock(config: &Config) -> anyhow::Result<Locks> {
+    let mut locks = Vec::new();
+    if config.store == StoreUrl::Embedded || !config.ledger.is_shared() {
+        make_data(&config.data)?;
+        locks.push(lock_file(
+            &config.data.join("lock"),
+            &config.data.display().to_string(),
+            "its own folder with --data",
+        )?);
+    }
+    if let LedgerUrl::Sqlite(file) = &config.ledger {
+        let mut path = file.clone().into_os_string();
+        path.push(".lock");
+        locks.push(lock_file(
+            Path::new(&path),
+            &config.ledger.to_string(),
+            "its own ledger, or share one in Postgres (ledger.url)",
+        )?);
+    }
+    Ok(Locks(locks))
+}
+
+fn make_data(data: &Path) -> anyhow::Result<()> {
     if data.exists() && !data.is_dir() {
         bail!("{} is a file; --data must name a folder", data.display());
     }
+    // Secrets and rows: for the owner alone.
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
     made.with_context(|| format!("cannot make the data folder {}", data.display()))
 }
 
-/// Refuses to share a data folder with another process, for as long as the file is held.
-///
-/// # Errors
-/// When the folder cannot be made, or another process holds it.
-pub fn lock(data: &Path) -> anyhow::Result<fs::File> {
-    make_folder(data)?;
-    let path = data.join("lock");
-    let file = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+fn lock_file(path: &Path, of: &str, remedy: &str) -> anyhow::Result<fs::File> {
+    let file = fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => bail!(
-            "another tintype is running on {}; stop it, or give this one its own folder with --data",
-            data.display()
-        ),
+        Err(fs::TryLockError::WouldBlock) => {
+            bail!("another tintype is running on {of}; stop it, or give this one {remedy}")
+        }
         Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }

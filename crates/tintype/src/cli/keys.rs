@@ -1,15 +1,15 @@
 //! `tintype keys`: API keys made, listed and revoked, beside a server that runs or without one.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tintype::app::open_ledger;
 use tintype::auth::{NewKey, Scope, Scopes};
 use tintype::config::{Config, Sources, parse_duration};
-use tintype::ledger::{ApiKey, Ledger, LedgerError};
+use tintype::ledger::{ApiKey, Ledger, LedgerError, SqlLedger};
 
 use super::{DONE, FAILED, USAGE, load, report, runtime};
 
@@ -107,16 +107,21 @@ pub fn run(args: &KeysArgs) -> u8 {
 }
 
 async fn act(config: &Config, command: &Command) -> anyhow::Result<u8> {
-    let ledger = tintype::app::open_ledger(config).await?;
+    // The first key is made before the first start, and so is its ledger.
+    let ledger = match command {
+        Command::Create(_) => open_ledger(config).await?,
+        Command::List(_) | Command::Revoke(_) => SqlLedger::attach(&config.ledger).await?,
+    };
     let code = match command {
         Command::Create(args) => create(&ledger, args).await?,
         Command::List(args) => list(&ledger, args).await?,
         Command::Revoke(args) => revoke(&ledger, args).await?,
     };
+    ledger.close().await;
     Ok(code)
 }
 
-async fn create(ledger: &Arc<dyn Ledger>, args: &CreateArgs) -> Result<u8, LedgerError> {
+async fn create(ledger: &SqlLedger, args: &CreateArgs) -> Result<u8, LedgerError> {
     let (key, now) = (NewKey::random(), OffsetDateTime::now_utc());
     let scopes: Scopes = args.scope.iter().copied().collect();
     let row = ApiKey {
@@ -134,7 +139,7 @@ async fn create(ledger: &Arc<dyn Ledger>, args: &CreateArgs) -> Result<u8, Ledge
     Ok(if report::out(key.reveal()) { DONE } else { FAILED })
 }
 
-async fn list(ledger: &Arc<dyn Ledger>, args: &ListArgs) -> Result<u8, LedgerError> {
+async fn list(ledger: &SqlLedger, args: &ListArgs) -> Result<u8, LedgerError> {
     let keys = ledger.keys().await?;
     let text = if args.json {
         keys.iter().map(|key| view(key).to_string()).collect::<Vec<_>>().join("\n")
@@ -146,7 +151,7 @@ async fn list(ledger: &Arc<dyn Ledger>, args: &ListArgs) -> Result<u8, LedgerErr
     Ok(if text.is_empty() || report::out(&text) { DONE } else { FAILED })
 }
 
-async fn revoke(ledger: &Arc<dyn Ledger>, args: &RevokeArgs) -> Result<u8, LedgerError> {
+async fn revoke(ledger: &SqlLedger, args: &RevokeArgs) -> Result<u8, LedgerError> {
     if ledger.revoke_key(&args.id, OffsetDateTime::now_utc()).await? {
         eprintln!("key {} is revoked; servers that run know within two seconds", args.id);
         return Ok(DONE);

@@ -6,11 +6,14 @@ mod backfill;
 mod backfill_report;
 mod doctor;
 mod heap;
+mod jobs;
 mod keys;
+mod migrate;
 mod plan;
 mod process;
 mod report;
 mod table;
+mod work;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -48,9 +51,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(ServeArgs),
+    Work(work::WorkArgs),
     Process(process::ProcessArgs),
     Backfill(Box<backfill::BackfillArgs>),
     Doctor(doctor::DoctorArgs),
+    Migrate(migrate::MigrateArgs),
+    Jobs(jobs::JobsArgs),
     Keys(keys::KeysArgs),
     Config(ConfigArgs),
 }
@@ -102,6 +108,9 @@ pub fn run() -> ExitCode {
         Command::Process(args) => process::run(&args),
         Command::Backfill(args) => backfill::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Work(args) => work::run(args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Jobs(args) => jobs::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Config(args) => config(&args),
     };

@@ -25,7 +25,7 @@ fn defaults_need_nothing() {
     assert_eq!(config.presets.get("default").unwrap().variants.len(), 8);
     assert_eq!((config.layout.prefix(), config.layout.folder()), ("temp/", "image/"));
     assert!(config.callback.is_none());
-    assert_eq!(config.ledger, PathBuf::from("tintype-data/tintype.db"));
+    assert_eq!(config.ledger, LedgerUrl::Sqlite(PathBuf::from("tintype-data/tintype.db")));
 }
 
 #[test]
@@ -145,7 +145,10 @@ fn half_a_proof_is_a_mistake() {
     let oidc = [("TINTYPE_EVENTS__OIDC__AUDIENCE", "a"), ("TINTYPE_EVENTS__OIDC__EMAILS", "b")];
     let with = |url| places(&sources(&[oidc[0], oidc[1], ("TINTYPE_EVENTS__OIDC__JWKS_URL", url)]));
     for good in ["https://keys.example/", "http://127.0.0.1:9/keys"] {
-        assert_eq!(load(&[oidc[0], oidc[1], ("TINTYPE_EVENTS__OIDC__JWKS_URL", good)]).events.oidc.unwrap().jwks_url.as_str(), good);
+        assert_eq!(
+            load(&[oidc[0], oidc[1], ("TINTYPE_EVENTS__OIDC__JWKS_URL", good)]).events.oidc.unwrap().jwks_url.as_str(),
+            good
+        );
     }
     for bad in ["http://keys.example/", "http://localhost.evil.example/", ""] {
         assert_eq!(with(bad).len(), 1, "{bad}");
