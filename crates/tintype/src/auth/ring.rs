@@ -175,3 +175,6 @@ fn why_over(key: &ApiKey, now: OffsetDateTime) -> Option<&'static str> {
     }
     key.expires_at.is_some_and(|at| at <= now).then_some("has expired")
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,11 @@ const FAILED: u8 = 1;
 /// The command or the configuration is wrong.
 const USAGE: u8 = 2;
 
+/// Libraries that say much.
+const QUIET: &str = "sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
+/// Libraries that write down requests as they come, with keys and signatures.
+const NEVER: &str = "s3s=off";
+
 const EXAMPLES: &str = "\
 Examples:
   tintype serve                                   API on 127.0.0.1:8000, S3 store on 127.0.0.1:9000
@@ -153,9 +158,8 @@ fn load(sources: &Sources) -> Option<Config> {
 }
 
 fn start_log(level: &str, json: bool) {
-    let quiet = "s3s=off,sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
-    let filter = if level.contains('=') { level.to_owned() } else { format!("{level},{quiet}") };
-    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What comes later wins: an operator may ask for more of a library, but not for what shows secrets.
+    let filter = EnvFilter::try_new(format!("{QUIET},{level},{NEVER}")).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
