@@ -9,12 +9,14 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, broadcast};
 
-pub use open::{EmbeddedParts, Locks, lock};
+pub use open::{EmbeddedParts, Locks, lock, open_ledger};
 
+use crate::auth::Keyring;
 use crate::callback::SigningSecret;
 use crate::config::Config;
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
+use crate::event::auth::Gate;
 use crate::key::{Key, Layout};
 use crate::ledger::{Finished, Ledger, LedgerError, Marked};
 use crate::presign::Presigner;
@@ -61,6 +63,10 @@ pub struct App {
     pub tokens: Tokens,
     /// What signs callbacks.
     pub signing: Arc<SigningSecret>,
+    /// Which API keys are good.
+    pub keys: Keyring,
+    /// What providers' pushed events are held against.
+    pub gate: Gate,
     /// Who wakes whom.
     pub signals: Signals,
 }

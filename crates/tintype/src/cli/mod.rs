@@ -7,6 +7,7 @@ mod backfill_report;
 mod doctor;
 mod heap;
 mod jobs;
+mod keys;
 mod migrate;
 mod plan;
 mod process;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tintype::auth::NoKey;
 use tintype::config::{Config, DEFAULTS, Sources};
 use tracing_subscriber::EnvFilter;
 
@@ -29,6 +31,11 @@ const FAILED: u8 = 1;
 /// The command or the configuration is wrong.
 const USAGE: u8 = 2;
 
+/// Libraries that say much.
+const QUIET: &str = "sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
+/// Libraries that write down requests as they come, with keys and signatures.
+const NEVER: &str = "s3s=off";
+
 const EXAMPLES: &str = "\
 Examples:
   tintype serve                                   API on 127.0.0.1:8000, S3 store on 127.0.0.1:9000
@@ -36,6 +43,7 @@ Examples:
   tintype process --out /srv/www --json photos/   a folder, one manifest a line
   tintype backfill s3://my-bucket/photos/         what is in a bucket already
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
+  tintype keys create --name web --scope admin    an API key, for servers that call
   tintype config > tintype.toml                   every setting with its default, to edit";
 
 #[derive(Parser)]
@@ -54,6 +62,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     Jobs(jobs::JobsArgs),
+    Keys(keys::KeysArgs),
     Config(ConfigArgs),
 }
 
@@ -107,6 +116,7 @@ pub fn run() -> ExitCode {
         Command::Work(args) => work::run(args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Jobs(args) => jobs::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Config(args) => config(&args),
     };
     ExitCode::from(code)
@@ -124,7 +134,7 @@ fn serve(args: ServeArgs) -> u8 {
         Ok(()) => DONE,
         Err(error) => {
             eprintln!("tintype: {error:#}");
-            FAILED
+            if error.is::<NoKey>() { USAGE } else { FAILED }
         }
     }
 }
@@ -148,9 +158,8 @@ fn load(sources: &Sources) -> Option<Config> {
 }
 
 fn start_log(level: &str, json: bool) {
-    let quiet = "s3s=off,sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
-    let filter = if level.contains('=') { level.to_owned() } else { format!("{level},{quiet}") };
-    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What comes later wins: an operator may ask for more of a library, but not for what shows secrets.
+    let filter = EnvFilter::try_new(format!("{QUIET},{level},{NEVER}")).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
