@@ -41,6 +41,8 @@ ROUTES = {
     ("OPTIONS", "/v1/events"): "events",
     ("GET", "/v1/deliveries"): "deliveries",
     ("POST", "/v1/deliveries/{id}/resend"): "deliveries",
+    ("GET", "/v1/deliveries/{id}"): "deliveries",
+    ("POST", "/v1/deliveries/resend"): "deliveries",
     ("POST", "/async_image_upload/presignedurl/"): "uploads:create",
     ("POST", "/async_image_upload/presignedurl"): "uploads:create",
     ("GET", "/async_image_upload/presignedurl/{uuid}/"): "uploads:read",

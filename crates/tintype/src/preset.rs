@@ -37,13 +37,15 @@ pub struct Preset {
     pub metadata: MetadataPolicy,
     /// Folders whose originals get this preset when nobody named one; each ends in a slash.
     pub paths: Vec<String>,
+    /// Where outcomes under it are told instead of at `callback.url`; empty: nowhere.
+    pub callback_url: Option<String>,
 }
 
 impl Preset {
     /// A preset, with the version that its content gives.
     pub fn new(name: &str, variants: Vec<VariantSpec>, metadata: MetadataPolicy, paths: Vec<String>) -> Self {
         let version = version(&variants, metadata);
-        Self { name: name.to_owned(), version, variants, metadata, paths }
+        Self { name: name.to_owned(), version, variants, metadata, paths, callback_url: None }
     }
 
     /// Its name and version, as a manifest says them.

@@ -17,6 +17,7 @@ use crate::app::{App, EmbeddedParts, InProcess, lock};
 use crate::auth::NoKey;
 use crate::callback::deliver::Deliverer;
 use crate::callback::send::Sender;
+
 use crate::config::{Config, StoreUrl, without_secrets};
 use crate::ledger::sql::News;
 use crate::process::worker::{self, Stop};

@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
+use time::OffsetDateTime;
 
 use super::auth::Caller;
-use super::extract::{Id, Params};
+use super::extract::{Body, Id, Params};
 use super::paging::{Listing, next};
 use super::problem::Problem;
+use super::uploads::json_body;
 use crate::app::App;
 use crate::auth::Scope;
-use crate::ledger::{Attempt, Delivery, DeliveryStatus};
+use crate::callback::log::entry;
+use crate::callback::resend::{parse_since, resend_dead};
+use crate::ledger::DeliveryStatus;
 use crate::upload::UploadId;
 
 /// Deliveries of one upload only.
@@ -41,32 +44,60 @@ pub async fn list(
     let cursor = next(page.limit, rows.len(), rows.last().map(|row| (row.created_at, row.id.as_str())));
     let mut deliveries = Vec::with_capacity(rows.len());
     for row in &rows {
-        deliveries.push(view(row, &app.ledger.attempts(&row.id).await?));
+        deliveries.push(entry(row, &app.ledger.attempts(&row.id).await?));
     }
     Ok(Json(json!({"deliveries": deliveries, "cursor": cursor})))
+}
+
+/// One of them.
+pub async fn one(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Json<Value>, Problem> {
+    caller.must(Scope::Deliveries)?;
+    let row = app.ledger.delivery(&id).await?.ok_or_else(missing)?;
+    Ok(Json(entry(&row, &app.ledger.attempts(&row.id).await?)))
 }
 
 /// Due again at once.
 pub async fn resend(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.must(Scope::Deliveries)?;
     if !app.ledger.resend(&id).await? {
-        return Err(Problem::not_found("there is no such delivery"));
+        return Err(missing());
     }
     app.signals.callbacks.notify_one();
     Ok(StatusCode::ACCEPTED)
 }
 
-fn view(row: &Delivery, attempts: &[Attempt]) -> Value {
-    let at = |time: time::OffsetDateTime| time.format(&Rfc3339).ok();
-    json!({
-        "id": row.id,
-        "upload_id": row.upload_id,
-        "url": row.url,
-        "method": row.method,
-        "status": row.status,
-        "attempts": attempts,
-        "next_attempt_at": if row.status == DeliveryStatus::Pending { at(row.due_at) } else { None },
-        "created_at": at(row.created_at),
-        "body": serde_json::from_str::<Value>(&row.body).ok(),
-    })
+/// Which deliveries to send again.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Many {
+    status: String,
+    since: Option<String>,
+}
+
+/// Every dead one, or every one that died since: `{"status": "dead", "since": "2d"}`.
+pub async fn resend_many(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    caller.must(Scope::Deliveries)?;
+    let many: Many = serde_json::from_value(json_body(&headers, &body)?)
+        .map_err(|e| Problem::invalid(format!("{e}; send {{\"status\": \"dead\", \"since\": \"2d\"}}")))?;
+    if many.status != DeliveryStatus::Dead.as_str() {
+        return Err(Problem::invalid(
+            "`status` must be \"dead\": the others are sent, or will be, without being asked",
+        ));
+    }
+    let since = many.since.as_deref().map(|text| {
+        parse_since(text, OffsetDateTime::now_utc())
+            .ok_or_else(|| Problem::invalid("`since` must be a while such as \"2d\", or a time of RFC 3339"))
+    });
+    let done = resend_dead(app.ledger.as_ref(), since.transpose()?).await?;
+    app.signals.callbacks.notify_one();
+    Ok((StatusCode::ACCEPTED, Json(json!({"resent": done.resent, "superseded": done.superseded}))))
+}
+
+fn missing() -> Problem {
+    Problem::not_found("there is no such delivery")
 }

@@ -41,6 +41,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/uploads/{id}/result", put(results::put).post(results::put))
         .route("/v1/events", post(events::push).options(events::ask))
         .route("/v1/deliveries", get(deliveries::list))
+        .route("/v1/deliveries/resend", post(deliveries::resend_many))
+        .route("/v1/deliveries/{id}", get(deliveries::one))
         .route("/v1/deliveries/{id}/resend", post(deliveries::resend))
         .merge(seed::router())
         .fallback(|| async { Problem::not_found("there is no such path; see docs/api.md") })

@@ -14,12 +14,12 @@ use super::problem::Problem;
 use super::uploads::{View, find};
 use crate::app::App;
 use crate::auth::Scope;
-use crate::callback;
+use crate::callback::{self, Secrets};
 use crate::manifest::Manifest;
 use crate::store::StoreError;
 use crate::upload::{Outcome, Upload, UploadId};
 
-/// Takes a result from a server with an API key, or from a processor that signs with `callback.secret`.
+/// Takes a result from a server with an API key, or from a processor that signs with `callback.secret`, or with one before it.
 pub async fn put(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -50,14 +50,14 @@ pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Pro
 
 /// An API key, or the signature of a processor that shares the callback secret, lately and for this very upload.
 pub async fn may_tell(app: &App, caller: &Caller, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
-    let secret = app.signing.current().await.unwrap_or_else(|why| {
+    let secrets = app.signing.current().await.unwrap_or_else(|why| {
         tracing::warn!(why, "the callback secret cannot be had; no signature can be checked");
-        None
+        Secrets::default()
     });
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let signed = secret.zip(std::str::from_utf8(body).ok()).is_some_and(|(secret, text)| {
+    let signed = std::str::from_utf8(body).is_ok_and(|text| {
         let (id, at, signatures) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-        secret.verify(id, at, signatures, text, OffsetDateTime::now_utc())
+        secrets.verify(id, at, signatures, text, OffsetDateTime::now_utc())
     });
     if signed && is_bound(id, header("webhook-id"), body) { Ok(()) } else { caller.must(Scope::Results) }
 }

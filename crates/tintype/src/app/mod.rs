@@ -120,7 +120,9 @@ impl App {
         outcome: &Outcome,
         job: Option<JobEnd<'_>>,
     ) -> Result<Finished, LedgerError> {
-        let notice = self.config.callback.as_ref().map(|c| c.notice(&self.layout, upload, outcome));
+        let preset = self.config.presets.get(&upload.preset).map(AsRef::as_ref);
+        let callback = self.config.callback.as_ref();
+        let notice = callback.and_then(|callback| callback.notice(&self.layout, preset, upload, outcome));
         let finished = self.ledger.finish(&upload.id, outcome, notice.as_ref(), job).await?;
         if finished == Finished::Gone {
             // Deleted while it was developed: nothing of it may stay.

@@ -11,7 +11,6 @@ use url::Url;
 use super::secrets::{load_account, token_secret};
 use super::{App, Signals};
 use crate::auth::Keyring;
-use crate::callback::SigningSecret;
 use crate::config::{Config, StoreUrl};
 use crate::event::auth::Gate;
 use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
@@ -54,7 +53,7 @@ impl App {
         let gate = gate.map_err(anyhow::Error::msg).context("cannot set up the checks of pushed events")?;
         let app = Self {
             bucket,
-            signing: Arc::new(signing.unwrap_or(SigningSecret::None)),
+            signing: Arc::new(signing.unwrap_or_default()),
             layout,
             queue: ledger.clone(),
             store,

@@ -18,6 +18,24 @@ enum Place {
     Parameter(String),
 }
 
+/// Which version of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The one in force.
+    Current,
+    /// The one before it.
+    Previous,
+}
+
+impl Stage {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Current => "AWSCURRENT",
+            Self::Previous => "AWSPREVIOUS",
+        }
+    }
+}
+
 impl SecretArn {
     /// Reads `arn:aws:secretsmanager:…:secret:…` or `arn:aws:ssm:…:parameter/…`.
     ///
@@ -38,23 +56,32 @@ impl SecretArn {
         Ok(Self { arn: text.to_owned(), region: region.to_owned(), place })
     }
 
-    /// Fetches the secret's text.
+    /// Fetches the secret's text; none where there is no such version. Parameter Store tells of the current one alone.
     ///
     /// # Errors
     /// [`AwsError`].
-    pub async fn fetch(&self, aws: &Aws) -> Result<String, AwsError> {
-        let (service, target, body, at) = match &self.place {
-            Place::SecretsManager => {
-                ("secretsmanager", "secretsmanager.GetSecretValue", json!({"SecretId": self.arn}), "/SecretString")
+    pub async fn fetch(&self, aws: &Aws, stage: Stage) -> Result<Option<String>, AwsError> {
+        let (service, target, body, at) = match (&self.place, stage) {
+            (Place::SecretsManager, stage) => {
+                let body = json!({"SecretId": self.arn, "VersionStage": stage.label()});
+                ("secretsmanager", "secretsmanager.GetSecretValue", body, "/SecretString")
             }
-            Place::Parameter(name) => {
+            (Place::Parameter(name), Stage::Current) => {
                 let body = json!({"Name": name, "WithDecryption": true});
                 ("ssm", "AmazonSSM.GetParameter", body, "/Parameter/Value")
             }
+            (Place::Parameter(_), Stage::Previous) => return Ok(None),
         };
-        let answer = aws.call(service, &self.region, target, &body).await?;
+        let answer = match aws.call(service, &self.region, target, &body).await {
+            Err(AwsError::Refused { message, .. })
+                if stage == Stage::Previous && message.starts_with("ResourceNotFoundException") =>
+            {
+                return Ok(None);
+            }
+            answer => answer?,
+        };
         let text = answer.pointer(at).and_then(Value::as_str).map(|text| text.trim().to_owned());
-        text.ok_or_else(|| AwsError::Unavailable {
+        text.map(Some).ok_or_else(|| AwsError::Unavailable {
             service: service.to_owned(),
             why: format!("its answer for {} holds no text", self.arn),
         })

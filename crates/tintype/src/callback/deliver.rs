@@ -5,17 +5,23 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use time::OffsetDateTime;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::send::{Answer, Sender};
+use super::answer::{Answer, Verdict};
+use super::lanes::Lanes;
+use super::send::Sender;
 use super::{CallbackConfig, Notice};
-use crate::ledger::{Attempt, Claim, Delivery, Ledger, Next};
+use crate::config::without_secrets;
+use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, Ledger, Next};
 
-/// Deliveries under way at once.
-const CONCURRENCY: usize = 32;
-/// How long to sleep when nothing is due and nobody calls.
+/// How long to sleep when nothing is due and nobody calls: as late as that is seen what another process made due.
 const IDLE: Duration = Duration::from_secs(1);
+/// Most deliveries taken at once from the ledger.
+const MOST: u32 = 64;
+/// What a lease is longer than an attempt: time to record what came of it.
+const TO_RECORD: Duration = Duration::from_secs(30);
 
 /// Delivers callbacks.
 pub struct Deliverer {
@@ -33,31 +39,33 @@ impl Deliverer {
 
     /// Delivers until told to stop; what is under way then is finished.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(CONCURRENCY));
+        self.tell_of_dead().await;
+        let (mut lanes, mut attempts) = (Lanes::new(self.config.concurrency), JoinSet::new());
         while !stop.is_cancelled() {
-            if self.send_due(&slots).await == 0 {
+            if self.start_due(&mut lanes, &mut attempts).await == 0 {
                 tokio::select! {
                     () = self.wake.notified() => {}
+                    // One place in a lane is free, and the next outcome of that upload may follow.
+                    Some(_) = attempts.join_next() => {}
                     () = tokio::time::sleep(IDLE) => {}
                     () = stop.cancelled() => {}
                 }
             }
+            while attempts.try_join_next().is_some() {}
         }
-        let _ = slots.acquire_many(CONCURRENCY as u32).await;
+        while attempts.join_next().await.is_some() {}
     }
 
-    /// Starts what is due, as far as there are free slots; gives how many.
-    async fn send_due(self: &Arc<Self>, slots: &Arc<Semaphore>) -> usize {
-        let Ok(slot) = slots.clone().acquire_owned().await else {
-            return 0;
+    /// Starts what is due, as far as there is room in its lane; gives how many.
+    async fn start_due(self: &Arc<Self>, lanes: &mut Lanes, attempts: &mut JoinSet<()>) -> usize {
+        let (full, room) = lanes.room();
+        let claim = Claim {
+            most: MOST,
+            most_each: u32::try_from(room).unwrap_or(MOST),
+            lease: self.sender.longest() + TO_RECORD,
+            except: &full,
         };
-        drop(slot);
-        let free = u32::try_from(slots.available_permits()).unwrap_or(1).max(1);
-        let due = match self
-            .ledger
-            .claim_deliveries(&Claim { most: free, most_each: free, lease: self.config.timeout * 2, except: &[] })
-            .await
-        {
+        let due = match self.ledger.claim_deliveries(&claim).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "callbacks cannot be read");
@@ -66,13 +74,12 @@ impl Deliverer {
         };
         let count = due.len();
         for delivery in due {
-            let Ok(slot) = slots.clone().acquire_owned().await else {
-                break;
-            };
+            // The claim saw to it that there is one.
+            let Some(place) = lanes.enter(&delivery.endpoint) else { continue };
             let this = self.clone();
-            tokio::spawn(async move {
+            attempts.spawn(async move {
                 this.attempt(&delivery).await;
-                drop(slot);
+                drop(place);
             });
         }
         count
@@ -82,34 +89,80 @@ impl Deliverer {
         let (at, started) = (OffsetDateTime::now_utc(), Instant::now());
         let notice = Notice { url: delivery.url.clone(), method: delivery.method.clone(), body: delivery.body.clone() };
         let answer = self.sender.send(&delivery.id, &notice).await;
-        let next = self.next(delivery.attempts, &answer);
-        let (status, error) = (answer.status().map(|status| status.as_u16()), answer.error());
-        tracing::info!(
-            upload = %delivery.upload_id, delivery = delivery.id, attempt = delivery.attempts + 1,
-            status, error, "callback"
-        );
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let attempt = Attempt { at, status, error, millis, response: None };
+        let next = next(&self.config.schedule, delivery.attempts, answer.verdict);
+        tell(delivery, &answer, next);
+        let attempt = Attempt {
+            at,
+            status: answer.status.map(|status| status.as_u16()),
+            error: answer.error,
+            millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            response: answer.response,
+        };
         if let Err(error) = self.ledger.settle_delivery(&delivery.id, &attempt, next).await {
             tracing::error!(%error, delivery = delivery.id, "a callback's attempt could not be recorded; it will be sent again");
         }
     }
 
-    fn next(&self, attempts: u32, answer: &Answer) -> Next {
-        let wait = match answer {
-            Answer::Taken(_) => return Next::Delivered,
-            Answer::Gone(_) => return Next::Dead,
-            Answer::Refused(_, wait) => *wait,
-            Answer::Unreachable(_) => None,
-        };
-        match self.config.schedule.get(attempts as usize) {
-            Some(pause) => Next::RetryIn(jitter(*pause).max(wait.unwrap_or_default())),
-            None => Next::Dead,
+    /// Nobody looks for what died while nobody looked.
+    async fn tell_of_dead(&self) {
+        let counts = self.ledger.count_deliveries().await.unwrap_or_default();
+        let dead: u64 = counts.iter().filter(|(status, _)| *status == DeliveryStatus::Dead).map(|(_, n)| n).sum();
+        if dead > 0 {
+            tracing::warn!(
+                dead,
+                "callbacks that were never taken: `tintype deliveries list --status dead` shows them, `tintype deliveries resend --dead` sends them again"
+            );
         }
+    }
+}
+
+/// What follows an attempt, when there were so many before it.
+fn next(schedule: &[Duration], before: u32, verdict: Verdict) -> Next {
+    match (verdict, schedule.get(before as usize)) {
+        (Verdict::Taken, _) => Next::Delivered,
+        (Verdict::Gone, _) | (Verdict::Failed(_), None) => Next::Dead,
+        (Verdict::Failed(asked), Some(pause)) => Next::RetryIn(jitter(*pause).max(asked.unwrap_or_default())),
     }
 }
 
 /// Up to a fifth more, so that deliveries that failed together do not come back together.
 fn jitter(pause: Duration) -> Duration {
     pause.mul_f64(1.0 + rand::rng().random_range(0.0..0.2))
+}
+
+fn tell(delivery: &Delivery, answer: &Answer, next: Next) {
+    let (upload, id, attempt) = (&delivery.upload_id, &delivery.id, delivery.attempts + 1);
+    let (status, error) = (answer.status.map(|status| status.as_u16()), answer.error.as_deref());
+    match next {
+        Next::Delivered => tracing::info!(%upload, delivery = id, attempt, status, "callback"),
+        Next::RetryIn(wait) => {
+            let wait = wait.as_secs();
+            tracing::info!(%upload, delivery = id, attempt, status, error, wait, "callback was not taken");
+        }
+        Next::Dead => tracing::warn!(
+            %upload, delivery = id, attempt, status, error, url = without_secrets(&delivery.url),
+            "callback is given up; once that is mended, `tintype deliveries resend {id}` sends it again"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_follows_its_schedule_to_its_end() {
+        let seconds = Duration::from_secs;
+        let schedule = [seconds(10), seconds(100)];
+        for (before, pause) in [(0, 10), (1, 100)] {
+            let Next::RetryIn(wait) = next(&schedule, before, Verdict::Failed(None)) else { panic!("{before}") };
+            assert!(wait >= seconds(pause) && wait < seconds(pause).mul_f64(1.2), "{wait:?}");
+        }
+        assert_eq!(next(&schedule, 2, Verdict::Failed(Some(seconds(5)))), Next::Dead);
+        assert_eq!(next(&schedule, 0, Verdict::Failed(Some(seconds(60)))), Next::RetryIn(seconds(60)));
+        let Next::RetryIn(wait) = next(&schedule, 1, Verdict::Failed(Some(seconds(60)))) else { panic!() };
+        assert!(wait >= seconds(100), "an endpoint may ask for a longer wait, not for a shorter one");
+        assert_eq!(next(&schedule, 2, Verdict::Taken), Next::Delivered);
+        assert_eq!(next(&schedule, 0, Verdict::Gone), Next::Dead);
+    }
 }

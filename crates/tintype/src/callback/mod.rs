@@ -1,15 +1,26 @@
 //! Step 6: the signed notice of how an upload ended.
 //!
-//! `payload` words it, `secret` finds what signs it, `signature` signs it (Standard Webhooks), `send` sends it once,
-//! `deliver` until it is taken, `guard` keeps it out of private networks.
+//! `payload` words it, `secret` finds what signs it, `signature` signs it (Standard Webhooks), `send` sends it once and
+//! `answer` judges what came of that, or `trouble` says why nothing did. `guard` keeps it out of private networks by what
+//! `address` knows. `deliver` sends until it is taken, in `lanes` of one endpoint each; `log` shows
+//! what became of it, `resend` begins anew.
 
+mod address;
+mod answer;
 #[cfg(feature = "server")]
 pub mod deliver;
-mod guard;
+pub(crate) mod guard;
+#[cfg(feature = "server")]
+mod lanes;
+#[cfg(feature = "server")]
+pub mod log;
 mod payload;
+#[cfg(feature = "server")]
+pub mod resend;
 pub mod secret;
 pub mod send;
 pub mod signature;
+mod trouble;
 
 use std::time::Duration;
 
@@ -19,16 +30,19 @@ use url::Url;
 use crate::aws::secret::SecretArn;
 use crate::key::Layout;
 use crate::ledger::Notice;
+use crate::preset::Preset;
 use crate::upload::{Outcome, Upload};
 
+pub use answer::{Answer, Verdict};
+pub use guard::Guard;
 pub use payload::{body, parse};
 pub use secret::SigningSecret;
-pub use signature::Secret;
+pub use signature::{Secret, Secrets};
 
 /// How callbacks are made and sent.
 #[derive(Debug, Clone)]
 pub struct CallbackConfig {
-    /// Where to, with `{id}` and `{key}` to be filled in.
+    /// Where to, with `{id}` and `{key}` to be filled in; empty: nowhere, but for presets that have an address of their own.
     pub url: String,
     /// `PUT` or `POST`.
     pub method: String,
@@ -36,10 +50,16 @@ pub struct CallbackConfig {
     pub secret: Option<Secret>,
     /// Where what signs them is kept, if it is not `secret`.
     pub secret_from: Option<SecretArn>,
-    /// Whether addresses inside private networks may be called.
-    pub allow_private: bool,
+    /// What signed them before and, while receivers change over, signs them too; newest first.
+    pub previous_secrets: Vec<Secret>,
+    /// Which addresses may be called.
+    pub guard: Guard,
+    /// Longest time to connect.
+    pub connect_timeout: Duration,
     /// Longest time for one attempt.
     pub timeout: Duration,
+    /// Most attempts at once at one endpoint, from this process.
+    pub concurrency: usize,
     /// How long to wait before each further attempt; after the last the delivery is dead.
     pub schedule: Vec<Duration>,
 }
@@ -47,10 +67,11 @@ pub struct CallbackConfig {
 impl CallbackConfig {
     /// What signs them; `aws` is an address for AWS services other than their own.
     pub fn signing_secret(&self, aws: Option<&Url>) -> SigningSecret {
-        match (&self.secret, &self.secret_from) {
-            (Some(secret), _) => SigningSecret::Fixed(secret.clone()),
-            (None, Some(arn)) => SigningSecret::of_arn(arn.clone(), aws.cloned()),
-            (None, None) => SigningSecret::None,
+        let mut written: Vec<_> = self.secret.iter().cloned().collect();
+        written.extend(self.previous_secrets.iter().cloned());
+        match &self.secret_from {
+            Some(arn) => SigningSecret::kept(arn.clone(), aws.cloned(), written),
+            None => SigningSecret::written(written),
         }
     }
 
@@ -59,18 +80,26 @@ impl CallbackConfig {
         self.secret.is_some() || self.secret_from.is_some()
     }
 
-    /// What is to be told of how an upload ended, and where.
-    pub fn notice(&self, layout: &Layout, upload: &Upload, outcome: &Outcome) -> Notice {
-        Notice {
-            url: self.expand(layout, upload),
+    /// What is to be told of how an upload ended, and where; none when nobody is to be told. `preset` is the upload's, if
+    /// it is still configured.
+    pub fn notice(
+        &self,
+        layout: &Layout,
+        preset: Option<&Preset>,
+        upload: &Upload,
+        outcome: &Outcome,
+    ) -> Option<Notice> {
+        let url = preset.and_then(|preset| preset.callback_url.as_ref()).unwrap_or(&self.url);
+        (!url.is_empty()).then(|| Notice {
+            url: expand(url, layout, upload),
             method: self.method.clone(),
             body: body(upload, outcome).to_string(),
-        }
+        })
     }
+}
 
-    fn expand(&self, layout: &Layout, upload: &Upload) -> String {
-        const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-        let key = utf8_percent_encode(layout.relative(&upload.key), SAFE).to_string();
-        self.url.replace("{id}", upload.id.as_str()).replace("{key}", &key)
-    }
+fn expand(url: &str, layout: &Layout, upload: &Upload) -> String {
+    const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+    let key = utf8_percent_encode(layout.relative(&upload.key), SAFE).to_string();
+    url.replace("{id}", upload.id.as_str()).replace("{key}", &key)
 }

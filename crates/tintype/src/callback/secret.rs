@@ -1,4 +1,4 @@
-//! The secret that signs callbacks, wherever it is kept.
+//! The secrets that sign callbacks, wherever they are kept.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -6,77 +6,96 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::Secret;
+use super::signature::{Secret, Secrets};
 use crate::aws::Aws;
-use crate::aws::secret::SecretArn;
+use crate::aws::secret::{SecretArn, Stage};
 
 /// How long a fetched secret is believed: a changed one is in use that much later at most.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// Gives the secret in force.
-pub enum SigningSecret {
-    /// There is none: callbacks are not signed.
-    None,
-    /// Written in the configuration.
-    Fixed(Secret),
-    /// Kept by AWS, fetched when it is first needed.
-    Aws(Box<FetchedSecret>),
+/// Gives the secrets in force.
+#[derive(Default)]
+pub struct SigningSecret {
+    /// Kept by AWS, fetched when it is first needed; what comes of it goes before the written ones.
+    kept: Option<KeptSecret>,
+    /// Written in the configuration, newest first.
+    written: Vec<Secret>,
 }
 
 /// A secret that AWS keeps.
-pub struct FetchedSecret {
+struct KeptSecret {
     arn: SecretArn,
     endpoint: Option<Url>,
     aws: OnceLock<Aws>,
-    last: Mutex<Option<(Instant, Secret)>>,
+    last: Mutex<Option<(Instant, Vec<Secret>)>>,
 }
 
 impl SigningSecret {
-    /// A secret of that ARN; `endpoint` as for [`Aws::new`].
-    pub fn of_arn(arn: SecretArn, endpoint: Option<Url>) -> Self {
-        Self::Aws(Box::new(FetchedSecret { arn, endpoint, aws: OnceLock::new(), last: Mutex::new(None) }))
+    /// Secrets as the configuration writes them, newest first.
+    pub fn written(written: Vec<Secret>) -> Self {
+        Self { kept: None, written }
     }
 
-    /// The secret in force now.
+    /// A secret of that ARN before these; `endpoint` as for [`Aws::new`].
+    pub fn kept(arn: SecretArn, endpoint: Option<Url>, written: Vec<Secret>) -> Self {
+        Self { kept: Some(KeptSecret { arn, endpoint, aws: OnceLock::new(), last: Mutex::new(None) }), written }
+    }
+
+    /// The secrets in force now.
     ///
     /// # Errors
-    /// When it cannot be fetched, and never could be. Try again.
-    pub async fn current(&self) -> Result<Option<Secret>, String> {
-        match self {
-            Self::None => Ok(None),
-            Self::Fixed(secret) => Ok(Some(secret.clone())),
-            Self::Aws(fetched) => fetched.current().await.map(Some),
-        }
+    /// When one is to be fetched, cannot be, and never could be. Try again.
+    pub async fn current(&self) -> Result<Secrets, String> {
+        let mut secrets = match &self.kept {
+            Some(kept) => kept.current().await?,
+            None => Vec::new(),
+        };
+        secrets.extend(self.written.iter().cloned());
+        Ok(Secrets(secrets))
     }
 }
 
-impl FetchedSecret {
-    async fn current(&self) -> Result<Secret, String> {
+impl KeptSecret {
+    async fn current(&self) -> Result<Vec<Secret>, String> {
         let mut last = self.last.lock().await;
-        if let Some((at, secret)) = last.as_ref()
+        if let Some((at, secrets)) = last.as_ref()
             && at.elapsed() < FRESH
         {
-            return Ok(secret.clone());
+            return Ok(secrets.clone());
         }
         match (self.fetch().await, last.as_mut()) {
-            (Ok(secret), _) => {
-                *last = Some((Instant::now(), secret.clone()));
-                Ok(secret)
+            (Ok(secrets), _) => {
+                *last = Some((Instant::now(), secrets.clone()));
+                Ok(secrets)
             }
             // Better a secret that was good five minutes ago than none.
-            (Err(why), Some((at, secret))) => {
+            (Err(why), Some((at, secrets))) => {
                 tracing::warn!(why, arn = %self.arn, "the callback secret could not be fetched again; the last one stays");
                 *at = Instant::now();
-                Ok(secret.clone())
+                Ok(secrets.clone())
             }
             (Err(why), None) => Err(why),
         }
     }
 
-    async fn fetch(&self) -> Result<Secret, String> {
-        let text = self.arn.fetch(self.aws()?).await.map_err(|e| e.to_string())?;
-        // One that AWS generated has no prefix.
-        let bare = text.strip_prefix("whsec_").unwrap_or(&text);
+    /// The one in force and, until it is taken away there, the one before it.
+    async fn fetch(&self) -> Result<Vec<Secret>, String> {
+        let aws = self.aws()?;
+        let (current, previous) =
+            tokio::join!(self.arn.fetch(aws, Stage::Current), self.arn.fetch(aws, Stage::Previous));
+        let current = current.map_err(|e| e.to_string())?.ok_or_else(|| format!("{} holds nothing", self.arn))?;
+        let mut secrets = vec![self.parse(&current)?];
+        // Who knows the new one can do without the old: a trouble with that holds nothing back.
+        match previous.map_err(|e| e.to_string()).and_then(|text| text.map(|text| self.parse(&text)).transpose()) {
+            Ok(previous) => secrets.extend(previous),
+            Err(why) => tracing::warn!(why, arn = %self.arn, "the previous callback secret does not sign"),
+        }
+        Ok(secrets)
+    }
+
+    /// One that AWS generated has no prefix.
+    fn parse(&self, text: &str) -> Result<Secret, String> {
+        let bare = text.strip_prefix("whsec_").unwrap_or(text);
         Secret::parse(&format!("whsec_{bare}")).map_err(|why| format!("what {} holds is no secret: {why}", self.arn))
     }
 

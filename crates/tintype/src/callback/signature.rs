@@ -50,6 +50,25 @@ impl Secret {
     }
 }
 
+/// The secrets in force, newest first; with none callbacks are not signed.
+///
+/// While a secret is changed both sides know two: each message is signed by all, and one signature is enough.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets(pub Vec<Secret>);
+
+impl Secrets {
+    /// The header `webhook-signature`: one signature for each secret, with spaces between. None without secrets.
+    pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> Option<String> {
+        let signatures: Vec<_> = self.0.iter().map(|secret| secret.sign(id, timestamp, body)).collect();
+        Some(signatures.join(" ")).filter(|header| !header.is_empty())
+    }
+
+    /// Whether a message is signed by one of them, and lately.
+    pub fn verify(&self, id: &str, timestamp: &str, signatures: &str, body: &str, now: OffsetDateTime) -> bool {
+        self.0.iter().any(|secret| secret.verify(id, timestamp, signatures, body, now))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -79,6 +98,29 @@ mod tests {
         assert!(!secret.verify("msg_1", "1700000000", &good, "{ }", now));
         assert!(!secret.verify("msg_1", "1700000000", "", "{}", now));
         assert!(!secret.verify("msg_1", "1700000000", &good, "{}", now + time::Duration::seconds(301)));
+    }
+
+    #[test]
+    fn all_secrets_sign_and_any_of_them_verifies() {
+        let (new, old) = (Secret::parse(SECRET).unwrap(), Secret(vec![7; 32]));
+        let both = Secrets(vec![new.clone(), old.clone()]);
+        let now = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
+        let header = both.sign("msg_1", 1_700_000_000, "{}").unwrap();
+        assert!(header.starts_with(&new.sign("msg_1", 1_700_000_000, "{}")), "the newest comes first");
+        for knows in [&new, &old] {
+            assert!(knows.verify("msg_1", "1700000000", &header, "{}", now));
+            assert!(both.verify("msg_1", "1700000000", &knows.sign("msg_1", 1_700_000_000, "{}"), "{}", now));
+        }
+        assert!(!Secret(vec![8; 32]).verify("msg_1", "1700000000", &header, "{}", now));
+        assert!(!both.verify(
+            "msg_1",
+            "1700000000",
+            &Secret(vec![8; 32]).sign("msg_1", 1_700_000_000, "{}"),
+            "{}",
+            now
+        ));
+        assert!(Secrets::default().sign("msg_1", 1_700_000_000, "{}").is_none());
+        assert!(!Secrets::default().verify("msg_1", "1700000000", "", "{}", now));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod backfill;
 mod backfill_report;
+mod deliveries;
 mod doctor;
 mod heap;
 mod jobs;
@@ -44,6 +45,7 @@ Examples:
   tintype backfill s3://my-bucket/photos/         what is in a bucket already
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
   tintype keys create --name web --scope admin    an API key, for servers that call
+  tintype deliveries list --status dead           callbacks that were never taken
   tintype config > tintype.toml                   every setting with its default, to edit";
 
 #[derive(Parser)]
@@ -63,6 +65,7 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     Jobs(jobs::JobsArgs),
     Keys(keys::KeysArgs),
+    Deliveries(deliveries::DeliveriesArgs),
     Config(ConfigArgs),
 }
 
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args),
         Command::Jobs(args) => jobs::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Deliveries(args) => deliveries::run(args),
         Command::Config(args) => config(&args),
     };
     ExitCode::from(code)

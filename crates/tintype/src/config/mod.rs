@@ -1,5 +1,6 @@
 //! What the operator decides: defaults < file < environment < flags, all mistakes reported at once.
 
+mod callback;
 mod events;
 mod fields;
 mod presets;
@@ -15,8 +16,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::auth::ConfiguredKey;
-use crate::aws::secret::SecretArn;
-use crate::callback::{CallbackConfig, Secret};
+use crate::callback::CallbackConfig;
 use crate::key::{Layout, LayoutError};
 use crate::ledger::LedgerUrl;
 use crate::preset::Presets;
@@ -192,7 +192,7 @@ impl Config {
         let strict_type = r.boolean("upload.strict_type");
         let presets = presets::read(r, layout.as_ref());
         let cache_control = r.text("variants.cache_control");
-        let callback = read_callback(r, loopback);
+        let callback = callback::read(r, loopback, presets.as_ref());
         let max_pixels = r.bytes("limits.max_pixels", 1, u64::from(u32::MAX));
         let max_frames = r.number("limits.max_frames", 1, 1_000_000);
         let memory = r.bytes("limits.memory", 1 << 20, 1 << 40);
@@ -333,51 +333,6 @@ fn read_upload(r: &mut Reader) -> Option<UploadDefaults> {
         method: if method? == "PUT" { Method::Put } else { Method::Post },
         acl: acl?,
     })
-}
-
-fn read_callback(r: &mut Reader, loopback: bool) -> Option<Option<CallbackConfig>> {
-    let url = r.text("callback.url");
-    let method = r.one_of("callback.method", &["PUT", "POST"]);
-    let secret = r.text("callback.secret");
-    let secret = secret.filter(|text| !text.is_empty()).map(|text| Secret::parse(&text));
-    if let Some(Err(problem)) = &secret {
-        r.mistake::<()>("callback.secret", problem);
-    }
-    let secret_from = r.text("callback.secret_from");
-    let secret_from = secret_from.filter(|text| !text.is_empty()).map(|text| SecretArn::parse(&text));
-    if let Some(Err(problem)) = &secret_from {
-        r.mistake::<()>("callback.secret_from", problem);
-    }
-    if secret.is_some() && secret_from.is_some() {
-        r.mistake::<()>("callback.secret_from", "callback.secret is set too: leave one of them empty");
-    }
-    let allow_private = r.boolean_or("callback.allow_private", "auto", loopback);
-    let timeout = r.duration("callback.timeout", Duration::from_millis(10), Duration::from_secs(300));
-    let schedule = r.durations("callback.schedule");
-    let url = url?;
-    if url.is_empty() {
-        return Some(None);
-    }
-    let left = url.replace("{id}", "id").replace("{key}", "key");
-    if left.contains(['{', '}']) {
-        return r.mistake("callback.url", "only {id} and {key} are filled in");
-    }
-    match url.replace("{id}", "id").replace("{key}", "key").parse::<Url>() {
-        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => {}
-        _ => {
-            return r
-                .mistake("callback.url", "it must be an http:// or https:// address; {id} and {key} are filled in");
-        }
-    }
-    Some(Some(CallbackConfig {
-        url,
-        method: method?,
-        secret: secret.transpose().ok()?,
-        secret_from: secret_from.transpose().ok()?,
-        allow_private: allow_private?,
-        timeout: timeout?,
-        schedule: schedule?,
-    }))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use tintype_image::{MetadataPolicy, Quality, VariantSpec};
 use toml::{Table, Value};
 
 use super::Mistake;
+use super::callback::check_url;
 use super::fields::Fields;
 use super::reader::Reader;
 use super::sources::place;
@@ -92,9 +93,13 @@ fn read_preset(
     let quality = variant::read_quality(&mut fields, Quality::all(base.quality));
     let metadata = fields.word("metadata", &METADATA).unwrap_or(base.metadata);
     let paths = read_paths(&mut fields);
+    let callback_url = fields.text("callback_url");
+    if let Some(Err(problem)) = callback_url.as_deref().map(check_url) {
+        fields.mistake("callback_url", problem);
+    }
     let variants = read_variants(&mut fields, quality);
     fields.finish();
-    Some(Preset::new(name, variants, metadata, paths))
+    Some(Preset { callback_url, ..Preset::new(name, variants, metadata, paths) })
 }
 
 fn read_paths(fields: &mut Fields<'_>) -> Vec<String> {

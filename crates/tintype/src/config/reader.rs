@@ -1,10 +1,11 @@
 //! Reads settings by type; what is wrong is noted and reading goes on.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml::{Table, Value};
 use url::Url;
 
@@ -187,6 +188,18 @@ impl Reader {
                 self.mistake(key, &format!("{shown:?} is no http:// or https:// address"))
             }
         }
+    }
+
+    /// A list of networks, or of single addresses; in a variable, with commas.
+    pub fn networks(&mut self, key: &str) -> Option<Vec<IpNet>> {
+        let network = |text: &String| text.parse().ok().or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)));
+        let list: Option<Vec<_>> = self.texts(key)?.iter().map(network).collect();
+        list.or_else(|| {
+            self.mistake(
+                key,
+                "each must be a network or an address, e.g. [\"10.20.0.0/16\", \"fd00::/8\", \"192.168.1.7\"]",
+            )
+        })
     }
 
     /// Hashes of API keys, each with scopes or with all; in a variable, with commas.

@@ -55,7 +55,7 @@ fn the_seeds_names_work_and_tintypes_win() {
     assert_eq!(made, expected);
     let callback = config.callback.unwrap();
     assert_eq!(callback.url, "http://localhost/cb/{key}/");
-    assert!(callback.allow_private, "the server listens on loopback");
+    assert!(callback.guard.allow_private, "the server listens on loopback");
     for (word, blur) in [("true", true), ("1", true), ("t", true), ("False", false), ("0", false)] {
         assert_eq!(load(&[("BLUR", word)]).presets.get("default").unwrap().variants.len() == 8, blur, "{word}");
     }
@@ -108,7 +108,7 @@ fn keys_have_the_scopes_they_are_given_or_all() {
     let told: Vec<_> = config.keys.iter().map(|key| (key.hash.to_string(), key.scopes.to_string())).collect();
     assert_eq!(told, [(hash.clone(), "admin".to_owned()), (hash.clone(), "events uploads:read".to_owned())]);
     assert_eq!(config.keys[0].id(), "config-aaaaaaaa");
-    assert!(!config.callback.unwrap().allow_private);
+    assert!(!config.callback.unwrap().guard.allow_private);
     for wrong in [format!("sha256:{hash} everything"), hash.clone(), format!("md5:{hash}")] {
         assert_eq!(places(&sources(&[("TINTYPE_AUTH__KEYS", &wrong)])), ["auth.keys (TINTYPE_AUTH__KEYS)"], "{wrong}");
     }
@@ -360,4 +360,75 @@ fn colours_as_people_write_them() {
     {
         assert_eq!(value::parse_color(text), color, "{text}");
     }
+}
+
+#[test]
+fn the_callbacks_secrets_and_networks() {
+    let old = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let new = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let url = ("TINTYPE_CALLBACK__URL", "https://example.com/{id}?key={key}");
+    let callback = load(&[
+        url,
+        ("TINTYPE_CALLBACK__SECRET", new),
+        ("TINTYPE_CALLBACK__PREVIOUS_SECRETS", old),
+        ("TINTYPE_CALLBACK__ALLOW_NETWORKS", "10.20.0.0/16, fd00::/8, 192.168.1.7"),
+    ])
+    .callback
+    .unwrap();
+    assert_eq!(callback.previous_secrets.len(), 1);
+    let networks: Vec<_> = callback.guard.allow_networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.20.0.0/16", "fd00::/8", "192.168.1.7/32"]);
+    for (key, value) in [
+        ("TINTYPE_CALLBACK__PREVIOUS_SECRETS", old),
+        ("TINTYPE_CALLBACK__PREVIOUS_SECRETS", "hunter2"),
+        ("TINTYPE_CALLBACK__ALLOW_NETWORKS", "example.com"),
+        ("TINTYPE_CALLBACK__ALLOW_NETWORKS", "10.0.0.0/33"),
+        ("TINTYPE_CALLBACK__CONCURRENCY", "0"),
+        ("TINTYPE_CALLBACK__CONNECT_TIMEOUT", "0s"),
+    ] {
+        assert_eq!(places(&sources(&[url, (key, value)])).len(), 1, "{key} {value}");
+    }
+}
+
+#[test]
+fn an_upload_does_not_choose_who_is_called() {
+    for bad in [
+        "https://{id}.example.com/",
+        "https://example.com:{id}/",
+        "https://{key}@example.com/",
+        "https://example.com{key}",
+        "https://{key}/",
+        "{key}",
+        "ftp://example.com/",
+        "example.com",
+        "https://example.com/{uuid}",
+    ] {
+        assert_eq!(places(&sources(&[("CALLBACK_URL", bad)])), ["callback.url (CALLBACK_URL)"], "{bad}");
+    }
+    for good in ["https://u:p@example.com/{id}/{key}?id={id}#{id}", "http://[::1]:80/{key}", "https://example.com?{id}"]
+    {
+        assert_eq!(load(&[("CALLBACK_URL", good)]).callback.unwrap().url, good);
+    }
+}
+
+#[test]
+fn a_preset_is_told_elsewhere_or_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t.toml");
+    let mut sources = sources(&[]);
+    sources.file = Some(file.clone());
+    let variants = "variants = [{ name = \"original\" }]\n";
+    let own = "https://example.com/{id}";
+    std::fs::write(
+        &file,
+        format!("[presets.avatar]\ncallback_url = {own:?}\n{variants}[presets.mute]\ncallback_url = \"\"\n{variants}"),
+    )
+    .unwrap();
+    let config = Config::load(&sources).unwrap();
+    assert_eq!(config.presets.get("avatar").unwrap().callback_url.as_deref(), Some(own));
+    assert_eq!(config.presets.get("mute").unwrap().callback_url.as_deref(), Some(""));
+    assert_eq!(config.callback.unwrap().url, "", "there is someone to tell, though callback.url is empty");
+    std::fs::write(&file, format!("[presets.avatar]\ncallback_url = \"https://{{id}}.example.com\"\n{variants}"))
+        .unwrap();
+    assert_eq!(places(&sources), [format!("presets.avatar.callback_url ({})", file.display())]);
 }

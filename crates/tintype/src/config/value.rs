@@ -45,15 +45,32 @@ pub fn parse_color(text: &str) -> Option<[u8; 3]> {
 
 /// An address without what may be a secret in it: a password, and the query.
 pub fn without_secrets(address: &str) -> String {
-    let address = address.split(['?', '#']).next().unwrap_or_default();
-    match (address.find("://"), address.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &address[..scheme], &address[at..]),
-        _ => address.to_owned(),
-    }
+    let (address, query) = address.split_once(['?', '#']).map_or((address, ""), |(address, _)| (address, "?…"));
+    let Some((scheme, rest)) = address.split_once("://") else { return format!("{address}{query}") };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or_else(|| authority.to_owned(), |(_, host)| format!("…@{host}"));
+    format!("{scheme}://{host}{path}{query}")
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     Some((text[..digits].parse().ok()?, text[digits..].trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn an_address_is_shown_without_its_secrets() {
+        for (url, expected) in [
+            ("https://example.com/hook/{id}", "https://example.com/hook/{id}"),
+            ("https://user:p@ss@example.com:8443/a@b?token=x@y", "https://…@example.com:8443/a@b?…"),
+            ("http://[::1]:80", "http://[::1]:80"),
+            ("no address?token=x", "no address?…"),
+        ] {
+            assert_eq!(without_secrets(url), expected);
+        }
+    }
 }

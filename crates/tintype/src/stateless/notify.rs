@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use crate::callback::send::{Answer, Sender};
-use crate::callback::{CallbackConfig, SigningSecret};
+use crate::callback::send::Sender;
+use crate::callback::{CallbackConfig, SigningSecret, Verdict};
 use crate::config::{Config, UploadDefaults};
 use crate::event::StorageEvent;
 use crate::key::Layout;
@@ -59,17 +59,19 @@ impl Notifier {
         let mut upload = self.upload(subject);
         upload.policy.metadata = metadata;
         let id = message_id(&upload.id, subject, outcome);
-        let notice = self.config.notice(&self.layout, &upload, outcome);
+        let Some(notice) = self.config.notice(&self.layout, Some(subject.preset), &upload, outcome) else {
+            return Ok(());
+        };
         let answer = self.sender()?.send(&id, &notice).await;
-        let (status, error) = (answer.status().map(|status| status.as_u16()), answer.error());
-        match &error {
+        let status = answer.status.map(|status| status.as_u16());
+        match &answer.error {
             None => tracing::info!(upload = %upload.id, key = %upload.key, delivery = id, status, "callback"),
             Some(why) => tracing::warn!(upload = %upload.id, key = %upload.key, delivery = id, status, why, "callback"),
         }
-        match answer {
+        match answer.verdict {
             // Whoever is gone wants to hear no more.
-            Answer::Taken(_) | Answer::Gone(_) => Ok(()),
-            Answer::Refused(..) | Answer::Unreachable(_) => Err(error.unwrap_or_default()),
+            Verdict::Taken | Verdict::Gone => Ok(()),
+            Verdict::Failed(_) => Err(answer.error.unwrap_or_default()),
         }
     }
 
