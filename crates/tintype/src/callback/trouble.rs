@@ -37,7 +37,11 @@ pub fn explain(error: &reqwest::Error, url: &Url) -> String {
 
 /// Everything that led to an error, outermost first.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause| (*cause).source())
+    std::iter::successors(error.source(), |cause| match cause.downcast_ref::<std::io::Error>() {
+        // What it was made of is itself no source of it.
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => (*cause).source(),
+    })
 }
 
 fn find<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
