@@ -28,6 +28,8 @@ pub mod presign;
 pub mod process;
 pub mod queue;
 #[cfg(feature = "server")]
+mod request_id;
+#[cfg(feature = "server")]
 pub mod serve;
 pub mod stateless;
 pub mod store;

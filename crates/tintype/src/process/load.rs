@@ -12,7 +12,7 @@ use crate::preset::{Preset, hex};
 use crate::store::{Object, StoreError};
 
 /// Most bytes of a manifest that is read back.
-const MAX_MANIFEST: u64 = 1 << 20;
+pub const MAX_MANIFEST: u64 = 1 << 20;
 
 /// An original in memory.
 pub struct Original {

@@ -79,15 +79,12 @@ async fn handle(app: &App, leased: &Leased) -> Result<(), QueueError> {
     let outcome = match app.processor.develop(&task).await {
         Ok(developed) => Outcome::Completed(Box::new(developed.manifest)),
         Err(ProcessError::Final(failure)) => Outcome::Failed(failure),
-        Err(ProcessError::Passing(why)) if leased.attempt < app.config.attempts => {
+        Err(error) if leased.attempt < app.config.attempts => {
             let pause = pause(leased.attempt);
-            tracing::warn!(upload = %upload.id, attempt = leased.attempt, why, ?pause, "will try again");
+            tracing::warn!(upload = %upload.id, attempt = leased.attempt, %error, ?pause, "will try again");
             return app.queue.retry(leased, pause).await;
         }
-        Err(ProcessError::Passing(why)) => Outcome::Failed(Failure::new(
-            "store_unavailable",
-            format!("given up after {} attempts: {why}", leased.attempt),
-        )),
+        Err(error) => Outcome::Failed(error.given_up(leased.attempt)),
     };
     record(app, &upload, &outcome).await.map_err(QueueError)?;
     app.queue.ack(leased).await
