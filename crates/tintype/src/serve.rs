@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -17,15 +17,20 @@ use crate::app::{App, EmbeddedParts, InProcess, lock};
 use crate::callback::deliver::Deliverer;
 use crate::callback::send::Sender;
 use crate::config::{Config, StoreUrl};
+use crate::ledger::sql::News;
+use crate::process::worker::{self, Stop};
 use crate::store::embedded::{self, Endpoint};
-use crate::{api, process, sweep};
+use crate::{api, ledger, sweep};
+
+/// What is left for a stream of events or a job to end in, once its time is up.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` is done, then drains.
 ///
 /// # Errors
 /// When an address is taken, data cannot be opened, or a part fails.
 pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let _lock = lock(&config.data)?;
+    let _locks = lock(&config)?;
     let api_listener = bind(config.listen, "--listen").await?;
     let mut config = config;
     config.listen = api_listener.local_addr()?;
@@ -40,11 +45,9 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     let drain = config.drain;
     let (app, parts) = App::open(config).await?;
     let app = Arc::new(app);
-    // This process is the only one on this ledger: what was in hand when the last one ended is free.
-    app.queue.recover().await.context("cannot take up the jobs of the last run")?;
-    app.ledger.recover().await.context("cannot take up the callbacks of the last run")?;
+    recover(&app).await?;
 
-    let (closing, working) = (CancellationToken::new(), CancellationToken::new());
+    let (closing, working) = (CancellationToken::new(), Stop::default());
     let workers = start_workers(&app, &working)?;
     // Before the first answer, so that who reads the log of a server that answers finds it.
     announce(&app);
@@ -60,8 +63,46 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
         Some(ended) = servers.join_next() => ended??,
     }
     tracing::info!("stopping: no new requests; work in hand is finished");
-    finish(servers, workers, &closing, &working, drain).await;
+    closing.cancel();
+    finish(servers, workers, &working, drain).await;
     Ok(())
+}
+
+/// Works until `stop` is done, then drains: jobs and callbacks of a ledger and a store that others serve from.
+///
+/// # Errors
+/// When ledger or store cannot be shared, or a part fails.
+pub async fn work(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    if !config.ledger.is_shared() {
+        bail!(
+            "{} is for one process, which is `tintype serve`: set ledger.url to postgres://… for both",
+            config.ledger
+        );
+    }
+    if config.store == StoreUrl::Embedded {
+        bail!("the embedded store is inside `tintype serve`: set store.url to s3://… for both");
+    }
+    let drain = config.drain;
+    let (app, _) = App::open(config).await?;
+    let app = Arc::new(app);
+    let working = Stop::default();
+    let workers = start_workers(&app, &working)?;
+    eprintln!("{} is at work: {} workers, {}", crate::manifest::ENGINE, app.config.workers, app.config.ledger);
+    warn(&app).await;
+    stop.await;
+    tracing::info!("stopping: work in hand is finished");
+    finish(JoinSet::new(), workers, &working, drain).await;
+    Ok(())
+}
+
+/// What was in hand when the last process on this ledger ended is free, if there can be no other. On a shared one the
+/// leases run out.
+async fn recover(app: &App) -> anyhow::Result<()> {
+    if app.config.ledger.is_shared() {
+        return Ok(());
+    }
+    app.queue.recover().await.context("cannot take up the jobs of the last run")?;
+    app.ledger.recover().await.context("cannot take up the callbacks of the last run")
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
@@ -90,39 +131,47 @@ fn endpoint(app: &Arc<App>, parts: EmbeddedParts) -> Endpoint {
     }
 }
 
-fn start_workers(app: &Arc<App>, working: &CancellationToken) -> anyhow::Result<JoinSet<()>> {
+fn start_workers(app: &Arc<App>, working: &Stop) -> anyhow::Result<JoinSet<()>> {
     let mut workers = JoinSet::new();
     for _ in 0..app.config.workers {
-        workers.spawn(process::worker::run(app.clone(), working.clone()));
+        workers.spawn(worker::run(app.clone(), working.clone()));
     }
-    workers.spawn(sweep::run(app.clone(), working.clone()));
+    workers.spawn(hear(app.clone(), working.gently.clone()));
+    workers.spawn(sweep::run(app.clone(), working.gently.clone()));
     if let Some(callback) = &app.config.callback {
         let sender = Sender::new(callback, app.signing.clone());
         let sender = sender.map_err(anyhow::Error::msg).context("cannot set up callbacks")?;
         let deliverer = Deliverer::new(app.ledger.clone(), sender, callback.clone(), app.signals.callbacks.clone());
-        workers.spawn(Arc::new(deliverer).run(working.clone()));
+        workers.spawn(Arc::new(deliverer).run(working.gently.clone()));
     }
     Ok(workers)
 }
 
-/// Requests end, then workers; what is not done when the time is up is done by the next start.
-async fn finish(
-    mut servers: JoinSet<anyhow::Result<()>>,
-    mut workers: JoinSet<()>,
-    closing: &CancellationToken,
-    working: &CancellationToken,
-    drain: Duration,
-) {
-    closing.cancel();
-    working.cancel();
+/// Wakes workers and whoever waits when another process has done something.
+async fn hear(app: Arc<App>, stop: CancellationToken) {
+    let tell = |news| match news {
+        News::Job => app.signals.jobs.notify_one(),
+        News::Delivery => app.signals.callbacks.notify_one(),
+        News::Upload(id) => app.signals.changed(&id),
+    };
+    tokio::select! {
+        () = ledger::sql::hear(&app.config.ledger, tell) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Requests end, then workers; what is not done when the time is up is handed on.
+async fn finish(mut servers: JoinSet<anyhow::Result<()>>, mut workers: JoinSet<()>, working: &Stop, drain: Duration) {
+    working.gently.cancel();
     let all = async {
         while workers.join_next().await.is_some() {}
         // A browser may hold a stream of events open for as long as it likes.
-        let _ =
-            tokio::time::timeout(Duration::from_secs(2), async { while servers.join_next().await.is_some() {} }).await;
+        let _ = tokio::time::timeout(LAST_WORDS, async { while servers.join_next().await.is_some() {} }).await;
     };
     if tokio::time::timeout(drain, all).await.is_err() {
-        tracing::warn!(?drain, "not all work was finished in time; the next start takes it up");
+        tracing::warn!(?drain, "not all work was finished in time; another process or the next start takes it up");
+        working.now.cancel();
+        let _ = tokio::time::timeout(LAST_WORDS, async { while workers.join_next().await.is_some() {} }).await;
     }
 }
 

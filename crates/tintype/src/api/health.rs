@@ -51,7 +51,7 @@ pub async fn ready(State(app): State<Arc<App>>, caller: Caller) -> impl IntoResp
     });
     if caller.must_be_server().is_ok() {
         body["uploads"] = counts.into();
-        body["jobs"] = jobs.ok().into();
+        body["jobs"] = jobs.ok().map(|jobs| jobs.waiting + jobs.leased).into();
     }
     (if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }

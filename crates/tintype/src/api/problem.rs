@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use crate::app::DeleteError;
 use crate::event::accept::AcceptError;
 use crate::ledger::LedgerError;
 use crate::presign::PresignError;
@@ -74,6 +75,12 @@ impl From<LedgerError> for Problem {
 
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
+        Self::unavailable(&error)
+    }
+}
+
+impl From<DeleteError> for Problem {
+    fn from(error: DeleteError) -> Self {
         Self::unavailable(&error)
     }
 }

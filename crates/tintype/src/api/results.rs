@@ -43,7 +43,7 @@ pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Pro
     }
     let outcome = callback::parse(value).map_err(Problem::invalid)?;
     check(app, upload, &outcome).await?;
-    app.settle(upload, &outcome).await?;
+    app.settle(upload, &outcome, None).await?;
     Ok(())
 }
 

@@ -21,7 +21,6 @@ use crate::event::StorageEvent;
 use crate::ledger::Idempotency;
 use crate::manifest::Manifest;
 use crate::preset::hex;
-use crate::queue::Job;
 use crate::store::StoreError;
 use crate::upload::create::{MAX_BATCH, NewUpload};
 use crate::upload::{self, Status, Upload, UploadId};
@@ -143,9 +142,7 @@ pub async fn list(
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.must_be_server()?;
     let upload = find(&app, &id).await?;
-    app.erase(&upload).await?;
-    app.ledger.remove(&upload).await?;
-    app.signals.changed(&upload.id);
+    app.delete(&upload).await?;
     tracing::info!(upload = %upload.id, "deleted");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -169,8 +166,10 @@ pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> R
         etag: object.etag,
         version: None,
     };
-    app.ledger.reopen(&upload.id).await?;
-    app.enqueue(Job { upload_id: upload.id.clone(), event, force: true }).await?;
+    if !app.ledger.reopen(&upload.id, &event).await? {
+        return Err(Problem::not_found("there is no such upload"));
+    }
+    app.signals.job(&upload.id);
     let now = find(&app, &id).await?;
     Ok((StatusCode::ACCEPTED, Json(View::from(now))).into_response())
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use url::Url;
 
-use super::secrets::{load_account, load_secret};
+use super::secrets::{load_account, token_secret};
 use super::{App, Signals};
 use crate::callback::SigningSecret;
 use crate::config::{Config, StoreUrl};
-use crate::ledger::SqliteLedger;
+use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::{MemoryBudget, Processor};
@@ -36,10 +36,10 @@ impl App {
     /// When data cannot be opened, or is in use by another process.
     pub async fn open(config: Config) -> anyhow::Result<(Self, Option<EmbeddedParts>)> {
         let data = &config.data;
-        let ledger = SqliteLedger::open(&config.ledger)
+        let ledger = SqlLedger::open(&config.ledger)
             .await
-            .with_context(|| format!("cannot open the ledger {}", config.ledger.display()))?;
-        let tokens = Tokens::new(load_secret(&data.join("token-secret"))?);
+            .with_context(|| format!("cannot open the ledger {}", config.ledger))?;
+        let tokens = Tokens::new(ledger.secret("token", &token_secret(data)?).await?);
         let layout = config.layout.clone();
         let (store, presigner, bucket_url, bucket, embedded) = match &config.store {
             StoreUrl::Embedded => open_embedded(&config)?,
@@ -65,25 +65,52 @@ impl App {
     }
 }
 
-/// Refuses to share a data folder with another process, for as long as the file is held.
+/// What keeps other processes away, for as long as it is held.
+#[derive(Debug)]
+pub struct Locks(#[expect(dead_code, reason = "files are locked while they are open")] Vec<fs::File>);
+
+/// Refuses to share with another process what only one can have: the embedded store, and a ledger in a file.
 ///
 /// # Errors
-/// When the folder cannot be made, or another process holds it.
-pub fn lock(data: &Path) -> anyhow::Result<fs::File> {
+/// When the data folder cannot be made, or another process is there already.
+pub fn lock(config: &Config) -> anyhow::Result<Locks> {
+    let mut locks = Vec::new();
+    if config.store == StoreUrl::Embedded || !config.ledger.is_shared() {
+        make_data(&config.data)?;
+        locks.push(lock_file(
+            &config.data.join("lock"),
+            &config.data.display().to_string(),
+            "its own folder with --data",
+        )?);
+    }
+    if let LedgerUrl::Sqlite(file) = &config.ledger {
+        let mut path = file.clone().into_os_string();
+        path.push(".lock");
+        locks.push(lock_file(
+            Path::new(&path),
+            &config.ledger.to_string(),
+            "its own ledger, or share one in Postgres (ledger.url)",
+        )?);
+    }
+    Ok(Locks(locks))
+}
+
+fn make_data(data: &Path) -> anyhow::Result<()> {
     if data.exists() && !data.is_dir() {
         bail!("{} is a file; --data must name a folder", data.display());
     }
     // Secrets and rows: for the owner alone.
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.with_context(|| format!("cannot make the data folder {}", data.display()))?;
-    let path = data.join("lock");
-    let file = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    made.with_context(|| format!("cannot make the data folder {}", data.display()))
+}
+
+fn lock_file(path: &Path, of: &str, remedy: &str) -> anyhow::Result<fs::File> {
+    let file = fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => bail!(
-            "another tintype is running on {}; stop it, or give this one its own folder with --data",
-            data.display()
-        ),
+        Err(fs::TryLockError::WouldBlock) => {
+            bail!("another tintype is running on {of}; stop it, or give this one {remedy}")
+        }
         Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }

@@ -6,10 +6,13 @@ mod backfill;
 mod backfill_report;
 mod doctor;
 mod heap;
+mod jobs;
+mod migrate;
 mod plan;
 mod process;
 mod report;
 mod table;
+mod work;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -45,9 +48,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(ServeArgs),
+    Work(work::WorkArgs),
     Process(process::ProcessArgs),
     Backfill(Box<backfill::BackfillArgs>),
     Doctor(doctor::DoctorArgs),
+    Migrate(migrate::MigrateArgs),
+    Jobs(jobs::JobsArgs),
     Config(ConfigArgs),
 }
 
@@ -98,6 +104,9 @@ pub fn run() -> ExitCode {
         Command::Process(args) => process::run(&args),
         Command::Backfill(args) => backfill::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Work(args) => work::run(args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Jobs(args) => jobs::run(&args),
         Command::Config(args) => config(&args),
     };
     ExitCode::from(code)

@@ -16,6 +16,7 @@ use url::Url;
 use crate::aws::secret::SecretArn;
 use crate::callback::{CallbackConfig, Secret};
 use crate::key::{Layout, LayoutError};
+use crate::ledger::LedgerUrl;
 use crate::preset::Presets;
 use crate::store::s3::S3Config;
 use crate::upload::Method;
@@ -90,10 +91,14 @@ pub struct Config {
     pub region: String,
     /// Address that variants are fetched from.
     pub variants_url: Option<Url>,
-    /// The ledger's file.
-    pub ledger: PathBuf,
-    /// How often a job is tried.
+    /// Where the ledger is.
+    pub ledger: LedgerUrl,
+    /// How often a job is tried while the store fails.
     pub attempts: u32,
+    /// How often a job's process may die before the job is given up.
+    pub crashes: u32,
+    /// How long a job is a worker's that does not say that it is alive.
+    pub lease: Duration,
     /// Prefix of uploads and folder of variants.
     pub layout: Layout,
     /// What a new upload may deliver.
@@ -179,7 +184,9 @@ impl Config {
         let variants_url = r.optional_url("store.public_url");
         let ledger = read_ledger(r, data.as_deref());
         r.one_of("queue.url", &["ledger"]);
-        let attempts = r.number("queue.attempts", 1, 1000);
+        let attempts = r.number("queue.attempts", 1, 10_000);
+        let crashes = r.number("queue.crashes", 1, 1000);
+        let lease = r.duration("queue.lease", Duration::from_secs(1), Duration::from_secs(3600));
         let layout = read_layout(r);
         let upload = read_upload(r);
         let keep_originals = r.duration("upload.keep_originals", Duration::ZERO, Duration::from_secs(3650 * 24 * 3600));
@@ -210,6 +217,8 @@ impl Config {
             variants_url: variants_url?,
             ledger: ledger?,
             attempts: attempts?,
+            crashes: crashes?,
+            lease: lease?,
             layout: layout?,
             upload: upload?,
             keep_originals: keep_originals.map(|kept| Some(kept).filter(|kept| !kept.is_zero()))?,
@@ -256,11 +265,26 @@ fn is_bucket(name: &str) -> bool {
     (3..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
 }
 
-fn read_ledger(r: &mut Reader, data: Option<&std::path::Path>) -> Option<PathBuf> {
-    match r.text("ledger.url")?.strip_prefix("sqlite:") {
-        Some("") => Some(data?.join("tintype.db")),
-        Some(path) => Some(PathBuf::from(path.trim_start_matches("//"))),
-        None => r.mistake("ledger.url", "this build knows \"sqlite:\" and \"sqlite:PATH\""),
+fn read_ledger(r: &mut Reader, data: Option<&std::path::Path>) -> Option<LedgerUrl> {
+    let text = r.text("ledger.url")?;
+    match text.split_once(':') {
+        Some(("sqlite", "")) => Some(LedgerUrl::Sqlite(data?.join("tintype.db"))),
+        Some(("sqlite", path)) => Some(LedgerUrl::Sqlite(PathBuf::from(path.trim_start_matches("//")))),
+        // The address may hold a password: the mistake does not repeat it.
+        Some(("postgres" | "postgresql", _)) => match text.parse::<Url>() {
+            Ok(url) if url.path().len() > 1 => Some(LedgerUrl::Postgres(url)),
+            Ok(_) => r.mistake("ledger.url", "name a database: postgres://user:password@host/database"),
+            Err(error) => r.mistake(
+                "ledger.url",
+                &format!(
+                    "it is no address ({error}): postgres://user:password@host/database, with % escapes in the password"
+                ),
+            ),
+        },
+        _ => r.mistake(
+            "ledger.url",
+            "this build knows \"sqlite:\", \"sqlite:PATH\" and \"postgres://user:password@host/database\"",
+        ),
     }
 }
 

@@ -25,7 +25,7 @@ fn defaults_need_nothing() {
     assert_eq!(config.presets.get("default").unwrap().variants.len(), 8);
     assert_eq!((config.layout.prefix(), config.layout.folder()), ("temp/", "image/"));
     assert!(config.callback.is_none());
-    assert_eq!(config.ledger, PathBuf::from("tintype-data/tintype.db"));
+    assert_eq!(config.ledger, LedgerUrl::Sqlite(PathBuf::from("tintype-data/tintype.db")));
 }
 
 #[test]
