@@ -38,3 +38,5 @@ pub mod sweep;
 #[cfg(feature = "server")]
 pub mod token;
 pub mod upload;
+#[cfg(feature = "server")]
+pub mod verify;

@@ -7,6 +7,7 @@ use rand::RngExt;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::send::{Answer, Sender};
 use super::{CallbackConfig, Notice};
@@ -16,6 +17,12 @@ use crate::ledger::{Attempt, Claim, Delivery, Ledger, Next};
 const CONCURRENCY: usize = 32;
 /// How long to sleep when nothing is due and nobody calls.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// What each line of the log about an attempt carries.
+fn span(delivery: &Delivery) -> Span {
+    let Delivery { id, upload_id, attempts, .. } = delivery;
+    tracing::info_span!("delivery", upload = %upload_id, delivery = id, attempt = attempts + 1)
+}
 
 /// Delivers callbacks.
 pub struct Deliverer {
@@ -71,7 +78,7 @@ impl Deliverer {
             };
             let this = self.clone();
             tokio::spawn(async move {
-                this.attempt(&delivery).await;
+                this.attempt(&delivery).instrument(span(&delivery)).await;
                 drop(slot);
             });
         }

@@ -5,13 +5,18 @@
 mod backfill;
 mod backfill_report;
 mod doctor;
+mod dump;
 mod heap;
 mod jobs;
 mod migrate;
 mod plan;
 mod process;
+mod replay;
+mod replay_report;
+mod replay_source;
 mod report;
 mod table;
+mod verify;
 mod work;
 
 use std::io::IsTerminal;
@@ -54,6 +59,10 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     Jobs(jobs::JobsArgs),
+    Verify(verify::VerifyArgs),
+    Replay(replay::ReplayArgs),
+    Export(dump::ExportArgs),
+    Import(dump::ImportArgs),
     Config(ConfigArgs),
 }
 
@@ -107,6 +116,10 @@ pub fn run() -> ExitCode {
         Command::Work(args) => work::run(args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Jobs(args) => jobs::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Export(args) => dump::export(&args),
+        Command::Import(args) => dump::import(&args),
         Command::Config(args) => config(&args),
     };
     ExitCode::from(code)
@@ -119,7 +132,7 @@ fn serve(args: ServeArgs) -> u8 {
         return USAGE;
     };
     start_log(&config.log_level, config.log_json);
-    let served = runtime().block_on(async { tintype::serve::serve(config, stop_signal()).await });
+    let served = runtime().block_on(async { tintype::serve::serve(config, stop_gently()).await });
     match served {
         Ok(()) => DONE,
         Err(error) => {
@@ -160,6 +173,16 @@ fn start_log(level: &str, json: bool) {
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().expect("threads can be started")
+}
+
+/// Done at the first SIGTERM or SIGINT; the next one ends the process at once.
+async fn stop_gently() {
+    stop_signal().await;
+    tokio::spawn(async {
+        stop_signal().await;
+        eprintln!("tintype: ended at once; work that was in hand is done by the next start or another process");
+        std::process::exit(i32::from(FAILED));
+    });
 }
 
 /// Done at the first SIGTERM or SIGINT.

@@ -73,11 +73,11 @@ pub async fn finished(
 }
 
 /// The manifest at a key, if there is one.
-pub async fn stored_manifest(processor: &Processor, key: &Key) -> Result<Option<Manifest>, ProcessError> {
+pub async fn stored_manifest(processor: &Processor, key: &Key) -> Result<Option<Manifest>, StoreError> {
     match processor.target.get(key, MAX_MANIFEST).await {
         Ok(stored) => Ok(serde_json::from_slice(&stored.bytes).ok()),
-        Err(StoreError::NotFound(_) | StoreError::TooLarge { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

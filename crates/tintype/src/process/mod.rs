@@ -160,6 +160,14 @@ impl Processor {
         look::look(self, original, preset).await
     }
 
+    /// The manifest at a key, if there is one that can be read.
+    ///
+    /// # Errors
+    /// When the store fails: try again.
+    pub async fn stored_manifest(&self, key: &Key) -> Result<Option<Manifest>, StoreError> {
+        load::stored_manifest(self, key).await
+    }
+
     /// Every key that the manifest of an original can have.
     pub fn manifest_keys(&self, original: &Key) -> Vec<Key> {
         look::manifest_keys(self, original)

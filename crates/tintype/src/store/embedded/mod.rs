@@ -22,6 +22,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
+use tracing::Instrument;
 
 use disk::Incoming;
 pub use disk::{Condition, DiskError, DiskStore};
@@ -79,15 +80,15 @@ impl Endpoint {
         condition: Condition,
     ) -> Result<ObjectMeta, TakeError> {
         let (disk, arrivals) = (self.disk.clone(), self.arrivals.clone());
-        let work = tokio::spawn(async move {
+        let work = async move {
             let object = tokio::task::spawn_blocking(move || disk.commit(incoming, &key, &options, &condition))
                 .await
                 .map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?
                 .map_err(TakeError::Disk)?;
             arrivals.arrived(&object).await.map_err(TakeError::NotAnnounced)?;
             Ok(object)
-        });
-        work.await.map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?
+        };
+        tokio::spawn(work.in_current_span()).await.map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?
     }
 }
 
