@@ -19,6 +19,7 @@ from support.upload import boto3_style, by_hand
 
 IMAGE = corpus.good()["420.jpg"]
 SLOW = corpus.save(corpus.photo(4000, 3000, 30), "PNG")
+MEDIUM = corpus.save(corpus.photo(1600, 1200, 30), "PNG")
 LARGE = {"TINTYPE_UPLOAD__MAX_BYTES": "64MiB"}
 
 
@@ -77,7 +78,7 @@ def test_sigterm_under_load_loses_nothing(serve, receiver, say):
     def client():
         while not refused.is_set():
             try:
-                accepted.append(put(server))
+                accepted.append(put(server, MEDIUM, "a.png"))
             except (requests.RequestException, AssertionError):
                 refused.set()
 
@@ -92,11 +93,12 @@ def test_sigterm_under_load_loses_nothing(serve, receiver, say):
             one.result()
     assert code == 0 and took < 22
     server.start()
-    ends = {upload: server.finish(upload)["status"] for upload in accepted}
+    left = sum(server.status(upload)["status"] == "processing" for upload in accepted)
+    ends = {upload: server.finish(upload, 120)["status"] for upload in accepted}
     assert set(ends.values()) == {"completed"}
     wait_for("every callback", lambda: all(receiver.of(upload, 200) for upload in accepted), 60)
     assert all(len({r.webhook_id for r in receiver.of(upload)}) == 1 for upload in accepted)
-    say(f"{len(accepted)} uploads accepted, stopped in {took:.1f} s")
+    say(f"{len(accepted)} uploads accepted, stopped in {took:.1f} s, {left} left for the next start")
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
@@ -118,7 +120,7 @@ def test_a_second_signal_ends_at_once(serve, receiver, second):
 def test_a_deletion_survives_kill_9_anywhere(serve, say):
     """Killed at a moment that differs each time: afterwards the upload is whole, or nothing of it is left."""
     seed = random.randrange(1 << 30)
-    rng, whole, gone = random.Random(seed), 0, 0
+    rng, whole, gone, cut = random.Random(seed), 0, 0, 0
     say(f"seed {seed}")
     server, pool = serve(env={"TINTYPE_QUEUE__LEASE": "1s"}), ThreadPoolExecutor(1)
     for _ in range(8):
@@ -130,14 +132,17 @@ def test_a_deletion_survives_kill_9_anywhere(serve, say):
         server.daemon.kill()
         assert deletion.exception(10) or deletion.result().status_code == 204
         server.start()
+        answered = not deletion.exception()
         if server.call("GET", f"/v1/uploads/{upload}").status_code == 200:
+            assert not answered, seed
             assert server.finish(upload)["status"] == "completed"
             assert len({k for k in keys(server.at) if upload in k}) == 10
             whole += 1
         else:
             wait_for("nothing is left", lambda: not {k for k in keys(server.at) if upload in k}, 30)
             gone += 1
-    say(f"{whole} whole, {gone} gone")
+            cut += not answered
+    say(f"{whole} whole, {gone} gone, {cut} of them cut off")
     with sqlite3.connect(server.home / "data/tintype.db") as db:
         wait_for("no row is left", lambda: db.execute("SELECT count(*) FROM uploads").fetchone()[0] == whole, 30)
 

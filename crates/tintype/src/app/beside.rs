@@ -37,7 +37,8 @@ impl Beside {
             StoreUrl::Embedded => beside_server(&config)?,
             StoreUrl::S3 { bucket } => {
                 let place = config.s3(bucket);
-                let store = S3Store::impatient(&place).map_err(anyhow::Error::msg).context("cannot use the S3 store")?;
+                let store =
+                    S3Store::impatient(&place).map_err(anyhow::Error::msg).context("cannot use the S3 store")?;
                 (Arc::new(store) as Arc<dyn Store>, place.bucket_url())
             }
         };

@@ -118,9 +118,9 @@ async fn write(config: &Config, file: &Path) -> anyhow::Result<Counts> {
 async fn read(config: &Config, file: &Path) -> anyhow::Result<Counts> {
     let mut from: Box<dyn io::BufRead + Send> = match file == Path::new("-") {
         true => Box::new(BufReader::new(io::stdin())),
-        false => Box::new(BufReader::new(
-            fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?,
-        )),
+        false => {
+            Box::new(BufReader::new(fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?))
+        }
     };
     // No server may be on it.
     let _locks = lock(config)?;

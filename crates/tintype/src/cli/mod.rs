@@ -41,6 +41,8 @@ Examples:
   tintype process --out /srv/www --json photos/   a folder, one manifest a line
   tintype backfill s3://my-bucket/photos/         what is in a bucket already
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
+  tintype verify                                  is all there that should be
+  tintype replay ID                               what a worker did with an upload, step by step
   tintype config > tintype.toml                   every setting with its default, to edit";
 
 #[derive(Parser)]

@@ -36,7 +36,8 @@ impl Past {
     /// When there is no such upload, or the ledger cannot be read.
     pub async fn read(service: &Beside, id: &UploadId) -> anyhow::Result<Self> {
         let ledger = &service.ledger;
-        let upload = ledger.get(id).await?.with_context(|| format!("there is no upload {id} in {}", service.config.ledger))?;
+        let upload =
+            ledger.get(id).await?.with_context(|| format!("there is no upload {id} in {}", service.config.ledger))?;
         let jobs = ledger.jobs(Some(id), None, SHOWN).await.map_err(|e| anyhow!(e.0))?;
         let page = Page { limit: SHOWN, ..Page::default() };
         Ok(Self { upload, jobs, deliveries: ledger.deliveries(&page, Some(id)).await? })
@@ -120,7 +121,9 @@ impl Report {
         let count = |verdict| compared.iter().filter(|compared| compared.verdict == verdict).count();
         say(&match past.upload.manifest {
             Some(_) => format!("{} of {} variants are the same, in {}", count("same"), compared.len(), self.out),
-            None => format!("completed; there is no manifest to hold {} variants against, in {}", compared.len(), self.out),
+            None => {
+                format!("completed; there is no manifest to hold {} variants against, in {}", compared.len(), self.out)
+            }
         });
         same
     }
@@ -158,12 +161,8 @@ fn told(step: &Step<'_>, preset: &Preset) -> (&'static str, Value) {
     match step {
         Step::Loaded(original) => {
             let meta = &original.object.meta;
-            let needed = tintype_image::estimate(
-                &original.object.bytes,
-                &preset.variants,
-                preset.metadata,
-                &Limits::default(),
-            );
+            let needed =
+                tintype_image::estimate(&original.object.bytes, &preset.variants, preset.metadata, &Limits::default());
             let memory = needed.ok().map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20)));
             let facts = json!({"bytes": meta.size, "format": original.format.name(), "declared": meta.content_type,
                                "etag": meta.etag, "sha256": original.sha256, "memory_estimate": memory});
@@ -210,7 +209,8 @@ impl Compared<'_> {
 }
 
 fn compare<'a>(before: Option<&'a Manifest>, now: &'a Manifest) -> Vec<Compared<'a>> {
-    let of = |manifest: Option<&'a Manifest>, name: &str| manifest?.variants.iter().find(|variant| variant.name == name);
+    let of =
+        |manifest: Option<&'a Manifest>, name: &str| manifest?.variants.iter().find(|variant| variant.name == name);
     let mut compared: Vec<_> = now
         .variants
         .iter()

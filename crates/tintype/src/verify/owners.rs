@@ -70,7 +70,9 @@ impl Owners {
     async fn read(&mut self, verifier: &Verifier, at: &Key) -> Result<bool, VerifyError> {
         let stored = match verifier.store.get(at, MAX_MANIFEST).await {
             Ok(stored) => stored,
-            Err(StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => return Ok(false),
+            Err(StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => {
+                return Ok(false);
+            }
             Err(error) => return Err(error.into()),
         };
         let manifest: Option<Manifest> = serde_json::from_slice(&stored.bytes).ok();

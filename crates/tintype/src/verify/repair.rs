@@ -6,11 +6,7 @@ use crate::store::StoreError;
 use crate::upload::Upload;
 
 /// Gives an upload of which something is missing a new job, if that was asked for.
-pub(super) async fn upload(
-    verifier: &Verifier,
-    row: &Upload,
-    findings: &mut [Finding],
-) -> Result<(), VerifyError> {
+pub(super) async fn upload(verifier: &Verifier, row: &Upload, findings: &mut [Finding]) -> Result<(), VerifyError> {
     if !verifier.options.repair {
         return Ok(());
     }

@@ -114,9 +114,7 @@ async fn manifest_of(verifier: &Verifier, row: &Upload, manifest: &Manifest) -> 
             Err(error) => differs(format!("it is no manifest: {error}")),
         },
         Err(StoreError::Damaged { how, .. }) => differs(how),
-        Err(error) => {
-            Some(unlooked(row, &key, Kind::ManifestMissing, "the manifest is not in the store", &error))
-        }
+        Err(error) => Some(unlooked(row, &key, Kind::ManifestMissing, "the manifest is not in the store", &error)),
     }
 }
 

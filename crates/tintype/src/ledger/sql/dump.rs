@@ -83,8 +83,11 @@ impl SqlLedger {
     /// # Errors
     /// When rows cannot be read or the file cannot be written.
     pub async fn export(&self, out: &mut (dyn Write + Send)) -> Result<Counts, DumpError> {
-        let header =
-            Header { tintype_ledger: schema::LATEST, engine: ENGINE.to_owned(), exported_at: OffsetDateTime::now_utc() };
+        let header = Header {
+            tintype_ledger: schema::LATEST,
+            engine: ENGINE.to_owned(),
+            exported_at: OffsetDateTime::now_utc(),
+        };
         line(out, &header)?;
         let begin = match self.dialect {
             Dialect::Sqlite => "BEGIN",
@@ -115,7 +118,8 @@ impl SqlLedger {
         check_header(&lines.next().transpose()?.unwrap_or_default())?;
         let mut tx = self.begin().await?;
         for (table, _) in TABLES {
-            let any = sqlx::query(sql(format!("SELECT 1 AS one FROM {table} LIMIT 1"))).fetch_optional(&mut *tx).await?;
+            let any =
+                sqlx::query(sql(format!("SELECT 1 AS one FROM {table} LIMIT 1"))).fetch_optional(&mut *tx).await?;
             if any.is_some() {
                 return Err(DumpError::NotEmpty(table));
             }
@@ -340,7 +344,8 @@ mod tests {
         let postgres = server.ledger().await;
         postgres.import(&mut lines.join("\n").as_bytes()).await.unwrap();
         let there = exported(&postgres).await;
-        let next = "INSERT INTO jobs (upload_id, event, force, due_at, created_at) VALUES ('v', '', 0, 1, 1) RETURNING id";
+        let next =
+            "INSERT INTO jobs (upload_id, event, force, due_at, created_at) VALUES ('v', '', 0, 1, 1) RETURNING id";
         let next: i64 = sqlx::query(next).fetch_one(&postgres.writer).await.unwrap().get("id");
         assert_eq!(next, 42, "new jobs come after those that were read in");
         let (_back_dir, back) = imported(&there).await;
