@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::store::embedded::DiskStore;
 use crate::store::s3::S3Store;
 
-/// What a command works on. Opening it changes nothing.
+/// What a command works on. Opening it neither sweeps the store nor migrates the ledger.
 pub struct Beside {
     /// What the operator decided.
     pub config: Config,
