@@ -14,9 +14,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, EmbeddedParts, InProcess, lock};
+use crate::auth::NoKey;
 use crate::callback::deliver::Deliverer;
 use crate::callback::send::Sender;
-use crate::config::{Config, StoreUrl};
+use crate::config::{Config, StoreUrl, without_secrets};
 use crate::ledger::sql::News;
 use crate::process::worker::{self, Stop};
 use crate::store::embedded::{self, Endpoint};
@@ -45,12 +46,15 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     let drain = config.drain;
     let (app, parts) = App::open(config).await?;
     let app = Arc::new(app);
+    if !app.config.listen.ip().is_loopback() && !app.keys.any_good().await? {
+        return Err(NoKey(app.config.listen).into());
+    }
     recover(&app).await?;
 
     let (closing, working) = (CancellationToken::new(), Stop::default());
     let workers = start_workers(&app, &working)?;
     // Before the first answer, so that who reads the log of a server that answers finds it.
-    announce(&app);
+    announce(&app, app.keys.asks().await?);
     let mut servers = JoinSet::new();
     servers.spawn(answer(api_listener, api::router(app.clone()), closing.clone()));
     if let (Some(listener), Some(parts)) = (store_listener, parts) {
@@ -195,16 +199,8 @@ async fn warn(app: &App) {
     }
 }
 
-/// An address without what may be a secret in it.
-fn without_password(address: &str) -> String {
-    match (address.find("://"), address.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &address[..scheme], &address[at..]),
-        _ => address.split('?').next().unwrap_or_default().to_owned(),
-    }
-}
-
 /// Where to go, for a person at a terminal.
-fn announce(app: &App) {
+fn announce(app: &App, asks_for_keys: bool) {
     let config = &app.config;
     let line = |name: &str, value: &str| eprintln!("  {name:<10} {value}");
     eprintln!("{} is ready", crate::manifest::ENGINE);
@@ -221,15 +217,15 @@ fn announce(app: &App) {
     }
     match &config.callback {
         Some(callback) if !callback.is_signed() => {
-            let to = without_password(&callback.url);
+            let to = without_secrets(&callback.url);
             line("callback", &format!("{} {to} (NOT SIGNED: set callback.secret)", callback.method));
         }
-        Some(callback) => line("callback", &format!("{} {}", callback.method, without_password(&callback.url))),
+        Some(callback) => line("callback", &format!("{} {}", callback.method, without_secrets(&callback.url))),
         None => line("callback", "none: set CALLBACK_URL to be told of outcomes"),
     }
     line("data", &config.data.display().to_string());
-    if config.keys.is_empty() {
-        line("keys", "none: only this machine can call. Set auth.keys before you listen elsewhere");
+    if !asks_for_keys {
+        line("keys", "none: only this machine can call. `tintype keys create` makes one");
     }
     line("workers", &config.workers.to_string());
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use crate::app::App;
+use crate::auth::Scope;
 use crate::manifest::ENGINE;
 
 /// What this is, and its addresses.
@@ -49,7 +50,7 @@ pub async fn ready(State(app): State<Arc<App>>, caller: Caller) -> impl IntoResp
         "queue": say(jobs.as_ref().err().map(ToString::to_string)),
         "store": say(store.err().map(|e| e.to_string())),
     });
-    if caller.must_be_server().is_ok() {
+    if caller.must(Scope::UploadsRead).is_ok() {
         body["uploads"] = counts.into();
         body["jobs"] = jobs.ok().map(|jobs| jobs.waiting + jobs.leased).into();
     }

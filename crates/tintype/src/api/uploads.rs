@@ -16,6 +16,7 @@ use super::extract::{Body, Id, Params};
 use super::paging::{Listing, next};
 use super::problem::Problem;
 use crate::app::App;
+use crate::auth::Scope;
 use crate::error::Failure;
 use crate::event::StorageEvent;
 use crate::ledger::Idempotency;
@@ -65,7 +66,7 @@ pub async fn create(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::UploadsCreate)?;
     let body = json_body(&headers, &body)?;
     let idempotency = idempotency(&headers, &body)?;
     if let Value::Array(list) = body {
@@ -130,7 +131,7 @@ pub async fn list(
     caller: Caller,
     Params(query): Params<Listing>,
 ) -> Result<Json<Value>, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::UploadsRead)?;
     let page = query.page(|word| Status::parse(word).is_some())?;
     let rows = app.ledger.list(&page).await?;
     let cursor = next(page.limit, rows.len(), rows.last().map(|row| (row.created_at, row.id.as_str())));
@@ -140,7 +141,7 @@ pub async fn list(
 
 /// Original, variants, manifest, row: all go.
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::UploadsWrite)?;
     let upload = find(&app, &id).await?;
     app.delete(&upload).await?;
     tracing::info!(upload = %upload.id, "deleted");
@@ -149,7 +150,7 @@ pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
 
 /// Develops the original again, whatever came of it before.
 pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::UploadsWrite)?;
     let upload = find(&app, &id).await?;
     let object = match app.store.head(&upload.key).await {
         Ok(object) => object,

@@ -12,12 +12,14 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, broadcast};
 
 pub use beside::Beside;
-pub use open::{EmbeddedParts, Locks, lock};
+pub use open::{EmbeddedParts, Locks, lock, open_ledger};
 
+use crate::auth::Keyring;
 use crate::callback::SigningSecret;
 use crate::config::Config;
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
+use crate::event::auth::Gate;
 use crate::key::{self, Key, Layout};
 use crate::ledger::{Finished, Ledger, LedgerError, Marked};
 use crate::presign::Presigner;
@@ -64,6 +66,10 @@ pub struct App {
     pub tokens: Tokens,
     /// What signs callbacks.
     pub signing: Arc<SigningSecret>,
+    /// Which API keys are good.
+    pub keys: Keyring,
+    /// What providers' pushed events are held against.
+    pub gate: Gate,
     /// Who wakes whom.
     pub signals: Signals,
 }

@@ -10,8 +10,10 @@ use url::Url;
 
 use super::secrets::{load_account, token_secret};
 use super::{App, Signals};
+use crate::auth::Keyring;
 use crate::callback::SigningSecret;
 use crate::config::{Config, StoreUrl};
+use crate::event::auth::Gate;
 use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
@@ -48,21 +50,36 @@ impl App {
         let processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
         let ledger = Arc::new(ledger);
         let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));
+        let gate = Gate::new(&config.events, config.aws_endpoint.as_ref());
+        let gate = gate.map_err(anyhow::Error::msg).context("cannot set up the checks of pushed events")?;
         let app = Self {
             bucket,
             signing: Arc::new(signing.unwrap_or(SigningSecret::None)),
             layout,
             queue: ledger.clone(),
-            ledger,
             store,
             presigner,
             processor,
             tokens,
+            keys: Keyring::new(config.keys.clone(), ledger.clone(), config.listen),
+            gate,
+            ledger,
             signals: Signals::new(),
             config,
         };
         Ok((app, embedded))
     }
+}
+
+/// The ledger alone, made if need be, beside whatever serves from it.
+///
+/// # Errors
+/// When it cannot be opened.
+pub async fn open_ledger(config: &Config) -> anyhow::Result<SqlLedger> {
+    if !config.ledger.is_shared() {
+        make_data(&config.data)?;
+    }
+    SqlLedger::open(&config.ledger).await.with_context(|| format!("cannot open the ledger {}", config.ledger))
 }
 
 /// What keeps other processes away, for as long as it is held.

@@ -8,6 +8,7 @@ mod doctor;
 mod dump;
 mod heap;
 mod jobs;
+mod keys;
 mod migrate;
 mod plan;
 mod process;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tintype::auth::NoKey;
 use tintype::config::{Config, DEFAULTS, Sources};
 use tracing_subscriber::EnvFilter;
 
@@ -34,6 +36,11 @@ const FAILED: u8 = 1;
 /// The command or the configuration is wrong.
 const USAGE: u8 = 2;
 
+/// Libraries that say much.
+const QUIET: &str = "sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
+/// Libraries that write down requests as they come, with keys and signatures.
+const NEVER: &str = "s3s=off";
+
 const EXAMPLES: &str = "\
 Examples:
   tintype serve                                   API on 127.0.0.1:8000, S3 store on 127.0.0.1:9000
@@ -43,6 +50,7 @@ Examples:
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
   tintype verify                                  is all there that should be
   tintype replay ID                               what a worker did with an upload, step by step
+  tintype keys create --name web --scope admin    an API key, for servers that call
   tintype config > tintype.toml                   every setting with its default, to edit";
 
 #[derive(Parser)]
@@ -65,6 +73,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Export(dump::ExportArgs),
     Import(dump::ImportArgs),
+    Keys(keys::KeysArgs),
     Config(ConfigArgs),
 }
 
@@ -122,6 +131,7 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Export(args) => dump::export(&args),
         Command::Import(args) => dump::import(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Config(args) => config(&args),
     };
     ExitCode::from(code)
@@ -139,7 +149,7 @@ fn serve(args: ServeArgs) -> u8 {
         Ok(()) => DONE,
         Err(error) => {
             eprintln!("tintype: {error:#}");
-            FAILED
+            if error.is::<NoKey>() { USAGE } else { FAILED }
         }
     }
 }
@@ -163,9 +173,8 @@ fn load(sources: &Sources) -> Option<Config> {
 }
 
 fn start_log(level: &str, json: bool) {
-    let quiet = "s3s=off,sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
-    let filter = if level.contains('=') { level.to_owned() } else { format!("{level},{quiet}") };
-    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What comes later wins: an operator may ask for more of a library, but not for what shows secrets.
+    let filter = EnvFilter::try_new(format!("{QUIET},{level},{NEVER}")).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -1,5 +1,6 @@
 //! What the operator decides: defaults < file < environment < flags, all mistakes reported at once.
 
+mod events;
 mod fields;
 mod presets;
 mod reader;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::auth::ConfiguredKey;
 use crate::aws::secret::SecretArn;
 use crate::callback::{CallbackConfig, Secret};
 use crate::key::{Layout, LayoutError};
@@ -21,9 +23,10 @@ use crate::preset::Presets;
 use crate::store::s3::S3Config;
 use crate::upload::Method;
 
+pub use events::{EventsConfig, OidcConfig, SharedKey};
 use reader::Reader;
 pub use sources::Sources;
-pub use value::parse_duration;
+pub use value::{parse_duration, without_secrets};
 
 /// The annotated defaults, as `tintype config` prints them.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -121,8 +124,10 @@ pub struct Config {
     pub memory: u64,
     /// Longest time for one original's pixels.
     pub deadline: Duration,
-    /// SHA-256 of each API key.
-    pub keys: Vec<[u8; 32]>,
+    /// API keys besides those of the ledger.
+    pub keys: Vec<ConfiguredKey>,
+    /// Whose pushed events are taken without an API key.
+    pub events: EventsConfig,
     /// Log filter.
     pub log_level: String,
     /// Log as JSON lines.
@@ -164,16 +169,10 @@ impl Config {
     /// Reads every key before it gives up, so that every mistake is seen.
     fn read(r: &mut Reader) -> Option<Self> {
         let listen = r.address("server.listen");
-        let keys = r.key_hashes("auth.keys");
+        let keys = r.keys("auth.keys");
         let store_listen = r.address("store.listen");
         let data = r.path("server.data");
         let loopback = listen.is_some_and(|at| at.ip().is_loopback());
-        if listen.is_some() && !loopback && keys.as_ref().is_some_and(Vec::is_empty) {
-            r.mistake::<()>(
-                "server.listen",
-                "an address beyond loopback needs auth.keys, since others can reach it; or listen on 127.0.0.1",
-            );
-        }
         let public_url = r.optional_url("server.public_url");
         let workers = r.number("server.workers", 0, 1024);
         let drain = r.duration("server.drain", Duration::ZERO, Duration::from_secs(3600));
@@ -198,6 +197,7 @@ impl Config {
         let max_frames = r.number("limits.max_frames", 1, 1_000_000);
         let memory = r.bytes("limits.memory", 1 << 20, 1 << 40);
         let deadline = r.duration("limits.deadline", Duration::from_millis(1), Duration::from_secs(3600));
+        let events = events::read(r);
         let log_level = read_log_level(r);
         let log_format = r.one_of("log.format", &["human", "json"]);
         Some(Self {
@@ -231,6 +231,7 @@ impl Config {
             memory: memory?,
             deadline: deadline?,
             keys: keys?,
+            events: events?,
             log_level: log_level?,
             log_json: log_format? == "json",
         })
