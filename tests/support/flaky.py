@@ -40,7 +40,7 @@ class Flaky:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_HEAD = do_PUT = hand_on
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = hand_on
 
             def log_message(self, *_):
                 pass

@@ -18,5 +18,7 @@ pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
         return catch_unwind(AssertUnwindSafe(work)).map_err(|_| Crashed);
     }
-    tokio::task::spawn_blocking(work).await.map_err(|_| Crashed)
+    // What it logs belongs to what it is part of.
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work)).await.map_err(|_| Crashed)
 }

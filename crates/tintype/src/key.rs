@@ -229,6 +229,27 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// What the originals of an object in the folder of variants can be called there, less their extension: an underscore
+    /// of the last segment may be where a variant's name begins, or not.
+    pub fn possible_stems(&self, object: &Key) -> Vec<String> {
+        let stem = split_extension(object.0.strip_prefix(&self.folder).unwrap_or(&object.0)).0;
+        let name_at = stem.rfind('/').map_or(0, |slash| slash + 1);
+        let cuts = stem[name_at..].match_indices('_').map(|(at, _)| stem[..name_at + at].to_owned());
+        std::iter::once(stem.to_owned()).chain(cuts).filter(|stem| !stem.is_empty() && !stem.ends_with('/')).collect()
+    }
+
+    /// Where a manifest that names an object can be, given what its original may be called.
+    pub fn possible_manifests(&self, stem: &str, object: &Key) -> Vec<Key> {
+        let own = object.extension();
+        let usual = Format::ALL.iter().map(|format| format.extension().to_owned()).chain(["jpg".into(), "tif".into()]);
+        let mut extensions: Vec<String> = own.into_iter().chain(usual).collect();
+        let mut seen = std::collections::HashSet::new();
+        extensions.retain(|extension| seen.insert(extension.clone()));
+        extensions.iter().filter_map(|e| Key::new(format!("{}{stem}.{e}{MANIFEST}", self.folder)).ok()).collect()
+    }
+}
+
 /// Whether a key is a manifest's, by its name alone: of this layout or of one before.
 pub fn is_manifest(key: &Key) -> bool {
     key.0.ends_with(MANIFEST)
@@ -365,6 +386,18 @@ mod tests {
             assert_eq!(layout().upload_id(&layout().upload_key(&id, extension)), Some(id.clone()));
         }
         assert_eq!(layout().upload_id(&Key::new("temp/abc.jpg").unwrap()), None);
+    }
+
+    #[test]
+    fn originals_of_variants_are_guessed_from_their_names() {
+        let object = |key: &str| Key::new(key).unwrap();
+        let stems = layout().possible_stems(&object("image/2_0/a_b_50x50.jpg"));
+        assert_eq!(stems, ["2_0/a_b_50x50", "2_0/a", "2_0/a_b"]);
+        assert_eq!(layout().possible_stems(&object("image/_x.jpg")), ["_x"]);
+        let manifests = layout().possible_manifests("a", &object("image/a_50x50.webp"));
+        for key in ["image/a.webp.manifest.json", "image/a.jpg.manifest.json", "image/a.jpeg.manifest.json"] {
+            assert!(manifests.contains(&object(key)), "{key} {manifests:?}");
+        }
     }
 
     #[test]

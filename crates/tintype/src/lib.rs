@@ -29,6 +29,8 @@ pub mod presign;
 pub mod process;
 pub mod queue;
 #[cfg(feature = "server")]
+mod request_id;
+#[cfg(feature = "server")]
 pub mod serve;
 pub mod stateless;
 pub mod store;
@@ -37,3 +39,5 @@ pub mod sweep;
 #[cfg(feature = "server")]
 pub mod token;
 pub mod upload;
+#[cfg(feature = "server")]
+pub mod verify;

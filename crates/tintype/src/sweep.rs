@@ -68,6 +68,9 @@ async fn look_at_originals(app: &Arc<App>, settled: OffsetDateTime) -> anyhow::R
             tracing::info!(key = %object.key, "found an original that nobody worked on");
             take_up(app, object).await?;
         } else if is_past_its_time(app, &object, upload.as_ref()) {
+            if let Some(failed) = upload.as_ref().filter(|row| row.status == Status::Failed) {
+                app.erase_unsealed(failed).await?;
+            }
             tracing::info!(key = %object.key, "original removed after its time");
             app.store.delete(&object.key).await?;
         }

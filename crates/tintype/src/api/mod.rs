@@ -23,6 +23,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::App;
+use crate::request_id;
 use problem::Problem;
 
 /// Most bytes of a request's body: a hundred uploads with full metadata, or a batch of storage events.
@@ -56,9 +57,7 @@ pub fn router(app: Arc<App>) -> Router {
             HeaderValue::from_static("nosniff"),
         ))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &http::Request<_>| {
-            // The path alone: a query may hold a token.
-            tracing::debug_span!("http", method = %request.method(), path = request.uri().path())
-        }))
+        .layer(TraceLayer::new_for_http().make_span_with(request_id::span))
+        .layer(axum::middleware::from_fn(|request, next| request_id::name(&request_id::OF_API, request, next)))
         .with_state(app)
 }

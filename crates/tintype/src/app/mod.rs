@@ -1,14 +1,17 @@
 //! One running service: its parts, and what is done with more than one of them.
 
+mod beside;
 mod open;
 pub(crate) mod secrets;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, broadcast};
 
+pub use beside::Beside;
 pub use open::{EmbeddedParts, Locks, lock, open_ledger};
 
 use crate::auth::Keyring;
@@ -17,7 +20,7 @@ use crate::config::Config;
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
 use crate::event::auth::Gate;
-use crate::key::{Key, Layout};
+use crate::key::{self, Key, Layout};
 use crate::ledger::{Finished, Ledger, LedgerError, Marked};
 use crate::presign::Presigner;
 use crate::process::Processor;
@@ -171,6 +174,24 @@ impl App {
             self.store.delete(&key).await?;
         }
         self.store.delete(&upload.key).await
+    }
+
+    /// Removes variants of an upload that no manifest of its own seals.
+    pub async fn erase_unsealed(&self, upload: &Upload) -> Result<(), StoreError> {
+        let keys = self.outputs(upload);
+        let mut sealed = HashSet::new();
+        for key in keys.iter().filter(|key| key::is_manifest(key)) {
+            if let Some(manifest) = self.processor.stored_manifest(key).await?
+                && manifest.original.key == upload.key
+            {
+                sealed.insert(key.clone());
+                sealed.extend(manifest.variants.into_iter().map(|variant| variant.key));
+            }
+        }
+        for key in keys.iter().filter(|key| !sealed.contains(key)) {
+            self.store.delete(key).await?;
+        }
+        Ok(())
     }
 
     /// Every key that developing an upload can have written.

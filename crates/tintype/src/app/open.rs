@@ -137,11 +137,7 @@ fn open_embedded(config: &Config) -> anyhow::Result<StoreParts> {
     let folder = config.data.join("store");
     let disk = DiskStore::open(&folder).with_context(|| format!("cannot open the store {}", folder.display()))?;
     let account = load_account(&config.data.join("store-credentials"))?;
-    let endpoint = match &config.store_endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => format!("http://{}", config.store_listen).parse()?,
-    };
-    let bucket_url: Url = format!("{}/{}", endpoint.as_str().trim_end_matches('/'), embedded::BUCKET).parse()?;
+    let bucket_url = embedded_url(config)?;
     let presigner = S3Presigner {
         bucket: embedded::BUCKET.to_owned(),
         bucket_url: bucket_url.clone(),
@@ -151,6 +147,15 @@ fn open_embedded(config: &Config) -> anyhow::Result<StoreParts> {
     };
     let parts = EmbeddedParts { disk: disk.clone(), account };
     Ok((Arc::new(disk), Arc::new(presigner), bucket_url, embedded::BUCKET.to_owned(), Some(parts)))
+}
+
+/// The embedded store's bucket as clients reach it.
+pub(super) fn embedded_url(config: &Config) -> anyhow::Result<Url> {
+    let endpoint = match &config.store_endpoint {
+        Some(endpoint) => endpoint.clone(),
+        None => format!("http://{}", config.store_listen).parse()?,
+    };
+    Ok(format!("{}/{}", endpoint.as_str().trim_end_matches('/'), embedded::BUCKET).parse()?)
 }
 
 fn open_s3(config: &Config, bucket: &str) -> anyhow::Result<StoreParts> {

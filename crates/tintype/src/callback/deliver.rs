@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::answer::{Answer, Verdict};
 use super::lanes::Lanes;
@@ -22,6 +23,12 @@ const IDLE: Duration = Duration::from_secs(1);
 const MOST: u32 = 64;
 /// What a lease is longer than an attempt: time to record what came of it.
 const TO_RECORD: Duration = Duration::from_secs(30);
+
+/// What each line of the log about an attempt carries.
+fn span(delivery: &Delivery) -> Span {
+    let Delivery { id, upload_id, attempts, .. } = delivery;
+    tracing::info_span!("delivery", upload = %upload_id, delivery = id, attempt = attempts + 1)
+}
 
 /// Delivers callbacks.
 pub struct Deliverer {
@@ -78,7 +85,7 @@ impl Deliverer {
             let Some(place) = lanes.enter(&delivery.endpoint) else { continue };
             let this = self.clone();
             attempts.spawn(async move {
-                this.attempt(&delivery).await;
+                this.attempt(&delivery).instrument(span(&delivery)).await;
                 drop(place);
             });
         }
@@ -130,18 +137,21 @@ fn jitter(pause: Duration) -> Duration {
     pause.mul_f64(1.0 + rand::rng().random_range(0.0..0.2))
 }
 
+/// Whose attempt it was, the span says.
 fn tell(delivery: &Delivery, answer: &Answer, next: Next) {
-    let (upload, id, attempt) = (&delivery.upload_id, &delivery.id, delivery.attempts + 1);
     let (status, error) = (answer.status.map(|status| status.as_u16()), answer.error.as_deref());
     match next {
-        Next::Delivered => tracing::info!(%upload, delivery = id, attempt, status, "callback"),
+        Next::Delivered => tracing::info!(status, "callback"),
         Next::RetryIn(wait) => {
             let wait = wait.as_secs();
-            tracing::info!(%upload, delivery = id, attempt, status, error, wait, "callback was not taken");
+            tracing::info!(status, error, wait, "callback was not taken");
         }
         Next::Dead => tracing::warn!(
-            %upload, delivery = id, attempt, status, error, url = without_secrets(&delivery.url),
-            "callback is given up; once that is mended, `tintype deliveries resend {id}` sends it again"
+            status,
+            error,
+            url = without_secrets(&delivery.url),
+            "callback is given up; once that is mended, `tintype deliveries resend {}` sends it again",
+            delivery.id
         ),
     }
 }

@@ -6,14 +6,19 @@ mod backfill;
 mod backfill_report;
 mod deliveries;
 mod doctor;
+mod dump;
 mod heap;
 mod jobs;
 mod keys;
 mod migrate;
 mod plan;
 mod process;
+mod replay;
+mod replay_report;
+mod replay_source;
 mod report;
 mod table;
+mod verify;
 mod work;
 
 use std::io::IsTerminal;
@@ -44,6 +49,8 @@ Examples:
   tintype process --out /srv/www --json photos/   a folder, one manifest a line
   tintype backfill s3://my-bucket/photos/         what is in a bucket already
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
+  tintype verify                                  is all there that should be
+  tintype replay ID                               what a worker did with an upload, step by step
   tintype keys create --name web --scope admin    an API key, for servers that call
   tintype deliveries list --status dead           callbacks that were never taken
   tintype config > tintype.toml                   every setting with its default, to edit";
@@ -64,6 +71,10 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     Jobs(jobs::JobsArgs),
+    Verify(verify::VerifyArgs),
+    Replay(replay::ReplayArgs),
+    Export(dump::ExportArgs),
+    Import(dump::ImportArgs),
     Keys(keys::KeysArgs),
     Deliveries(deliveries::DeliveriesArgs),
     Config(ConfigArgs),
@@ -119,6 +130,10 @@ pub fn run() -> ExitCode {
         Command::Work(args) => work::run(args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Jobs(args) => jobs::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Export(args) => dump::export(&args),
+        Command::Import(args) => dump::import(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Deliveries(args) => deliveries::run(args),
         Command::Config(args) => config(&args),
@@ -133,7 +148,7 @@ fn serve(args: ServeArgs) -> u8 {
         return USAGE;
     };
     start_log(&config.log_level, config.log_json);
-    let served = runtime().block_on(async { tintype::serve::serve(config, stop_signal()).await });
+    let served = runtime().block_on(async { tintype::serve::serve(config, stop_gently()).await });
     match served {
         Ok(()) => DONE,
         Err(error) => {
@@ -173,6 +188,16 @@ fn start_log(level: &str, json: bool) {
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().expect("threads can be started")
+}
+
+/// Done at the first SIGTERM or SIGINT; the next one ends the process at once.
+async fn stop_gently() {
+    stop_signal().await;
+    tokio::spawn(async {
+        stop_signal().await;
+        eprintln!("tintype: ended at once; work that was in hand is done by the next start or another process");
+        std::process::exit(i32::from(FAILED));
+    });
 }
 
 /// Done at the first SIGTERM or SIGINT.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tintype::config::Sources;
 
-use super::{DONE, FAILED, USAGE, load, runtime, start_log, stop_signal};
+use super::{DONE, FAILED, USAGE, load, runtime, start_log, stop_gently};
 
 /// Develop originals and send callbacks, without an API: more hands beside `tintype serve`.
 #[derive(Args)]
@@ -28,7 +28,7 @@ pub fn run(args: WorkArgs) -> u8 {
         return USAGE;
     };
     start_log(&config.log_level, config.log_json);
-    match runtime().block_on(async { tintype::serve::work(config, stop_signal()).await }) {
+    match runtime().block_on(async { tintype::serve::work(config, stop_gently()).await }) {
         Ok(()) => DONE,
         Err(error) => {
             eprintln!("tintype: {error:#}");

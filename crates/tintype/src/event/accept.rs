@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use super::StorageEvent;
 use crate::app::App;
 use crate::key::Key;
@@ -39,7 +41,8 @@ pub enum AcceptError {
 /// When ledger or store fail; nothing is lost if the sender tries again.
 pub async fn accept(app: &Arc<App>, event: StorageEvent) -> Result<Accepted, AcceptError> {
     let app = app.clone();
-    tokio::spawn(async move { queue(&app, event).await }).await.map_err(|_| AcceptError::Crashed)?
+    let work = async move { queue(&app, event).await };
+    tokio::spawn(work.in_current_span()).await.map_err(|_| AcceptError::Crashed)?
 }
 
 async fn queue(app: &App, event: StorageEvent) -> Result<Accepted, AcceptError> {

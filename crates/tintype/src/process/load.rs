@@ -12,7 +12,7 @@ use crate::preset::{Preset, hex};
 use crate::store::{Object, StoreError};
 
 /// Most bytes of a manifest that is read back.
-const MAX_MANIFEST: u64 = 1 << 20;
+pub const MAX_MANIFEST: u64 = 1 << 20;
 
 /// An original in memory.
 pub struct Original {
@@ -73,11 +73,11 @@ pub async fn finished(
 }
 
 /// The manifest at a key, if there is one.
-pub async fn stored_manifest(processor: &Processor, key: &Key) -> Result<Option<Manifest>, ProcessError> {
+pub async fn stored_manifest(processor: &Processor, key: &Key) -> Result<Option<Manifest>, StoreError> {
     match processor.target.get(key, MAX_MANIFEST).await {
         Ok(stored) => Ok(serde_json::from_slice(&stored.bytes).ok()),
-        Err(StoreError::NotFound(_) | StoreError::TooLarge { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

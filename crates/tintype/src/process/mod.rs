@@ -7,11 +7,15 @@ mod look;
 mod memory;
 mod render;
 mod save;
+mod watch;
 #[cfg(feature = "server")]
 pub mod worker;
 
+pub use load::{MAX_MANIFEST, Original};
 pub use look::{Found, Sighting};
 pub use memory::MemoryBudget;
+pub use render::Rendered;
+pub use watch::{Step, Unwatched, Watch};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +29,7 @@ use crate::key::{Key, Layout};
 use crate::manifest::Manifest;
 use crate::preset::Preset;
 use crate::store::{PublicUrl, Store, StoreError};
+use watch::Lap;
 
 /// Everything the steps need to know; the same for every original.
 #[derive(Clone)]
@@ -93,6 +98,21 @@ pub enum ProcessError {
     /// The fault lies elsewhere and may pass: try again.
     #[error("{0}")]
     Passing(String),
+    /// The store holds other bytes than it was given. Try again, for it may have been a fault of reading.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl ProcessError {
+    /// What is reported once it was tried often enough.
+    pub fn given_up(self, attempts: u32) -> Failure {
+        let after = |why: String| format!("given up after {attempts} attempts: {why}");
+        match self {
+            Self::Final(failure) => failure,
+            Self::Passing(why) => Failure::new("store_unavailable", after(why)),
+            Self::Damaged(why) => Failure::new("corrupt_storage", after(why)),
+        }
+    }
 }
 
 impl From<tintype_image::Error> for ProcessError {
@@ -107,6 +127,7 @@ impl From<StoreError> for ProcessError {
             StoreError::NotFound(_) => Self::Final(Failure::new("not_found", error.to_string())),
             StoreError::TooLarge { .. } => Self::Final(Failure::new("too_large", error.to_string())),
             StoreError::Invalid(why) => Self::Final(Failure::new("invalid_request", why)),
+            StoreError::Damaged { .. } => Self::Damaged(error.to_string()),
             StoreError::Denied(_) | StoreError::Unavailable(_) => Self::Passing(error.to_string()),
         }
     }
@@ -139,6 +160,14 @@ impl Processor {
         look::look(self, original, preset).await
     }
 
+    /// The manifest at a key, if there is one that can be read.
+    ///
+    /// # Errors
+    /// When the store fails: try again.
+    pub async fn stored_manifest(&self, key: &Key) -> Result<Option<Manifest>, StoreError> {
+        load::stored_manifest(self, key).await
+    }
+
     /// Every key that the manifest of an original can have.
     pub fn manifest_keys(&self, original: &Key) -> Vec<Key> {
         look::manifest_keys(self, original)
@@ -150,15 +179,29 @@ impl Processor {
     /// # Errors
     /// [`ProcessError::Final`] to report, [`ProcessError::Passing`] to try again.
     pub async fn develop(&self, task: &Task) -> Result<Developed, ProcessError> {
+        self.develop_watched(task, &Unwatched).await
+    }
+
+    /// The same while somebody looks on.
+    ///
+    /// # Errors
+    /// As [`Self::develop`].
+    pub async fn develop_watched(&self, task: &Task, watch: &dyn Watch) -> Result<Developed, ProcessError> {
+        let mut lap = Lap::new(watch);
         let original = load::original(self, task).await?;
+        lap.done(Step::Loaded(&original));
         if !task.force
             && let Some(manifest) = load::finished(self, &original, &task.preset).await?
         {
+            lap.done(Step::Repeated(&manifest));
             return Ok(Developed { manifest, repeated: true });
         }
-        analyze::check(self, &original).await?;
+        let probe = analyze::check(self, &original).await?;
+        lap.done(Step::Analyzed(&probe));
         let rendered = render::variants(self, &original, task).await?;
+        lap.done(Step::Rendered(&rendered));
         let manifest = save::all(self, original, rendered, &task.preset).await?;
+        lap.done(Step::Saved(&manifest));
         Ok(Developed { manifest, repeated: false })
     }
 }

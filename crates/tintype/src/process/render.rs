@@ -23,11 +23,15 @@ pub struct Rendered {
 
 /// One variant's file.
 pub struct File {
+    /// The name of its variant.
     pub name: String,
     /// The upload's own, where there was nothing to strip from it.
     pub bytes: Bytes,
+    /// What they are of.
     pub format: Format,
+    /// Pixels across, upright.
     pub width: u32,
+    /// Pixels down, upright.
     pub height: u32,
 }
 

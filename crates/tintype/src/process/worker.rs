@@ -1,12 +1,14 @@
 //! Takes jobs, develops their originals, records how they ended.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-use super::{ProcessError, Task};
+use super::{ProcessError, Step, Task, Watch};
 use crate::app::App;
 use crate::error::Failure;
 use crate::ledger::Finished;
@@ -36,9 +38,9 @@ pub async fn run(app: Arc<App>, stop: Stop) {
             Ok(Some(leased)) => {
                 // There may be more than one worker was woken for.
                 app.signals.jobs.notify_one();
-                if let Err(error) = hold(&app, &leased, &stop).await {
-                    tracing::error!(%error, upload = %leased.job.upload_id, "a job could not be settled; it will be done again");
-                }
+                let Leased { id, attempt, job, .. } = &leased;
+                let span = tracing::info_span!("job", upload = %job.upload_id, job = id, attempt);
+                work(&app, &leased, &stop).instrument(span).await;
             }
             Ok(None) => rest(&app, &stop).await,
             Err(error) => {
@@ -46,6 +48,12 @@ pub async fn run(app: Arc<App>, stop: Stop) {
                 tokio::time::sleep(IDLE).await;
             }
         }
+    }
+}
+
+async fn work(app: &App, leased: &Leased, stop: &Stop) {
+    if let Err(error) = hold(app, leased, stop).await {
+        tracing::error!(%error, "a job could not be settled; it will be done again");
     }
 }
 
@@ -68,7 +76,7 @@ async fn hold(app: &App, leased: &Leased, stop: &Stop) -> Result<(), QueueError>
         done = handle(app, &upload, leased) => done,
         () = lost(app, leased) => abandon(app, &upload).await,
         () = stop.now.cancelled() => {
-            tracing::warn!(upload = %upload.id, "no time left: the job is handed on");
+            tracing::warn!("no time left: the job is handed on");
             app.queue.release(leased).await
         }
     }
@@ -91,7 +99,7 @@ async fn lost(app: &App, leased: &Leased) {
 
 /// The job is another's by now, or its upload was deleted: then what was written meanwhile goes too.
 async fn abandon(app: &App, upload: &Upload) -> Result<(), QueueError> {
-    tracing::warn!(upload = %upload.id, "a job was taken away: its lease ran out, or its upload was deleted");
+    tracing::warn!("a job was taken away: its lease ran out, or its upload was deleted");
     if app.ledger.get(&upload.id).await.is_ok_and(|row| row.is_none()) {
         app.erase(upload).await.map_err(|e| QueueError(e.to_string()))?;
     }
@@ -103,6 +111,7 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased) -> Result<(), Queue
     // Only a crash skips the end of an attempt: such a job would take every worker down in turn.
     if leased.crashes >= app.config.crashes {
         let why = format!("given up: {} attempts ended without a word", leased.crashes);
+        leave_nothing(app, upload, leased).await;
         return record(app, upload, &Outcome::Failed(Failure::new("internal", &why)), JobEnd::Dead(leased, &why)).await;
     }
     let Some(preset) = app.config.presets.get(&upload.preset).cloned() else {
@@ -119,21 +128,55 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased) -> Result<(), Queue
         force: job.force,
         ..Task::new(job.event.key.clone(), preset)
     };
-    match app.processor.develop(&task).await {
+    let progress = Progress::default();
+    match app.processor.develop_watched(&task, &progress).await {
         Ok(developed) => {
             record(app, upload, &Outcome::Completed(Box::new(developed.manifest)), JobEnd::Done(leased)).await
         }
-        Err(ProcessError::Final(failure)) => record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await,
-        Err(ProcessError::Passing(why)) if leased.attempt < app.config.attempts => {
-            let pause = pause(leased.attempt);
-            tracing::warn!(upload = %upload.id, attempt = leased.attempt, why, ?pause, "will try again");
-            app.queue.retry(leased, pause, &why).await
+        Err(ProcessError::Final(failure)) => {
+            if progress.may_have_written() || leased.attempt > 1 {
+                leave_nothing(app, upload, leased).await;
+            }
+            record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await
         }
-        Err(ProcessError::Passing(why)) => {
-            let why = format!("given up after {} attempts: {why}", leased.attempt);
-            let failure = Failure::new("store_unavailable", &why);
+        Err(error) if leased.attempt < app.config.attempts => {
+            let pause = pause(leased.attempt);
+            tracing::warn!(%error, ?pause, "will try again");
+            app.queue.retry(leased, pause, &error.to_string()).await
+        }
+        Err(error) => {
+            leave_nothing(app, upload, leased).await;
+            let failure = error.given_up(leased.attempt);
+            let why = failure.message.clone();
             record(app, upload, &Outcome::Failed(failure), JobEnd::Dead(leased, &why)).await
         }
+    }
+}
+
+/// Removes variants of a set that will not be finished, before its end is recorded: cut off in between, the job is done again.
+async fn leave_nothing(app: &App, upload: &Upload, leased: &Leased) {
+    // Whose lease has run out would remove what another writes.
+    if !app.queue.extend(leased, app.config.lease).await.unwrap_or(false) {
+        return;
+    }
+    if let Err(error) = app.erase_unsealed(upload).await {
+        tracing::warn!(%error, "variants of a set that was never finished are left; they go with the original");
+    }
+}
+
+/// How far an attempt came.
+#[derive(Default)]
+struct Progress(AtomicBool);
+
+impl Progress {
+    fn may_have_written(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Watch for Progress {
+    fn done(&self, step: Step<'_>, _: Duration) {
+        self.0.fetch_or(matches!(step, Step::Rendered(_)), Ordering::Relaxed);
     }
 }
 
@@ -141,14 +184,14 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased) -> Result<(), Queue
 async fn record(app: &App, upload: &Upload, outcome: &Outcome, end: JobEnd<'_>) -> Result<(), QueueError> {
     let finished = app.settle(upload, outcome, Some(end)).await.map_err(|e| QueueError(e.to_string()))?;
     match (finished, outcome) {
-        (Finished::LeaseLost, _) => tracing::warn!(upload = %upload.id, "done too late: another has the job"),
-        (Finished::Gone, _) => tracing::info!(upload = %upload.id, "deleted while it was developed"),
+        (Finished::LeaseLost, _) => tracing::warn!("done too late: another has the job"),
+        (Finished::Gone, _) => tracing::info!("deleted while it was developed"),
         (Finished::Recorded, Outcome::Completed(manifest)) => {
-            tracing::info!(upload = %upload.id, variants = manifest.variants.len(), "completed");
+            tracing::info!(variants = manifest.variants.len(), "completed");
         }
         (Finished::Recorded, Outcome::Processed(_)) => {}
         (Finished::Recorded, Outcome::Failed(failure)) => {
-            tracing::info!(upload = %upload.id, code = %failure.code, message = failure.message, "failed");
+            tracing::info!(code = %failure.code, message = failure.message, "failed");
         }
     }
     Ok(())

@@ -95,6 +95,14 @@ pub enum StoreError {
     /// The store cannot have such an object. Final.
     #[error("{0}")]
     Invalid(String),
+    /// What is there is not what was written. Only a copy from elsewhere helps; a second look may see that it was not so.
+    #[error("the object `{key}` is damaged: {how}")]
+    Damaged {
+        /// Which one.
+        key: Key,
+        /// What does not fit.
+        how: String,
+    },
     /// The store refuses these credentials. Try again once they are mended.
     #[error("the store denied access: {0}")]
     Denied(String),
@@ -109,7 +117,7 @@ pub trait Store: Send + Sync {
     /// What is known of an object; content type and metadata where the store keeps them.
     async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError>;
 
-    /// Reads an object whole, if it has at most `limit` bytes.
+    /// Reads an object whole, if it has at most `limit` bytes. A store that keeps hashes checks them.
     async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError>;
 
     /// Reads one version of an object, in a bucket that keeps them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreExt, RetryConfig};
 use time::OffsetDateTime;
@@ -77,7 +77,9 @@ impl S3Store {
         builder = builder
             .with_bucket_name(&config.bucket)
             .with_region(&config.region)
-            .with_virtual_hosted_style_request(config.is_virtual_hosted());
+            .with_virtual_hosted_style_request(config.is_virtual_hosted())
+            // The signature holds the same hash, but only this one is kept with the object.
+            .with_checksum_algorithm(Checksum::SHA256);
         if let Some(endpoint) = &config.endpoint {
             builder = builder
                 .with_endpoint(endpoint.as_str().trim_end_matches('/'))
@@ -95,6 +97,9 @@ impl S3Store {
         }
         let meta = meta_with_attributes(key, &found);
         let bytes = found.bytes().await.map_err(|e| failure(key, e))?;
+        if bytes.len() as u64 != meta.size {
+            return Err(StoreError::Unavailable(format!("{key}: {} bytes came of {}", bytes.len(), meta.size)));
+        }
         Ok(Object { meta, bytes })
     }
 

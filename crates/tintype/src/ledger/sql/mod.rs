@@ -4,6 +4,7 @@
 //! differ, [`Dialect`] says how.
 
 mod deliveries;
+pub mod dump;
 mod hear;
 mod jobs;
 mod keys;

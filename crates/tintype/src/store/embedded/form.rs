@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::disk::{DiskError, Incoming};
-use super::{BUCKET, Endpoint, TakeError};
+use super::{BUCKET, Condition, Endpoint, TakeError};
 use crate::key::Key;
 use crate::presign::policy::{Form, Grant, Refusal, verify};
 use crate::store::{ObjectMeta, PutOptions};
@@ -103,7 +103,7 @@ async fn receive(
     let options = options(&form)?;
     let grant = verify(&form, bucket, &endpoint.account, OffsetDateTime::now_utc())?;
     let incoming = read_file(endpoint, file, &grant).await?;
-    let object = endpoint.take(incoming, key, options).await.map_err(|error| match error {
+    let object = endpoint.take(incoming, key, options, Condition::None).await.map_err(|error| match error {
         TakeError::Disk(error) => failed(error),
         TakeError::NotAnnounced(why) => Refusal::new(503, "SlowDown", why),
     })?;

@@ -4,6 +4,8 @@
 //! other S3 call. What a client writes is announced to [`Arrivals`] before the client gets its answer, so
 //! an accepted upload is never forgotten.
 
+mod checksum;
+mod condition;
 mod disk;
 mod form;
 mod protocol;
@@ -19,13 +21,16 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+use tracing::Instrument;
 
 use disk::Incoming;
-pub use disk::{DiskError, DiskStore};
+pub use disk::{Condition, DiskError, DiskStore};
 
 use super::{ObjectMeta, PutOptions};
 use crate::key::Key;
 use crate::presign::Credential;
+use crate::request_id;
 
 /// The bucket's name, which is part of the contract.
 pub const BUCKET: &str = "tintype";
@@ -67,17 +72,23 @@ enum TakeError {
 
 impl Endpoint {
     /// Puts finished bytes under a key and tells of it; both happen even if the client goes away meanwhile.
-    async fn take(&self, incoming: Incoming, key: Key, options: PutOptions) -> Result<ObjectMeta, TakeError> {
+    async fn take(
+        &self,
+        incoming: Incoming,
+        key: Key,
+        options: PutOptions,
+        condition: Condition,
+    ) -> Result<ObjectMeta, TakeError> {
         let (disk, arrivals) = (self.disk.clone(), self.arrivals.clone());
-        let work = tokio::spawn(async move {
-            let object = tokio::task::spawn_blocking(move || disk.commit(incoming, &key, &options))
+        let work = async move {
+            let object = tokio::task::spawn_blocking(move || disk.commit(incoming, &key, &options, &condition))
                 .await
                 .map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?
                 .map_err(TakeError::Disk)?;
             arrivals.arrived(&object).await.map_err(TakeError::NotAnnounced)?;
             Ok(object)
-        });
-        work.await.map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?
+        };
+        tokio::spawn(work.in_current_span()).await.map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?
     }
 }
 
@@ -98,7 +109,13 @@ pub fn router(endpoint: Endpoint) -> Router {
         .max_age(Duration::from_secs(3600));
     let nosniff =
         SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Router::new().fallback(answer).layer(cors).layer(nosniff).with_state(Shared { endpoint, protocol })
+    Router::new()
+        .fallback(answer)
+        .layer(cors)
+        .layer(nosniff)
+        .layer(TraceLayer::new_for_http().make_span_with(request_id::span))
+        .layer(axum::middleware::from_fn(|request, next| request_id::name(&request_id::OF_STORE, request, next)))
+        .with_state(Shared { endpoint, protocol })
 }
 
 async fn answer(State(shared): State<Shared>, request: Request) -> Response {

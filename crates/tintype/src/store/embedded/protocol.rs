@@ -12,14 +12,16 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 use url::form_urlencoded;
 
-use super::disk::{DiskError, Opened};
+use super::checksum::{Checksums, of_whole};
+use super::condition::{Asked, of_write};
+use super::disk::DiskError;
 use super::{BUCKET, Endpoint, REGION, TakeError};
 use crate::key::Key;
 use crate::presign::Credential;
@@ -133,7 +135,7 @@ impl Protocol {
 
     async fn objects(&self, prefix: Option<&str>) -> S3Result<Vec<ObjectMeta>> {
         let prefix = prefix.unwrap_or_default().to_owned();
-        self.disk(move |disk| disk.scan(&prefix)).await
+        self.disk(move |disk| Ok(disk.scan(&prefix)?)).await
     }
 }
 
@@ -158,11 +160,18 @@ impl S3 for Protocol {
     }
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let key = object_key(&request.input.bucket, &request.input.key)?;
-        let (meta, cache_control) = self.disk(move |disk| disk.head(&key)).await?;
+        let input = request.input;
+        let key = object_key(&input.bucket, &input.key)?;
+        let known = self.disk(move |disk| disk.head(&key)).await?;
+        let checksum = of_whole(&known, input.checksum_mode.as_ref());
+        let meta = known.meta;
+        Asked::of_head(&input.if_match, &input.if_none_match, &input.if_modified_since, &input.if_unmodified_since)
+            .check(&meta)?;
         Ok(S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".into()),
-            cache_control: Some(cache_control).filter(|text| !text.is_empty()),
+            cache_control: Some(known.cache_control).filter(|text| !text.is_empty()),
+            checksum_type: checksum.as_ref().map(|_| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
+            checksum_sha256: checksum,
             content_length: Some(signed(meta.size)),
             content_type: meta.content_type.clone(),
             e_tag: etag(&meta),
@@ -175,12 +184,11 @@ impl S3 for Protocol {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let key = object_key(&input.bucket, &input.key)?;
-        let Opened { meta, cache_control, mut file } = self.disk(move |disk| disk.read(&key)).await?;
-        if let (Some(IfNoneMatch::ETag(wanted)), Some(found)) = (&input.if_none_match, etag(&meta))
-            && wanted.weak_cmp(&found)
-        {
-            return Err(S3Error::new(S3ErrorCode::NotModified));
-        }
+        let (known, mut file) = self.disk(move |disk| disk.read(&key)).await?.into_parts();
+        let checksum = of_whole(&known, input.checksum_mode.as_ref()).filter(|_| input.range.is_none());
+        let meta = known.meta;
+        Asked::of_head(&input.if_match, &input.if_none_match, &input.if_modified_since, &input.if_unmodified_since)
+            .check(&meta)?;
         let range = input.range.map(|range| range.check(meta.size)).transpose()?;
         let (start, end) = range.as_ref().map_or((0, meta.size), |range| (range.start, range.end));
         file.seek(SeekFrom::Start(start)).map_err(S3Error::internal_error)?;
@@ -188,7 +196,9 @@ impl S3 for Protocol {
         Ok(S3Response::new(GetObjectOutput {
             accept_ranges: Some("bytes".into()),
             body: Some(StreamingBlob::wrap(body)),
-            cache_control: Some(cache_control).filter(|text| !text.is_empty()),
+            cache_control: Some(known.cache_control).filter(|text| !text.is_empty()),
+            checksum_type: checksum.as_ref().map(|_| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
+            checksum_sha256: checksum,
             content_length: Some(signed(end - start)),
             content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, meta.size)),
             content_type: meta.content_type.clone(),
@@ -200,8 +210,10 @@ impl S3 for Protocol {
     }
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let input = request.input;
+        let S3Request { input, headers, trailing_headers, .. } = request;
         let key = object_key(&input.bucket, &input.key)?;
+        let condition = of_write(&input.if_match, &input.if_none_match)?;
+        let mut checksums = Checksums::announced_in(&headers);
         let options = PutOptions {
             content_type: input.content_type.unwrap_or_else(|| "binary/octet-stream".into()),
             cache_control: input.cache_control.unwrap_or_default(),
@@ -213,12 +225,14 @@ impl S3 for Protocol {
             if incoming.size() + chunk.len() as u64 > self.0.max_bytes {
                 return Err(s3_error!(EntityTooLarge, "An object here has at most {} bytes.", self.0.max_bytes));
             }
+            checksums.update(&chunk);
             incoming = self.disk(move |_| Ok(incoming.write(&chunk).map(|()| incoming)?)).await?;
         }
+        checksums.check(&headers, trailing_headers.and_then(|trailers| trailers.take()))?;
         if input.content_md5.is_some_and(|expected| expected != incoming.content_md5()) {
             return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
         }
-        let object = self.0.take(incoming, key, options).await.map_err(|error| match error {
+        let object = self.0.take(incoming, key, options, condition).await.map_err(|error| match error {
             TakeError::Disk(error) => refusal(error),
             TakeError::NotAnnounced(why) => s3_error!(ServiceUnavailable, "{why}"),
         })?;
@@ -293,6 +307,10 @@ fn refusal(error: DiskError) -> S3Error {
     match error {
         DiskError::NotFound => s3_error!(NoSuchKey, "The specified key does not exist."),
         DiskError::NameTooLong => s3_error!(KeyTooLongError, "{error}"),
+        DiskError::ConditionFailed => {
+            s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
+        }
+        DiskError::Damaged(_) => s3_error!(error, InternalError, "The object's bytes are damaged on disk."),
         DiskError::Io(error) => s3_error!(error, ServiceUnavailable, "The store cannot do that just now."),
     }
 }

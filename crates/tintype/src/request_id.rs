@@ -1,0 +1,61 @@
+//! A name for each request, the caller's or a new one: in the log, and in the answer.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Span;
+
+/// What callers and proxies name a request by.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What the API answers it under.
+pub static OF_API: [HeaderName; 1] = [REQUEST_ID];
+/// What the store does: S3 clients show the second of a request that failed.
+pub static OF_STORE: [HeaderName; 2] = [REQUEST_ID, HeaderName::from_static("x-amz-request-id")];
+/// Longest name that is taken from a caller.
+const LONGEST: usize = 64;
+
+/// Gives a request a name, if it has no sane one, and answers with it under some headers.
+pub async fn name(headers: &'static [HeaderName], mut request: Request, next: Next) -> Response {
+    let id = given(request.headers()).unwrap_or_else(random);
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let mut response = next.run(request).await;
+    for header in headers {
+        response.headers_mut().insert(header, id.clone());
+    }
+    response
+}
+
+/// What each line of the log about a request carries. The path alone: a query may hold a token.
+pub fn span<B>(request: &http::Request<B>) -> Span {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::info_span!("http", request = id, method = %request.method(), path = request.uri().path())
+}
+
+/// A caller's name, if it can stand in a log: visible ASCII, not too long.
+fn given(headers: &HeaderMap) -> Option<HeaderValue> {
+    let id = headers.get(REQUEST_ID)?;
+    let sane = (1..=LONGEST).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    sane.then(|| id.clone())
+}
+
+fn random() -> HeaderValue {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_name_that_cannot_stand_in_a_log_is_not_taken() {
+        let of = |id: &[u8]| given(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_bytes(id).unwrap())]));
+        assert_eq!(of(b"req-7/a").unwrap(), "req-7/a");
+        for bad in [&b""[..], b"a b", b"a\tb", "\u{fc}".as_bytes(), &[b'x'; 65]] {
+            assert_eq!(of(bad), None, "{bad:?}");
+        }
+        assert_eq!(random().len(), 32);
+    }
+}

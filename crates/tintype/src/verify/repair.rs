@@ -1,0 +1,44 @@
+//! Mends what can be mended without guessing: the original is developed again.
+
+use super::{Action, Finding, Kind, Verifier, VerifyError, rows};
+use crate::event::StorageEvent;
+use crate::store::StoreError;
+use crate::upload::Upload;
+
+/// Gives an upload of which something is missing a new job, if that was asked for.
+pub(super) async fn upload(verifier: &Verifier, row: &Upload, findings: &mut [Finding]) -> Result<(), VerifyError> {
+    if !verifier.options.repair {
+        return Ok(());
+    }
+    let action = match event(verifier, row).await? {
+        Ok(event) if verifier.ledger.reopen(&row.id, &event).await? => Action::Enqueued,
+        Ok(_) => Action::Impossible("it was deleted meanwhile".to_owned()),
+        Err(why) => Action::Impossible(why),
+    };
+    let mendable = |finding: &Finding| !matches!(finding.kind, Kind::OriginalDamaged | Kind::Unreadable);
+    for finding in findings.iter_mut().filter(|finding| mendable(finding)) {
+        finding.action = action.clone();
+    }
+    Ok(())
+}
+
+/// The event that a new job is to work on, or why there can be none.
+async fn event(verifier: &Verifier, row: &Upload) -> Result<Result<StorageEvent, String>, VerifyError> {
+    let event = |size, etag| StorageEvent { bucket: None, key: row.key.clone(), size, etag, version: None };
+    let found = match verifier.store.head(&row.key).await {
+        Ok(found) => found,
+        // Without a job it would never end; with one it ends `not_found`, and its backend hears of it.
+        Err(StoreError::NotFound(_)) if row.manifest.is_none() => return Ok(Ok(event(None, None))),
+        Err(StoreError::NotFound(_)) => return Ok(Err("the original is not kept any more".to_owned())),
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    if let Some(manifest) = &row.manifest {
+        let original = &manifest.original;
+        match rows::damage(verifier, &row.key, original.bytes, &original.sha256, true).await {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(Err("the original is damaged too".to_owned())),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+    Ok(Ok(event(Some(found.size), found.etag)))
+}

@@ -1,0 +1,166 @@
+//! From the ledger to the store: what a row says is there.
+
+use futures::{StreamExt, stream};
+use sha2::{Digest, Sha256};
+use tintype_image::Format;
+
+use super::{Finding, Kind, Summary, Tell, Verifier, VerifyError, repair, report};
+use crate::key::{Key, extension_for};
+use crate::ledger::Page;
+use crate::manifest::{Manifest, Original, Variant};
+use crate::preset::hex;
+use crate::process::MAX_MANIFEST;
+use crate::store::StoreError;
+use crate::upload::{Status, Upload};
+
+/// Rows of one page.
+const PAGE: u32 = 500;
+/// Uploads looked at at once.
+const CONCURRENCY: usize = 8;
+
+/// Every row, newest first.
+pub(super) async fn all(verifier: &Verifier, summary: &mut Summary, tell: &mut dyn Tell) -> Result<(), VerifyError> {
+    let mut page = Page { limit: PAGE, ..Page::default() };
+    loop {
+        let rows = verifier.ledger.list(&page).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        page.before = Some((last.created_at, last.id.to_string()));
+        let mut looks = stream::iter(rows.into_iter().map(|row| one(verifier, row))).buffered(CONCURRENCY);
+        while let Some(looked) = looks.next().await {
+            let Looked { variants, findings } = looked?;
+            summary.uploads += 1;
+            summary.variants += variants;
+            for finding in &findings {
+                report(finding, summary, tell);
+            }
+            tell.looked(summary);
+        }
+    }
+}
+
+/// What a look at one upload saw.
+struct Looked {
+    variants: u64,
+    findings: Vec<Finding>,
+}
+
+/// One upload. What does not fit is told only if the row is still the same afterwards: otherwise it is looked at anew.
+async fn one(verifier: &Verifier, mut row: Upload) -> Result<Looked, VerifyError> {
+    loop {
+        let mut findings = look(verifier, &row).await?;
+        if !findings.is_empty() {
+            match verifier.ledger.get(&row.id).await? {
+                None => findings.clear(),
+                Some(now) if now != row => {
+                    row = now;
+                    continue;
+                }
+                Some(_) => repair::upload(verifier, &row, &mut findings).await?,
+            }
+        }
+        let variants = row.manifest.as_ref().map_or(0, |manifest| manifest.variants.len() as u64);
+        return Ok(Looked { variants, findings });
+    }
+}
+
+async fn look(verifier: &Verifier, row: &Upload) -> Result<Vec<Finding>, VerifyError> {
+    match row.status {
+        Status::Processing => no_job(verifier, row).await,
+        Status::Completed => Ok(completed(verifier, row).await),
+        Status::Pending | Status::Failed | Status::Expired => Ok(Vec::new()),
+    }
+}
+
+async fn no_job(verifier: &Verifier, row: &Upload) -> Result<Vec<Finding>, VerifyError> {
+    if verifier.queue.has(&row.id).await? {
+        return Ok(Vec::new());
+    }
+    let detail = "it is processing, and there is no job for it";
+    Ok(vec![Finding::new(Kind::JobMissing, Some(&row.id), &row.key, detail)])
+}
+
+async fn completed(verifier: &Verifier, row: &Upload) -> Vec<Finding> {
+    let Some(manifest) = &row.manifest else {
+        // The seed's Lambda tells one key, and nothing of it.
+        let Some(key) = &row.processed_key else { return Vec::new() };
+        let there = verifier.store.head(key).await.map(drop);
+        let missing = |error| unlooked(row, key, Kind::VariantMissing, "the variant is not in the store", &error);
+        return there.err().map(missing).into_iter().collect();
+    };
+    let variants = manifest.variants.iter().map(|variant| variant_of(verifier, row, variant));
+    let mut findings: Vec<Finding> =
+        stream::iter(variants).buffered(CONCURRENCY).filter_map(|found| async { found }).collect().await;
+    findings.extend(manifest_of(verifier, row, manifest).await);
+    findings.extend(original_of(verifier, row, &manifest.original).await);
+    findings
+}
+
+async fn variant_of(verifier: &Verifier, row: &Upload, variant: &Variant) -> Option<Finding> {
+    let missing = format!("the variant {} is not in the store", variant.name);
+    match damage(verifier, &variant.key, variant.bytes, &variant.sha256, verifier.options.deep).await {
+        Ok(None) => None,
+        Ok(Some(how)) => Some(Finding::new(Kind::VariantDamaged, Some(&row.id), &variant.key, how)),
+        Err(error) => Some(unlooked(row, &variant.key, Kind::VariantMissing, &missing, &error)),
+    }
+}
+
+async fn manifest_of(verifier: &Verifier, row: &Upload, manifest: &Manifest) -> Option<Finding> {
+    let key = manifest_key(verifier, row, manifest)?;
+    let differs = |how| Some(Finding::new(Kind::ManifestDiffers, Some(&row.id), &key, how));
+    match verifier.store.get(&key, MAX_MANIFEST).await {
+        Ok(stored) => match serde_json::from_slice::<Manifest>(&stored.bytes) {
+            Ok(stored) if stored == *manifest => None,
+            Ok(_) => differs("the manifest in the store says other than the ledger".to_owned()),
+            Err(error) => differs(format!("it is no manifest: {error}")),
+        },
+        Err(StoreError::Damaged { how, .. }) => differs(how),
+        Err(error) => Some(unlooked(row, &key, Kind::ManifestMissing, "the manifest is not in the store", &error)),
+    }
+}
+
+/// Where the manifest was written: the extension is that of the original's own variant.
+fn manifest_key(verifier: &Verifier, row: &Upload, manifest: &Manifest) -> Option<Key> {
+    let format = Format::ALL.into_iter().find(|format| format.name() == manifest.image.format);
+    let extension = extension_for(&row.key, row.extension.as_deref(), format.unwrap_or(Format::Jpeg));
+    verifier.layout.manifest_key(&row.key, &extension).ok()
+}
+
+/// An original that is gone has had its time.
+async fn original_of(verifier: &Verifier, row: &Upload, original: &Original) -> Option<Finding> {
+    match damage(verifier, &row.key, original.bytes, &original.sha256, verifier.options.deep).await {
+        Ok(None) | Err(StoreError::NotFound(_)) => None,
+        Ok(Some(how)) => Some(Finding::new(Kind::OriginalDamaged, Some(&row.id), &row.key, how)),
+        Err(error) => Some(unlooked(row, &row.key, Kind::Unreadable, "", &error)),
+    }
+}
+
+/// How an object differs from what was written, if it does: in its size or, looked at deeply, its SHA-256.
+pub(super) async fn damage(
+    verifier: &Verifier,
+    key: &Key,
+    bytes: u64,
+    sha256: &str,
+    deep: bool,
+) -> Result<Option<String>, StoreError> {
+    let found = verifier.store.head(key).await?.size;
+    if found != bytes {
+        return Ok(Some(format!("{found} bytes, the manifest says {bytes}")));
+    }
+    if !deep {
+        return Ok(None);
+    }
+    let object = match verifier.store.get(key, verifier.max_bytes).await {
+        Err(StoreError::Damaged { how, .. }) => return Ok(Some(how)),
+        object => object?,
+    };
+    let found = hex(&Sha256::digest(&object.bytes));
+    Ok((found != sha256).then(|| format!("SHA-256 is {found}, the manifest says {sha256}")))
+}
+
+/// What is not there, or cannot be looked at.
+fn unlooked(row: &Upload, key: &Key, kind: Kind, missing: &str, error: &StoreError) -> Finding {
+    match error {
+        StoreError::NotFound(_) => Finding::new(kind, Some(&row.id), key, missing),
+        error => Finding::new(Kind::Unreadable, Some(&row.id), key, error.to_string()),
+    }
+}
