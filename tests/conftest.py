@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from support import tintype  # noqa: E402
 from support.ceph import Ceph  # noqa: E402
+from support.postgres import Postgres  # noqa: E402
 from support.process import REPO  # noqa: E402
 from support.receiver import Receiver  # noqa: E402
 from support.seaweed import SeaweedFS  # noqa: E402
@@ -76,16 +77,28 @@ def ceph(tmp_path_factory):
     server.stop()
 
 
-@pytest.fixture(scope="session", params=["embedded", "seaweedfs", "ceph"])
+@pytest.fixture(scope="session")
+def postgres():
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=["embedded", "seaweedfs", "ceph", "embedded+postgres", "seaweedfs+postgres"])
 def deployment(request, tmp_path_factory, receiver):
-    """A Tintype for each store, as `server.at`: `at.notifies` says whether the store tells of uploads by itself."""
+    """A Tintype for each store, as `server.at`: `at.notifies` says whether the store tells of uploads by itself.
+    Its ledger is in SQLite, or in Postgres."""
     if request.param == "embedded":
         yield request.getfixturevalue("embedded")
         return
-    peer = request.getfixturevalue(request.param)
+    store, _, ledger = request.param.partition("+")
     server = tintype.Server(tmp_path_factory.mktemp(f"tintype-{request.param}"), receiver, start=False)
-    server.at = peer.bucket("photos", *([f"{server.url}/v1/events"] if request.param == "ceph" else []))
-    server.env |= server.at.env
+    if ledger:
+        server.env["TINTYPE_LEDGER__URL"] = request.getfixturevalue("postgres").database()
+    if store != "embedded":
+        peer = request.getfixturevalue(store)
+        server.at = peer.bucket("photos" + ledger, *([f"{server.url}/v1/events"] if store == "ceph" else []))
+        server.env |= server.at.env
     yield server.start()
     server.stop()
 

@@ -1,17 +1,25 @@
-"""A store that fails now and then: hands requests on as they are, but answers 503 where it is told to."""
+"""A store that fails now and then: hands requests on as they are, but breaks those it is told to."""
 import http.client
+import socket
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-BUSY = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
+CODES = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
 
 
 class Flaky:
-    """`refuse(method, key)` decides for each request; the key is below the bucket."""
+    """`refuse(method, key)` decides for each request; the key is below the bucket. What it gives is what happens:
+    nothing (handed on), True or a status (answered with that error, nothing is done), "reset" (before it is done),
+    "hang" (until `release()`, then reset), "reset after" (done, but the answer never comes), "cut" (done, and half the
+    answer comes)."""
 
     def __init__(self, endpoint: str, refuse):
         behind = urlsplit(endpoint)
+        self.released = threading.Event()
+        flaky = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -19,18 +27,26 @@ class Flaky:
             def hand_on(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 key = unquote(urlsplit(self.path).path).lstrip("/").partition("/")[2]
-                if refuse(self.command, key):
-                    return self.answer(503, [("Content-Type", "application/xml")], BUSY)
+                fault = refuse(self.command, key)
+                if fault is True or isinstance(fault, int) and fault:
+                    status = 503 if fault is True else fault
+                    return self.answer(status, [("Content-Type", "application/xml")], ERROR.format(code=CODES[status]).encode())
+                if fault == "hang":
+                    flaky.released.wait()
+                if fault in ("hang", "reset"):
+                    return self.reset()
                 # The Host header stays: it is part of the signature.
                 connection = http.client.HTTPConnection(behind.hostname, behind.port, timeout=30)
                 connection.request(self.command, self.path, body, dict(self.headers))
                 got = connection.getresponse()
                 data = got.read()
-                kept = [(n, v) for n, v in got.getheaders() if n.lower() not in ("connection", "transfer-encoding")]
-                self.answer(got.status, kept, data)
                 connection.close()
+                if fault == "reset after":
+                    return self.reset()
+                kept = [(n, v) for n, v in got.getheaders() if n.lower() not in ("connection", "transfer-encoding")]
+                self.answer(got.status, kept, data, cut=fault == "cut")
 
-            def answer(self, status, headers, data):
+            def answer(self, status, headers, data, cut=False):
                 self.send_response_only(status)
                 for name, value in headers:
                     if name.lower() != "content-length" or self.command == "HEAD":
@@ -38,18 +54,35 @@ class Flaky:
                 if self.command != "HEAD":
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                self.wfile.write(data[:len(data) // 2] if cut else data)
+                if cut:
+                    self.reset()
+
+            def reset(self):
+                self.close_connection = True
+                self.wfile.flush()
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = hand_on
 
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads, request_queue_size = True, 128
+
+            def handle_error(self, *_):
+                """Both sides may go away."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def release(self):
+        self.released.set()
+
     def stop(self):
+        self.release()
         self.server.shutdown()
         self.server.server_close()

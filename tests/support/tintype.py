@@ -29,11 +29,11 @@ def process(out: Path, *paths, env: dict | None = None, timeout: float = 300) ->
 
 
 class Server:
-    """`tintype serve` on free ports, its state in `home`. `restart()` keeps both."""
+    """`tintype serve` on free ports, its state in `home`; or `work`, which has no ports. Started again it keeps both."""
 
     def __init__(self, home: Path, receiver: Receiver | None = None, env: dict | None = None, args: tuple = (),
-                 ready: str = "/readyz", start: bool = True):
-        self.home, self.ready, self.args = Path(home), ready, args
+                 ready: str = "/readyz", start: bool = True, command: str = "serve"):
+        self.home, self.ready, self.args, self.command = Path(home), ready, args, command
         (self.home / "data").mkdir(parents=True, exist_ok=True)
         (self.home / "data/store-credentials").write_text(ACCOUNT)
         self.port, self.store_port = free_port(), free_port()
@@ -50,11 +50,30 @@ class Server:
             self.start()
 
     def start(self) -> "Server":
-        argv = [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--store-listen", f"127.0.0.1:{self.store_port}",
-                "--data", self.home / "data", *self.args]
-        self.daemon = Daemon(argv, self.home / "tintype.log", self.env, self.home)
-        self.daemon.wait_ready(lambda: requests.get(self.url + self.ready, timeout=2).status_code == 200)
+        self.spawn().wait_ready(self.is_ready)
         return self
+
+    def spawn(self) -> Daemon:
+        """Starts it, and does not wait until it answers."""
+        argv = [BINARY, self.command, *self.args]
+        if self.command == "serve":
+            argv += ["--listen", f"127.0.0.1:{self.port}", "--store-listen", f"127.0.0.1:{self.store_port}",
+                     "--data", self.home / "data"]
+        log = self.home / "tintype.log"
+        self.logged = log.stat().st_size if log.exists() else 0
+        self.daemon = Daemon(argv, log, self.env, self.home)
+        return self.daemon
+
+    def is_ready(self) -> bool:
+        if self.command == "work":
+            return " is at work: " in self.log()
+        return requests.get(self.url + self.ready, timeout=2).status_code == 200
+
+    def log(self) -> str:
+        """What it wrote since it was started last."""
+        with open(self.home / "tintype.log", errors="replace") as log:
+            log.seek(self.logged)
+            return log.read()
 
     def stop(self) -> int | None:
         return self.daemon.stop() if self.daemon else None
@@ -82,16 +101,20 @@ class Server:
         return wait_for(f"end of upload {upload_id}", final, timeout)
 
     def announce(self, bucket: str, *keys: str, source: str = "aws:s3") -> None:
-        """An S3 notification as AWS sends it: keys form-encoded, one record each."""
-        records = [{
-            "eventVersion": "2.1", "eventSource": source, "awsRegion": "us-east-1",
-            "eventTime": "2026-01-02T03:04:05.678Z", "eventName": "ObjectCreated:Post",
-            "s3": {"s3SchemaVersion": "1.0", "configurationId": "tintype", "bucket": {"name": bucket},
-                   "object": {"key": quote_plus(key, safe="/") if source == "aws:s3" else key, "sequencer": f"{n:016X}"}},
-        } for n, key in enumerate(keys)]
-        answer = self.call("POST", "/v1/events", json={"Records": records})
+        """Tells of objects, as AWS would."""
+        answer = self.call("POST", "/v1/events", json=notification(bucket, *keys, source=source))
         assert answer.status_code in (200, 202, 204), answer.text
 
     def deliveries(self) -> list[dict]:
         answer = self.call("GET", "/v1/deliveries").json()
         return answer if isinstance(answer, list) else answer.get("deliveries", answer.get("items"))
+
+
+def notification(bucket: str, *keys: str, source: str = "aws:s3") -> dict:
+    """An S3 notification as AWS sends it: keys form-encoded, one record each."""
+    return {"Records": [{
+        "eventVersion": "2.1", "eventSource": source, "awsRegion": "us-east-1",
+        "eventTime": "2026-01-02T03:04:05.678Z", "eventName": "ObjectCreated:Post",
+        "s3": {"s3SchemaVersion": "1.0", "configurationId": "tintype", "bucket": {"name": bucket},
+               "object": {"key": quote_plus(key, safe="/") if source == "aws:s3" else key, "sequencer": f"{n:016X}"}},
+    } for n, key in enumerate(keys)]}

@@ -196,11 +196,7 @@ impl App {
 
     /// Every key that developing an upload can have written.
     fn outputs(&self, upload: &Upload) -> Vec<Key> {
-        let known = upload.key.extension().or_else(|| upload.extension.clone());
-        let extensions: Vec<String> = match known {
-            Some(extension) => vec![extension],
-            None => tintype_image::Format::ALL.iter().map(|format| format.extension().to_owned()).collect(),
-        };
+        let extensions = extensions(upload);
         let preset = self.config.presets.get(&upload.preset);
         let mut keys: Vec<Key> =
             upload.manifest.iter().flat_map(|m| m.variants.iter().map(|v| v.key.clone())).collect();
@@ -209,6 +205,14 @@ impl App {
             keys.extend(self.layout.manifest_key(&upload.key, extension).ok());
         }
         keys
+    }
+}
+
+/// The extensions that an upload's variants can have.
+fn extensions(upload: &Upload) -> Vec<String> {
+    match upload.key.extension().or_else(|| upload.extension.clone()) {
+        Some(extension) => vec![extension],
+        None => tintype_image::Format::ALL.iter().map(|format| format.extension().to_owned()).collect(),
     }
 }
 

@@ -102,6 +102,10 @@ pub struct Config {
     pub crashes: u32,
     /// How long a job is a worker's that does not say that it is alive.
     pub lease: Duration,
+    /// How long a storage event may be on its way before it counts as lost.
+    pub event_time: Duration,
+    /// Longest time between two listings of originals.
+    pub reconcile: Duration,
     /// Prefix of uploads and folder of variants.
     pub layout: Layout,
     /// What a new upload may deliver.
@@ -149,6 +153,7 @@ pub struct UploadDefaults {
     pub acl: String,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Longest lifetime that AWS takes in a presigned URL.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -186,6 +191,8 @@ impl Config {
         let attempts = r.number("queue.attempts", 1, 10_000);
         let crashes = r.number("queue.crashes", 1, 1000);
         let lease = r.duration("queue.lease", Duration::from_secs(1), Duration::from_secs(3600));
+        let event_time = r.duration("queue.event_time", Duration::ZERO, DAY);
+        let reconcile = r.duration("queue.reconcile", Duration::from_secs(1), DAY);
         let layout = read_layout(r);
         let upload = read_upload(r);
         let keep_originals = r.duration("upload.keep_originals", Duration::ZERO, Duration::from_secs(3650 * 24 * 3600));
@@ -219,6 +226,8 @@ impl Config {
             attempts: attempts?,
             crashes: crashes?,
             lease: lease?,
+            event_time: event_time?,
+            reconcile: reconcile?,
             layout: layout?,
             upload: upload?,
             keep_originals: keep_originals.map(|kept| Some(kept).filter(|kept| !kept.is_zero()))?,

@@ -122,6 +122,7 @@ fn attempt(status: Option<u16>) -> Attempt {
 }
 
 async fn conforms(ledger: &SqlLedger) {
+    what_waits_is_hastened(ledger).await;
     a_job_comes_and_goes_with_its_upload(ledger).await;
     a_lost_lease_records_nothing(ledger).await;
     a_dead_job_is_kept_with_its_reason(ledger).await;
@@ -140,6 +141,7 @@ async fn conforms(ledger: &SqlLedger) {
     the_same_delivery_again_is_sent_again_under_its_id(ledger).await;
     only_pending_uploads_expire(ledger).await;
     what_is_removed_is_gone(ledger).await;
+    a_late_event_of_a_deleted_upload_is_refused(ledger).await;
     listings_go_on_where_they_stopped(ledger).await;
 }
 
@@ -425,6 +427,39 @@ async fn what_is_removed_is_gone(ledger: &dyn Ledger) {
     assert_eq!(ledger.arrived(&row, &event(&row)).await.unwrap(), None, "its credential is still good, and revoked");
     ledger.forget(row.expires_at + LONG).await.unwrap();
     assert!(ledger.arrived(&row, &event(&row)).await.unwrap().is_some());
+    ledger.remove(&row).await.unwrap();
+}
+
+async fn a_late_event_of_a_deleted_upload_is_refused(ledger: &dyn Ledger) {
+    let mut row = upload();
+    row.created_at -= 2 * LONG;
+    row.expires_at = row.created_at + LONG;
+    ledger.create(std::slice::from_ref(&row), None).await.unwrap();
+    ledger.remove(&row).await.unwrap();
+    assert_eq!(ledger.arrived(&row, &event(&row)).await.unwrap(), None, "though its credential has run out");
+    let found = Upload { created_at: row.created_at, expires_at: row.created_at, ..upload() };
+    ledger.arrived(&found, &event(&found)).await.unwrap();
+    ledger.remove(&found).await.unwrap();
+    assert!(ledger.arrived(&found, &event(&found)).await.unwrap().is_some(), "its owner may put it there again");
+    ledger.remove(&found).await.unwrap();
+}
+
+async fn what_waits_is_hastened(ledger: &SqlLedger) {
+    let row = upload();
+    ledger.create(std::slice::from_ref(&row), None).await.unwrap();
+    ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap();
+    let told = ledger.claim_deliveries(&all(10)).await.unwrap().remove(0);
+    ledger.settle_delivery(&told.id, &attempt(Some(500)), Next::RetryIn(LONG)).await.unwrap();
+    ledger.arrived(&row, &event(&row)).await.unwrap();
+    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    ledger.retry(&leased, LONG, "the store is away").await.unwrap();
+    assert!(ledger.claim(LONG).await.unwrap().is_none() && ledger.claim_deliveries(&all(10)).await.unwrap().is_empty());
+    ledger.hasten().await.unwrap();
+    assert!(ledger.claim(LONG).await.unwrap().is_some());
+    assert_eq!(ledger.claim_deliveries(&all(10)).await.unwrap().len(), 1);
+    ledger.hasten().await.unwrap();
+    assert!(ledger.claim(LONG).await.unwrap().is_none(), "what is in hand stays there");
+    ledger.remove(&row).await.unwrap();
 }
 
 async fn listings_go_on_where_they_stopped(ledger: &dyn Ledger) {

@@ -234,7 +234,7 @@ pub trait Ledger: Send + Sync {
 
     /// Says that an original has arrived: the row of its key, or else this one, is `processing` (or stays
     /// `completed`), and there is a job for the event. The same event again, while its job waits, adds none. None when
-    /// the upload was deleted while its credential is still good.
+    /// the upload was deleted, until a day after its credential ran out.
     async fn arrived(&self, upload: &Upload, event: &StorageEvent) -> Result<Option<Upload>, LedgerError>;
 
     /// One upload.
@@ -263,7 +263,7 @@ pub trait Ledger: Send + Sync {
     /// Marks as expired what is still pending at `now`; gives the ids.
     async fn expire(&self, now: OffsetDateTime) -> Result<Vec<UploadId>, LedgerError>;
 
-    /// Forgets the Idempotency-Keys from before a time, and revoked keys whose credential has run out by then.
+    /// Forgets the Idempotency-Keys from before a time, and revoked keys whose credential had run out by then.
     async fn forget(&self, before: OffsetDateTime) -> Result<(), LedgerError>;
 
     /// The first half of a deletion: nobody sees the upload any more, its jobs and deliveries are gone, and what still
@@ -273,7 +273,7 @@ pub trait Ledger: Send + Sync {
     /// Uploads whose deletion was begun before a time and not ended: their objects may still be there.
     async fn deleting(&self, before: OffsetDateTime, most: u32) -> Result<Vec<Upload>, LedgerError>;
 
-    /// The second half: forgets the upload; while its credential is good, its key is revoked.
+    /// The second half: forgets the upload. If there was a credential for it, its key is revoked until it is forgotten.
     async fn remove(&self, upload: &Upload) -> Result<(), LedgerError>;
 
     /// How many uploads have each status.
@@ -282,6 +282,9 @@ pub trait Ledger: Send + Sync {
     /// Takes deliveries that are due, those first that are due longest; never one of an upload that has an earlier
     /// outcome still to tell.
     async fn claim_deliveries(&self, claim: &Claim<'_>) -> Result<Vec<Delivery>, LedgerError>;
+
+    /// Makes jobs and deliveries that wait for their time due now: for when the clock that set it was wrong.
+    async fn hasten(&self) -> Result<(), LedgerError>;
 
     /// Makes every claimed delivery due: for the only process on this ledger, as it starts.
     async fn recover(&self) -> Result<(), LedgerError>;
