@@ -90,6 +90,29 @@ class Daemon:
                 return int(line.split()[1]) * 1024
         return 0
 
+    def tree(self) -> list[int]:
+        """The process and its children, theirs too."""
+        found, look = [], [self.pid]
+        while look:
+            pid = look.pop()
+            found.append(pid)
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                try:
+                    look += map(int, task.read_text().split())
+                except OSError:  # it ended meanwhile
+                    pass
+        return found
+
+    def rss(self) -> int:
+        """What the process and its children hold now, in bytes; what they share counts for each."""
+        total = 0
+        for pid in self.tree():
+            try:
+                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            except (OSError, IndexError):
+                pass
+        return total
+
     def kill(self) -> None:
         """kill -9, the whole group."""
         self._signal(signal.SIGKILL)

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 /// Why an original came to nothing. Final: the same original would fail the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Failure {
     /// Stable; what a program decides by.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "corrupt"))]
     pub code: Cow<'static, str>,
     /// One sentence for a person.
     pub message: String,

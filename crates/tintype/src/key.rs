@@ -16,10 +16,14 @@ const MAX_NAME: usize = 64;
 const MANIFEST: &str = ".manifest.json";
 /// Longest thing after a dot that is taken for an extension.
 const MAX_EXTENSION: usize = 10;
+/// Longest name of an upload's original: its id, a dot and an extension.
+const MAX_UPLOAD_NAME: usize = 32 + 1 + MAX_EXTENSION;
 
 /// The path of one object in a bucket. Never empty, never rooted, never with `.` or `..` as a segment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(value_type = String, example = "image/abc_50x50.jpg"))]
 pub struct Key(String);
 
 /// Why a text is not a key.
@@ -136,7 +140,7 @@ impl Layout {
     /// A layout of a prefix for uploads and a folder for variants. A missing last slash is added.
     ///
     /// # Errors
-    /// When one holds the other, or one is no key.
+    /// When one holds the other, one is no key, or the prefix leaves no room for an upload's name.
     pub fn new(prefix: &str, folder: &str) -> Result<Self, LayoutError> {
         // The whole bucket holds every folder.
         if [prefix, folder].iter().any(|text| matches!(*text, "" | "/")) {
@@ -145,6 +149,10 @@ impl Layout {
         let (prefix, folder) = (as_folder(prefix)?, as_folder(folder)?);
         if prefix.starts_with(&folder) || folder.starts_with(&prefix) {
             return Err(LayoutError::Overlap { prefix, folder });
+        }
+        let longest = prefix.len() + MAX_UPLOAD_NAME;
+        if longest > MAX_BYTES {
+            return Err(LayoutError::NotAFolder(prefix, KeyError::TooLong(longest)));
         }
         Ok(Self { prefix, folder })
     }
@@ -408,6 +416,9 @@ mod tests {
         assert!(Layout::new("temp", "temporary").is_ok());
         assert!(matches!(Layout::new("", "image"), Err(LayoutError::Overlap { .. })));
         assert!(matches!(Layout::new("a//b", "image"), Err(LayoutError::NotAFolder(..))));
+        // Found by fuzzing: every upload's key would have been too long.
+        assert!(matches!(Layout::new(&"a".repeat(1000), "image"), Err(LayoutError::NotAFolder(..))));
+        assert!(Layout::new(&"a".repeat(980), "image").is_ok());
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub mod config;
 pub mod doctor;
 pub mod error;
 pub mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod key;
 pub mod ledger;
 pub mod manifest;

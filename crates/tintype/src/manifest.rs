@@ -11,6 +11,7 @@ pub const ENGINE: &str = concat!("tintype ", env!("CARGO_PKG_VERSION"));
 
 /// The record of one finished original. Written last, so its presence means that all variants are there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Manifest {
     /// The object that was read.
     pub original: Original,
@@ -28,6 +29,7 @@ pub struct Manifest {
 
 /// The object the client sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Original {
     /// Its key.
     pub key: Key,
@@ -47,6 +49,7 @@ pub struct Original {
 
 /// One image made from the original.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Variant {
     /// Its name in the preset.
     pub name: String,
@@ -68,6 +71,7 @@ pub struct Variant {
 
 /// Facts of the image, for a page to use before it has any variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Image {
     /// `jpeg`, `png`, `gif`, `webp`, `tiff` or `bmp`.
     pub format: String,
@@ -99,6 +103,7 @@ pub struct Image {
 
 /// One colour of an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Swatch {
     /// `#rrggbb`.
     pub color: String,
@@ -108,6 +113,7 @@ pub struct Swatch {
 
 /// What a photo was taken with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Camera {
     /// Who made the camera.
     pub make: Option<String>,
@@ -119,6 +125,7 @@ pub struct Camera {
 
 /// A preset by name and version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct PresetRef {
     /// Its name.
     pub name: String,

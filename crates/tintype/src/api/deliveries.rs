@@ -5,35 +5,51 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
 use super::extract::{Body, Id, Params};
+use super::openapi::ProblemDocument;
 use super::paging::{Listing, next};
 use super::problem::Problem;
 use super::uploads::json_body;
 use crate::app::App;
 use crate::auth::Scope;
-use crate::callback::log::entry;
+use crate::callback::log::{Entry, entry};
 use crate::callback::resend::{parse_since, resend_dead};
 use crate::ledger::DeliveryStatus;
 use crate::upload::UploadId;
 
 /// Deliveries of one upload only.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct OfUpload {
+    /// An upload's id.
     upload: Option<String>,
 }
 
+/// Some deliveries.
+#[derive(Serialize, ToSchema)]
+pub struct DeliveryPage {
+    deliveries: Vec<Entry>,
+    /// Goes on after the last of them; null at the end.
+    cursor: Option<String>,
+}
+
 /// Newest first, each with its attempts; `?status=&upload=&cursor=&limit=`.
+#[utoipa::path(
+    get, path = "/v1/deliveries", operation_id = "list_deliveries", tag = "deliveries",
+    security(("api_key" = [])), params(Listing, OfUpload),
+    responses((status = 200, description = "A page, and the cursor of the next", body = DeliveryPage))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     Params(query): Params<Listing>,
     Params(of): Params<OfUpload>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<DeliveryPage>, Problem> {
     caller.must(Scope::Deliveries)?;
     let page = query.page(|word| DeliveryStatus::parse(word).is_some())?;
     let upload = match of.upload.as_deref() {
@@ -44,19 +60,29 @@ pub async fn list(
     let cursor = next(page.limit, rows.len(), rows.last().map(|row| (row.created_at, row.id.as_str())));
     let mut deliveries = Vec::with_capacity(rows.len());
     for row in &rows {
-        deliveries.push(entry(row, &app.ledger.attempts(&row.id).await?));
+        deliveries.push(entry(row, app.ledger.attempts(&row.id).await?));
     }
-    Ok(Json(json!({"deliveries": deliveries, "cursor": cursor})))
+    Ok(Json(DeliveryPage { deliveries, cursor }))
 }
 
 /// One of them.
-pub async fn one(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Json<Value>, Problem> {
+#[utoipa::path(
+    get, path = "/v1/deliveries/{id}", operation_id = "get_delivery", tag = "deliveries",
+    security(("api_key" = [])), params(("id" = String, Path, description = "The delivery, its `webhook-id`")),
+    responses((status = 200, description = "The delivery, with its attempts", body = Entry))
+)]
+pub async fn one(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Json<Entry>, Problem> {
     caller.must(Scope::Deliveries)?;
     let row = app.ledger.delivery(&id).await?.ok_or_else(missing)?;
-    Ok(Json(entry(&row, &app.ledger.attempts(&row.id).await?)))
+    Ok(Json(entry(&row, app.ledger.attempts(&row.id).await?)))
 }
 
 /// Due again at once.
+#[utoipa::path(
+    post, path = "/v1/deliveries/{id}/resend", operation_id = "resend_delivery", tag = "deliveries",
+    security(("api_key" = [])), params(("id" = String, Path, description = "The delivery, its `webhook-id`")),
+    responses((status = 202, description = "It is due"))
+)]
 pub async fn resend(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.must(Scope::Deliveries)?;
     if !app.ledger.resend(&id).await? {
@@ -67,20 +93,43 @@ pub async fn resend(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
 }
 
 /// Which deliveries to send again.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Resend)]
 struct Many {
+    /// `dead`.
+    #[schema(pattern = "^dead$")]
     status: String,
+    /// A while such as `2d`, or a time: only those that died since.
     since: Option<String>,
 }
 
+/// How many there were.
+#[derive(Serialize, ToSchema)]
+pub struct Resent {
+    /// Due again.
+    resent: u64,
+    /// Left alone, since a later outcome of their upload has been told.
+    superseded: u64,
+}
+
 /// Every dead one, or every one that died since: `{"status": "dead", "since": "2d"}`.
+#[utoipa::path(
+    post, path = "/v1/deliveries/resend", operation_id = "resend_deliveries", tag = "deliveries",
+    security(("api_key" = [])),
+    request_body(content = Many, example = json!({"status": "dead", "since": "2d"})),
+    responses(
+        (status = 202, description = "They are due", body = Resent),
+        (status = 415, description = "`invalid_request`: the body does not say that it is JSON",
+         body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
 pub async fn resend_many(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
     Body(body): Body,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Resent>), Problem> {
     caller.must(Scope::Deliveries)?;
     let many: Many = serde_json::from_value(json_body(&headers, &body)?)
         .map_err(|e| Problem::invalid(format!("{e}; send {{\"status\": \"dead\", \"since\": \"2d\"}}")))?;
@@ -95,7 +144,7 @@ pub async fn resend_many(
     });
     let done = resend_dead(app.ledger.as_ref(), since.transpose()?).await?;
     app.signals.callbacks.notify_one();
-    Ok((StatusCode::ACCEPTED, Json(json!({"resent": done.resent, "superseded": done.superseded}))))
+    Ok((StatusCode::ACCEPTED, Json(Resent { resent: done.resent, superseded: done.superseded })))
 }
 
 fn missing() -> Problem {

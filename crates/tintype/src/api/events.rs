@@ -6,8 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
 use super::extract::{Body, Params};
@@ -18,6 +19,8 @@ use crate::event::accept::{Accepted, accept};
 use crate::event::auth::sns::Message;
 use crate::event::auth::{Refusal, Shown};
 use crate::event::{eventgrid, parse_value};
+use crate::key::Key;
+use crate::upload::UploadId;
 
 /// What CloudEvents' webhooks ask with, and are answered.
 const ASKS: HeaderName = HeaderName::from_static("webhook-request-origin");
@@ -25,25 +28,63 @@ const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-orig
 const ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 
 /// The query of a push address.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Code {
+    /// Event Grid's key.
     code: Option<String>,
 }
 
+/// What became of each record, or of what a provider asked before it sends any.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Answer {
+    /// Of records.
+    Taken(Taken),
+    /// Of a handshake: its provider's own shape.
+    #[schema(value_type = Object)]
+    Handshake(Value),
+}
+
+/// What became of each record.
+#[derive(Serialize, ToSchema)]
+pub struct Taken {
+    /// Uploads that there is a job for now.
+    accepted: Vec<UploadId>,
+    ignored: Vec<Ignored>,
+}
+
+/// An object that is no work.
+#[derive(Serialize, ToSchema)]
+struct Ignored {
+    key: Key,
+    reason: &'static str,
+}
+
 /// Takes every record or none: on an error the provider sends all of them again, which is harmless.
+#[utoipa::path(
+    post, path = "/v1/events", operation_id = "push_events", tag = "processing",
+    security(("api_key" = []), ("provider" = [])), params(Code),
+    request_body(
+        content = Object, description = "What a provider pushes of a store: docs/s3.md, docs/auth.md",
+        example = json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
+            "s3": {"bucket": {"name": "my-bucket"}, "object": {"key": "temp/abc.jpg", "size": 3}}}]})
+    ),
+    responses((status = 200, description = "What became of each record, or the answer to a handshake", body = Answer))
+)]
 pub async fn push(
     State(app): State<Arc<App>>,
     caller: Caller,
     Params(query): Params<Code>,
     Body(body): Body,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Answer>, Problem> {
     let read = serde_json::from_slice(&body);
     // Of strangers nothing more is told than that they are.
     let message: &Value = read.as_ref().unwrap_or(&Value::Null);
     must_push(&app, &caller, &query, message).await?;
     let message = read.map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
     if let Some(answer) = handshake(&app, &message).await? {
-        return Ok(Json(answer));
+        return Ok(Json(Answer::Handshake(answer)));
     }
     let events = parse_value(&message).map_err(|error| Problem::invalid(error.to_string()))?;
     let (mut accepted, mut ignored) = (Vec::new(), Vec::new());
@@ -51,14 +92,20 @@ pub async fn push(
         let key = event.key.clone();
         match accept(&app, event).await? {
             Accepted::Queued(id) => accepted.push(id),
-            Accepted::Ignored(reason) => ignored.push(json!({"key": key, "reason": reason})),
+            Accepted::Ignored(reason) => ignored.push(Ignored { key, reason }),
         }
     }
-    Ok(Json(json!({"accepted": accepted, "ignored": ignored})))
+    Ok(Json(Answer::Taken(Taken { accepted, ignored })))
 }
 
 /// Whether Event Grid may push in CloudEvents' schema: it asks by the headers of
 /// <https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md>.
+#[utoipa::path(
+    options, path = "/v1/events", operation_id = "ask_to_push", tag = "processing",
+    security(("api_key" = []), ("provider" = [])),
+    params(Code, ("WebHook-Request-Origin" = String, Header, description = "Who asks")),
+    responses((status = 200, description = "It may, as `WebHook-Allowed-Origin` says"))
+)]
 pub async fn ask(
     State(app): State<Arc<App>>,
     caller: Caller,

@@ -14,6 +14,10 @@ use crate::auth::Scope;
 use crate::manifest::ENGINE;
 
 /// What this is, and its addresses.
+#[utoipa::path(
+    get, path = "/", operation_id = "index", tag = "service",
+    responses((status = 200, description = "Name and version, and where things are", body = BTreeMap<String, String>))
+)]
 pub async fn index(State(app): State<Arc<App>>) -> Json<Value> {
     let base = app.api_url();
     Json(json!({
@@ -22,15 +26,28 @@ pub async fn index(State(app): State<Arc<App>>) -> Json<Value> {
         "deliveries": format!("{base}/v1/deliveries"),
         "health": format!("{base}/healthz"),
         "ready": format!("{base}/readyz"),
+        "openapi": format!("{base}/openapi.json"),
     }))
 }
 
 /// The process answers.
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "live", tag = "service",
+    responses((status = 200, description = "`ok`", body = String))
+)]
 pub async fn live() -> &'static str {
     "ok\n"
 }
 
 /// Ledger, queue and store answer; to servers, with how much there is to do.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "ready", tag = "service",
+    responses(
+        (status = 200, description = "All answer", body = Object,
+         example = json!({"ledger": "ok", "queue": "ok", "store": "ok", "uploads": {"completed": 5}, "jobs": 0})),
+        (status = 503, description = "One does not: `failing`", body = Object)
+    )
+)]
 pub async fn ready(State(app): State<Arc<App>>, caller: Caller) -> impl IntoResponse {
     let (uploads, jobs, store) = (app.ledger.count().await, app.queue.depth().await, app.store.check().await);
     let good = uploads.is_ok() && jobs.is_ok() && store.is_ok();

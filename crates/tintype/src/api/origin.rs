@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, header};
+use http::header;
 use url::{Host, Url};
 
 use super::problem::Problem;
@@ -16,7 +16,7 @@ use crate::app::App;
 /// Lets a request through that is not led here by a foreign page.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match app.keys.asks().await {
-        Ok(false) if !is_ours(&app, request.headers()) => {
+        Ok(false) if !is_ours(&app, &request) => {
             let detail = "without API keys, only this machine may call, and no web page of another origin";
             Problem::forbidden(detail).into_response()
         }
@@ -25,14 +25,15 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     }
 }
 
-fn is_ours(app: &App, headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or("?"));
+fn is_ours(app: &App, request: &Request) -> bool {
     let known =
         |url: &Url| is_loopback(url) || app.config.public_url.as_ref().is_some_and(|own| own.host() == url.host());
-    let host = text(header::HOST).is_none_or(|host| Url::parse(&format!("http://{host}")).is_ok_and(|url| known(&url)));
+    let is_known = |text: &str| Url::parse(text).is_ok_and(|url| known(&url));
+    let all = |name| request.headers().get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
+    // Of several names each counts, and so does one in the request line.
+    let hosts = all(header::HOST).chain(request.uri().authority().map(|authority| authority.as_str()));
     // A page from a file has the origin `null`.
-    let origin = text(header::ORIGIN).is_none_or(|origin| Url::parse(origin).is_ok_and(|url| known(&url)));
-    host && origin
+    hosts.map(|host| format!("http://{host}")).all(|host| is_known(&host)) && all(header::ORIGIN).all(is_known)
 }
 
 fn is_loopback(url: &Url) -> bool {

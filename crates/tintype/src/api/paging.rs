@@ -3,6 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use time::OffsetDateTime;
+use utoipa::IntoParams;
 
 use super::problem::Problem;
 use crate::ledger::Page;
@@ -11,10 +12,14 @@ use crate::ledger::Page;
 const LIMIT: u32 = 100;
 
 /// The query of a listing.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Listing {
+    /// Only of this status.
     status: Option<String>,
+    /// Go on after the last answer.
     cursor: Option<String>,
+    /// Most rows; 100 at most.
     limit: Option<u32>,
 }
 

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::auth::Caller;
 use super::extract::{Body, Id};
+use super::openapi::ProblemDocument;
 use super::problem::Problem;
 use super::uploads::{View, find};
 use crate::app::App;
@@ -20,6 +21,19 @@ use crate::store::StoreError;
 use crate::upload::{Outcome, Upload, UploadId};
 
 /// Takes a result from a server with an API key, or from a processor that signs with `callback.secret`, or with one before it.
+#[utoipa::path(
+    method(put, post), path = "/v1/uploads/{id}/result", operation_id = "upload_result", tag = "processing",
+    security(("api_key" = []), ("signature" = [])), params(("id" = UploadId, Path, description = "The upload")),
+    request_body(
+        content = Object, description = "A callback's body: `status` and the manifest, or `processed_key`, or `error`",
+        example = json!({"status": "failed", "error": {"code": "corrupt", "message": "the file is cut off"}})
+    ),
+    responses(
+        (status = 200, description = "It ended so", body = View),
+        (status = 409, description = "`variant_missing`: it names a variant that is not in the store",
+         body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
 pub async fn put(
     State(app): State<Arc<App>>,
     caller: Caller,

@@ -1,42 +1,62 @@
 //! The seed's own API, for its existing clients and its Lambda: `/async_image_upload/presignedurl/`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::Caller;
 use super::extract::{Body, Id};
+use super::openapi::ProblemDocument;
 use super::problem::Problem;
 use super::results::{may_tell, record};
 use super::uploads::{find, json_body};
 use crate::app::App;
 use crate::auth::Scope;
+use crate::key::Key;
 use crate::upload::create::{NewUpload, create as create_upload, ticket};
-use crate::upload::{Upload, UploadId};
+use crate::upload::{Status, Upload, UploadId};
 
 /// Its two paths, with and without the last slash.
-pub fn router() -> Router<Arc<App>> {
-    Router::new()
-        .route("/async_image_upload/presignedurl/", post(create))
+pub fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(read, update))
         .route("/async_image_upload/presignedurl", post(create))
-        .route("/async_image_upload/presignedurl/{uuid}/", get(read).put(update))
         .route("/async_image_upload/presignedurl/{uuid}", get(read).put(update))
 }
 
 /// `{"metadata": {...}}` gives a credential.
+#[utoipa::path(
+    post, path = "/async_image_upload/presignedurl/", operation_id = "seed_create", tag = "seed",
+    security(("api_key" = [])),
+    request_body(content = Object, example = json!({"metadata": {"id": "12345"}})),
+    responses(
+        (status = 201, description = "A credential", body = View),
+        (status = 415, description = "`invalid_request`: the body does not say that it is JSON",
+         body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
 async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
     Body(body): Body,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<View>), Problem> {
     caller.must(Scope::UploadsCreate)?;
     let body = json_body(&headers, &body)?;
+    if !body.is_object() {
+        return Err(Problem::invalid("the body must be an object such as {\"metadata\": {}}"));
+    }
     let metadata = match body.get("metadata") {
         Some(Value::Object(metadata)) => metadata.clone(),
         None | Some(Value::Null) => Default::default(),
@@ -48,7 +68,13 @@ async fn create(
 }
 
 /// How an upload stands.
-async fn read(State(app): State<Arc<App>>, caller: Caller, Id(uuid): Id) -> Result<Json<Value>, Problem> {
+#[utoipa::path(
+    get, path = "/async_image_upload/presignedurl/{uuid}/", operation_id = "seed_read", tag = "seed",
+    security(("api_key" = []), ("upload_token" = []), ("upload_token_query" = [])),
+    params(("uuid" = UploadId, Path, description = "The upload")),
+    responses((status = 200, description = "How it stands", body = View))
+)]
+async fn read(State(app): State<Arc<App>>, caller: Caller, Id(uuid): Id) -> Result<Json<View>, Problem> {
     let id = parse(&uuid)?;
     caller.must_hold(&app, &id, Scope::UploadsRead)?;
     let upload = find(&app, id.as_str()).await?;
@@ -56,13 +82,26 @@ async fn read(State(app): State<Arc<App>>, caller: Caller, Id(uuid): Id) -> Resu
 }
 
 /// The Lambda's callback: `{"processed_key"}` or `{"error"}`, or Tintype's own.
+#[utoipa::path(
+    put, path = "/async_image_upload/presignedurl/{uuid}/", operation_id = "seed_update", tag = "seed",
+    security(("api_key" = []), ("signature" = [])),
+    params(("uuid" = UploadId, Path, description = "The upload, or the key less its folder")),
+    request_body(content = Object, example = json!({"processed_key": "image/abc.jpg"})),
+    responses(
+        (status = 200, description = "It ended so", body = View),
+        (status = 409, description = "`variant_missing`: that key is not in the store",
+         body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 415, description = "`invalid_request`: the body does not say that it is JSON",
+         body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
 async fn update(
     State(app): State<Arc<App>>,
     caller: Caller,
     Id(uuid): Id,
     headers: HeaderMap,
     Body(body): Body,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<View>, Problem> {
     let id = parse(&uuid)?;
     may_tell(&app, &caller, id.as_str(), &headers, &body).await?;
     let upload = find(&app, id.as_str()).await?;
@@ -77,15 +116,38 @@ fn parse(uuid: &str) -> Result<UploadId, Problem> {
     UploadId::parse(stem).ok_or_else(|| Problem::not_found("there is no such upload"))
 }
 
-async fn view(app: &App, upload: &Upload) -> Result<Value, Problem> {
+/// An upload, in the seed's words.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SeedUpload)]
+struct View {
+    uuid: UploadId,
+    credential: Credential,
+    #[serde(with = "time::serde::rfc3339")]
+    timestamp_expire: OffsetDateTime,
+    processed_key: Option<Key>,
+    error: Option<String>,
+    status: Status,
+    metadata: BTreeMap<String, String>,
+}
+
+/// Where to send the form, and its fields.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SeedCredential)]
+struct Credential {
+    url: String,
+    #[schema(value_type = BTreeMap<String, String>)]
+    fields: Map<String, Value>,
+}
+
+async fn view(app: &App, upload: &Upload) -> Result<View, Problem> {
     let presign = ticket(app, upload).await?.presign;
-    Ok(json!({
-        "uuid": upload.id,
-        "credential": {"url": presign.url, "fields": presign.fields},
-        "timestamp_expire": upload.expires_at.format(&Rfc3339).ok(),
-        "processed_key": upload.processed_key,
-        "error": upload.error.as_ref().map(|failure| failure.to_string()),
-        "status": upload.status,
-        "metadata": upload.policy.metadata,
-    }))
+    Ok(View {
+        uuid: upload.id.clone(),
+        credential: Credential { url: presign.url, fields: presign.fields },
+        timestamp_expire: upload.expires_at,
+        processed_key: upload.processed_key.clone(),
+        error: upload.error.as_ref().map(ToString::to_string),
+        status: upload.status,
+        metadata: upload.policy.metadata.clone(),
+    })
 }

@@ -10,9 +10,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::extract::{Body, Id, Params};
+use super::openapi::{OneOrMany, ProblemDocument};
 use super::paging::{Listing, next};
 use super::problem::Problem;
 use crate::app::App;
@@ -23,11 +25,12 @@ use crate::ledger::Idempotency;
 use crate::manifest::Manifest;
 use crate::preset::hex;
 use crate::store::StoreError;
-use crate::upload::create::{MAX_BATCH, NewUpload};
+use crate::upload::create::{MAX_BATCH, NewUpload, Ticket};
 use crate::upload::{self, Status, Upload, UploadId};
 
 /// What anyone who may see an upload sees.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Upload)]
 pub struct View {
     id: UploadId,
     status: Status,
@@ -37,6 +40,14 @@ pub struct View {
     expires_at: OffsetDateTime,
     manifest: Option<Manifest>,
     error: Option<Failure>,
+}
+
+/// Some uploads.
+#[derive(Serialize, ToSchema)]
+pub struct UploadPage {
+    uploads: Vec<View>,
+    /// Goes on after the last of them; null at the end.
+    cursor: Option<String>,
 }
 
 impl From<Upload> for View {
@@ -52,6 +63,10 @@ impl From<Upload> for View {
     }
 }
 
+/// What is asked for, and what is given, one or many.
+type Asked = OneOrMany<NewUpload>;
+type Given = OneOrMany<Ticket>;
+
 /// The upload of a path, or a problem.
 pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
     let missing = || Problem::not_found("there is no such upload");
@@ -59,7 +74,26 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
     app.ledger.get(&id).await?.ok_or_else(missing)
 }
 
-/// One upload, or a list of up to 100.
+/// One upload, or a list of up to 100, all or none.
+#[utoipa::path(
+    post, path = "/v1/uploads", operation_id = "create_upload", tag = "uploads",
+    security(("api_key" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+            description = "The same request again is answered the same, for a day")),
+    request_body(
+        content = inline(Asked), description = "What the client wants to send",
+        example = json!({"filename": "corgi.jpg", "metadata": {"id": "12345"}})
+    ),
+    responses(
+        (status = 201, description = "A credential for each", body = inline(Given)),
+        (status = 409, description = "`upload_deleted`: what that Idempotency-Key was answered with is gone",
+         body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 415, description = "`invalid_request`: the body does not say that it is JSON",
+         body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`idempotency_conflict`: that key was used for another request",
+         body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
 pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -126,20 +160,30 @@ fn idempotency(headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency>,
 }
 
 /// Newest first; `?status=&cursor=&limit=`.
+#[utoipa::path(
+    get, path = "/v1/uploads", operation_id = "list_uploads", tag = "uploads",
+    security(("api_key" = [])), params(Listing),
+    responses((status = 200, description = "A page, and the cursor of the next", body = UploadPage))
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     Params(query): Params<Listing>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<UploadPage>, Problem> {
     caller.must(Scope::UploadsRead)?;
     let page = query.page(|word| Status::parse(word).is_some())?;
     let rows = app.ledger.list(&page).await?;
     let cursor = next(page.limit, rows.len(), rows.last().map(|row| (row.created_at, row.id.as_str())));
     let uploads: Vec<View> = rows.into_iter().map(View::from).collect();
-    Ok(Json(json!({"uploads": uploads, "cursor": cursor})))
+    Ok(Json(UploadPage { uploads, cursor }))
 }
 
 /// Original, variants, manifest, row: all go.
+#[utoipa::path(
+    delete, path = "/v1/uploads/{id}", operation_id = "delete_upload", tag = "uploads",
+    security(("api_key" = [])), params(("id" = UploadId, Path, description = "The upload")),
+    responses((status = 204, description = "All gone"))
+)]
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.must(Scope::UploadsWrite)?;
     let upload = find(&app, &id).await?;
@@ -149,6 +193,15 @@ pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
 }
 
 /// Develops the original again, whatever came of it before.
+#[utoipa::path(
+    post, path = "/v1/uploads/{id}/retry", operation_id = "retry_upload", tag = "uploads",
+    security(("api_key" = [])), params(("id" = UploadId, Path, description = "The upload")),
+    responses(
+        (status = 202, description = "It is being processed", body = View),
+        (status = 409, description = "`original_missing`: ask for a new upload",
+         body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
 pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     caller.must(Scope::UploadsWrite)?;
     let upload = find(&app, &id).await?;

@@ -12,6 +12,7 @@ use futures::Stream;
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::time::Instant;
+use utoipa::IntoParams;
 
 use super::auth::Caller;
 use super::extract::{Id, Params};
@@ -27,12 +28,20 @@ const LONGEST_WAIT: u64 = 60;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The query of a status.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Wait {
+    /// Answer at the upload's end, or after so many seconds; 60 at most.
     wait: Option<u64>,
 }
 
 /// One upload; with `?wait=30`, answered when it ends or after that many seconds.
+#[utoipa::path(
+    get, path = "/v1/uploads/{id}", operation_id = "get_upload", tag = "uploads",
+    security(("api_key" = []), ("upload_token" = []), ("upload_token_query" = [])),
+    params(("id" = UploadId, Path, description = "The upload"), Wait),
+    responses((status = 200, description = "How it stands", body = View))
+)]
 pub async fn status(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -50,6 +59,13 @@ pub async fn status(
 }
 
 /// Every change of one upload, to its end: events named `status`, data as [`status`] gives it.
+#[utoipa::path(
+    get, path = "/v1/uploads/{id}/events", operation_id = "watch_upload", tag = "uploads",
+    security(("api_key" = []), ("upload_token" = []), ("upload_token_query" = [])),
+    params(("id" = UploadId, Path, description = "The upload")),
+    responses((status = 200, description = "Server-sent events named `status`, each with an Upload",
+               body = String, content_type = "text/event-stream"))
+)]
 pub async fn events(
     State(app): State<Arc<App>>,
     caller: Caller,

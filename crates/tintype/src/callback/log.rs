@@ -1,24 +1,51 @@
 //! The log of deliveries, as the API and the command line show it.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 use crate::config::without_secrets;
 use crate::ledger::{Attempt, Delivery, DeliveryStatus};
+use crate::upload::UploadId;
+
+/// One message to one endpoint, with its attempts.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub struct Entry {
+    /// The `webhook-id`.
+    id: String,
+    upload_id: UploadId,
+    /// Less what may be a secret.
+    url: String,
+    /// `PUT` or `POST`.
+    method: String,
+    /// `pending`, `delivered` or `dead`.
+    #[schema(value_type = String)]
+    status: DeliveryStatus,
+    /// Each `at`, `status` (HTTP), `error`, `millis`, `response`.
+    #[schema(value_type = Vec<Object>)]
+    attempts: Vec<Attempt>,
+    /// Null unless it is pending.
+    #[serde(with = "time::serde::rfc3339::option")]
+    next_attempt_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    /// What it says.
+    body: Option<Value>,
+}
 
 /// A delivery with its attempts. Of its address what may be a secret is left out.
-pub fn entry(row: &Delivery, attempts: &[Attempt]) -> Value {
-    let at = |time: OffsetDateTime| time.format(&Rfc3339).ok();
-    json!({
-        "id": row.id,
-        "upload_id": row.upload_id,
-        "url": without_secrets(&row.url),
-        "method": row.method,
-        "status": row.status,
-        "attempts": attempts,
-        "next_attempt_at": if row.status == DeliveryStatus::Pending { at(row.due_at) } else { None },
-        "created_at": at(row.created_at),
-        "body": serde_json::from_str::<Value>(&row.body).ok(),
-    })
+pub fn entry(row: &Delivery, attempts: Vec<Attempt>) -> Entry {
+    Entry {
+        id: row.id.clone(),
+        upload_id: row.upload_id.clone(),
+        url: without_secrets(&row.url).to_string(),
+        method: row.method.clone(),
+        status: row.status,
+        attempts,
+        next_attempt_at: (row.status == DeliveryStatus::Pending).then_some(row.due_at),
+        created_at: row.created_at,
+        body: serde_json::from_str(&row.body).ok(),
+    }
 }

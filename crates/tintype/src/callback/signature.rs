@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
 /// Oldest and newest timestamp that is taken, in seconds from now.
-const TOLERANCE: i64 = 300;
+const TOLERANCE: u64 = 300;
 
 /// What signs and verifies callbacks: `whsec_` and base64 of 24 to 64 bytes.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Secret {
         let Ok(timestamp) = timestamp.parse::<i64>() else {
             return false;
         };
-        if (now.unix_timestamp() - timestamp).abs() > TOLERANCE {
+        if now.unix_timestamp().abs_diff(timestamp) > TOLERANCE {
             return false;
         }
         let expected = self.sign(id, timestamp, body);
@@ -97,6 +97,8 @@ mod tests {
         assert!(!secret.verify("msg_2", "1700000000", &good, "{}", now));
         assert!(!secret.verify("msg_1", "1700000000", &good, "{ }", now));
         assert!(!secret.verify("msg_1", "1700000000", "", "{}", now));
+        let farthest = i64::MIN.to_string();
+        assert!(!secret.verify("msg_1", &farthest, &secret.sign("msg_1", i64::MIN, "{}"), "{}", now));
         assert!(!secret.verify("msg_1", "1700000000", &good, "{}", now + time::Duration::seconds(301)));
     }
 

@@ -133,7 +133,7 @@ async fn list(
         let rows = ledger.deliveries(&page, upload).await?;
         for row in &rows {
             written &= match json {
-                true => out(&entry(row, &ledger.attempts(&row.id).await?).to_string()),
+                true => out(&json!(entry(row, ledger.attempts(&row.id).await?)).to_string()),
                 false => out(&line(row)),
             };
         }
@@ -162,7 +162,7 @@ async fn show(ledger: &SqlLedger, id: &str, json: bool) -> Result<u8, LedgerErro
         return Ok(missing(id));
     };
     let attempts = ledger.attempts(id).await?;
-    let text = if json { entry(&row, &attempts).to_string() } else { page(&row, &attempts) };
+    let text = if json { json!(entry(&row, attempts)).to_string() } else { page(&row, &attempts) };
     Ok(if out(&text) { DONE } else { FAILED })
 }
 

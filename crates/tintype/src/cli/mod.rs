@@ -78,6 +78,12 @@ enum Command {
     Keys(keys::KeysArgs),
     Deliveries(deliveries::DeliveriesArgs),
     Config(ConfigArgs),
+    /// Print the API's OpenAPI 3.1 document, which a server shows at /openapi.json.
+    #[command(after_help = "\
+Examples:
+  tintype openapi > openapi.json
+  tintype openapi | jq '.paths | keys'")]
+    Openapi,
 }
 
 /// Run the API, the store, the workers and the callbacks in one process.
@@ -137,6 +143,7 @@ pub fn run() -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Deliveries(args) => deliveries::run(args),
         Command::Config(args) => config(&args),
+        Command::Openapi => openapi(),
     };
     ExitCode::from(code)
 }
@@ -169,6 +176,10 @@ fn config(args: &ConfigArgs) -> u8 {
         }
         None => USAGE,
     }
+}
+
+fn openapi() -> u8 {
+    if report::out(tintype::api::openapi::text().trim_end()) { DONE } else { FAILED }
 }
 
 /// The configuration, or none with every mistake told.

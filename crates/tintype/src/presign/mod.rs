@@ -34,14 +34,17 @@ impl std::fmt::Debug for Credential {
 
 /// A signed permission to upload. There is no unsigned one: only a [`Presigner`] makes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Presign {
     /// `POST` (a form) or `PUT`.
     pub method: String,
     /// Where to send it.
     pub url: String,
     /// Headers the client must send as they are.
+    #[cfg_attr(feature = "server", schema(value_type = std::collections::BTreeMap<String, String>))]
     pub headers: Map<String, Value>,
     /// Form fields, in this order, before the field `file`. Empty for `PUT`.
+    #[cfg_attr(feature = "server", schema(value_type = std::collections::BTreeMap<String, String>))]
     pub fields: Map<String, Value>,
     /// When it runs out (RFC 3339).
     #[serde(with = "time::serde::rfc3339")]
@@ -52,6 +55,7 @@ pub struct Presign {
 
 /// What a presign promises.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Constraints {
     /// Most bytes of the original.
     pub max_bytes: u64,
@@ -64,6 +68,7 @@ pub struct Constraints {
 /// Who refuses an original past the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub enum EnforcedBy {
     /// The store, before it takes the bytes.
     Store,

@@ -95,12 +95,30 @@ pub fn verify(form: &Form, bucket: &str, signer: &Credential, now: OffsetDateTim
             return Err(Refusal::denied(format!("Invalid according to Policy: Extra input fields: {name}")));
         }
     }
-    let range = conditions.iter().find_map(|condition| match condition {
-        Condition::Length(min, max) => Some((*min, *max)),
-        _ => None,
-    });
-    let (min_bytes, max_bytes) = range.unwrap_or((0, u64::MAX));
-    Ok(Grant { min_bytes, max_bytes })
+    // Of several ranges each holds.
+    let grant =
+        conditions.iter().fold(Grant { min_bytes: 0, max_bytes: u64::MAX }, |grant, condition| match condition {
+            Condition::Length(min, max) => {
+                Grant { min_bytes: grant.min_bytes.max(*min), max_bytes: grant.max_bytes.min(*max) }
+            }
+            _ => grant,
+        });
+    Ok(grant)
+}
+
+/// Adds a policy to a form, with the fields that sign it.
+#[cfg(fuzzing)]
+pub(crate) fn sign(form: &mut Form, policy: &[u8], signer: &Credential, now: OffsetDateTime) {
+    let scope = Scope { time: now, region: "us-east-1" };
+    let encoded = STANDARD.encode(policy);
+    let signed = [
+        ("x-amz-algorithm", ALGORITHM.to_owned()),
+        ("x-amz-credential", scope.credential(signer)),
+        ("x-amz-date", scope.amz_date()),
+        ("x-amz-signature", scope.sign(&signer.secret, &encoded)),
+        ("policy", encoded),
+    ];
+    form.fields.extend(signed.map(|(name, value)| (name.to_owned(), value)));
 }
 
 fn check_signature(form: &Form, encoded: &str, signer: &Credential) -> Result<(), Refusal> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use tintype_image::Format;
+use utoipa::ToSchema;
 
 use super::{Method, Policy, Status, Upload, UploadId, is_image_type};
 use crate::app::App;
@@ -21,7 +22,7 @@ const MAX_METADATA: usize = 2048;
 pub const MAX_BATCH: usize = 100;
 
 /// What a client asks for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewUpload {
     /// Carried to every variant and the callback; texts, numbers and booleans.
@@ -40,7 +41,7 @@ pub struct NewUpload {
 }
 
 /// What a client gets: the credential, and what will come of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Ticket {
     /// The upload's id.
     pub id: UploadId,
@@ -59,7 +60,7 @@ pub struct Ticket {
 }
 
 /// A variant before it exists.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Promised {
     /// Its name.
     pub name: String,

@@ -18,6 +18,8 @@ use crate::manifest::Manifest;
 /// UUIDv4 in 32 lower-case hex digits, as the seed's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[0-9a-f]{32}$", example = "0123456789abcdef0123456789abcdef"))]
 pub struct UploadId(String);
 
 impl UploadId {
@@ -57,6 +59,7 @@ impl fmt::Display for UploadId {
 /// Where an upload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub enum Status {
     /// A credential is out; no original has been seen.
     Pending,
@@ -115,6 +118,7 @@ pub fn is_image_type(text: &str) -> bool {
 /// How a client is to send the original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub enum Method {
     /// A form with a signed policy, which bounds size and type.
     #[serde(alias = "post")]

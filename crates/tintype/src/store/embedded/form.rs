@@ -11,7 +11,7 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use multer::{Field, Multipart};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
@@ -112,7 +112,7 @@ async fn receive(
 
 /// Reads text fields up to the file, as S3 does: whatever comes after the file is ignored. A field that came
 /// twice would be checked as one and used as the other, so it is refused.
-async fn read_fields(multipart: &mut Multipart<'static>) -> Result<(Form, Field<'static>), Refusal> {
+pub(crate) async fn read_fields(multipart: &mut Multipart<'static>) -> Result<(Form, Field<'static>), Refusal> {
     let mut form = Form::default();
     let mut total = 0;
     while let Some(mut field) = multipart.next_field().await.map_err(malformed)? {
@@ -123,17 +123,16 @@ async fn read_fields(multipart: &mut Multipart<'static>) -> Result<(Form, Field<
         if form.get(&name).is_some() {
             return Err(Refusal::new(400, "InvalidArgument", format!("The form has the field {name} twice.")));
         }
-        total += name.len();
+        let mut count = |bytes: usize| {
+            total += bytes;
+            let much =
+                || Refusal::new(400, "MaxPostPreDataLengthExceeded", "The fields before the file are too large.");
+            if total > MAX_FIELDS { Err(much()) } else { Ok(()) }
+        };
+        count(name.len())?;
         let mut value = Vec::new();
         while let Some(chunk) = field.chunk().await.map_err(malformed)? {
-            total += chunk.len();
-            if total > MAX_FIELDS {
-                return Err(Refusal::new(
-                    400,
-                    "MaxPostPreDataLengthExceeded",
-                    "The fields before the file are too large.",
-                ));
-            }
+            count(chunk.len())?;
             value.extend_from_slice(&chunk);
         }
         let value = String::from_utf8(value).ok().filter(|text| !text.contains(char::is_control));
@@ -143,7 +142,7 @@ async fn read_fields(multipart: &mut Multipart<'static>) -> Result<(Form, Field<
     Err(Refusal::new(400, "InvalidArgument", "POST requires exactly one file upload per request."))
 }
 
-fn object_key(form: &Form, filename: Option<&str>) -> Result<Key, Refusal> {
+pub(crate) fn object_key(form: &Form, filename: Option<&str>) -> Result<Key, Refusal> {
     let text = form
         .get("key")
         .ok_or_else(|| Refusal::new(400, "InvalidArgument", "Bucket POST must contain a field named 'key'."))?;
@@ -172,7 +171,7 @@ async fn read_file(endpoint: &Endpoint, mut file: Field<'static>, grant: &Grant)
     Ok(incoming)
 }
 
-fn options(form: &Form) -> Result<PutOptions, Refusal> {
+pub(crate) fn options(form: &Form) -> Result<PutOptions, Refusal> {
     let named = form.fields.iter().filter_map(|(name, value)| {
         let name = name.to_ascii_lowercase();
         name.strip_prefix("x-amz-meta-").map(|name| (name.to_owned(), value.clone()))
@@ -182,11 +181,22 @@ fn options(form: &Form) -> Result<PutOptions, Refusal> {
         let message = "Your metadata headers exceed the maximum allowed metadata size.";
         return Err(Refusal::new(400, "MetadataTooLarge", message));
     }
-    Ok(PutOptions {
+    let options = PutOptions {
         content_type: form.get("Content-Type").unwrap_or("binary/octet-stream").to_owned(),
         cache_control: form.get("Cache-Control").unwrap_or_default().to_owned(),
         metadata,
-    })
+    };
+    let bad = || Refusal::new(400, "InvalidArgument", "A type or metadata of the form holds what no header can.");
+    if are_headers(&options) { Ok(options) } else { Err(bad()) }
+}
+
+/// What is kept is given back as headers: what not every client can read there is refused, as the API does.
+fn are_headers(options: &PutOptions) -> bool {
+    let value = |text: &String| text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
+    let named = |name: &String| HeaderName::try_from(format!("x-amz-meta-{name}")).is_ok();
+    value(&options.content_type)
+        && value(&options.cache_control)
+        && options.metadata.iter().all(|(name, text)| named(name) && value(text))
 }
 
 fn malformed(error: multer::Error) -> Refusal {
@@ -205,7 +215,7 @@ fn accept(form: &Form, object: &ObjectMeta, host: &str) -> Response {
     let etag = format!("\"{}\"", object.etag.as_deref().unwrap_or_default());
     let location = format!("http://{host}/{BUCKET}/{}", object.key);
     let mut response = match (form.get("success_action_redirect"), form.get("success_action_status")) {
-        (Some(target), _) if Url::parse(target).is_ok() => redirect(target, object, &etag),
+        (Some(target), _) if is_web_page(target) => redirect(target, object, &etag),
         (_, Some("200")) => StatusCode::OK.into_response(),
         (_, Some("201")) => created(object, &location, &etag),
         _ => StatusCode::NO_CONTENT.into_response(),
@@ -216,6 +226,10 @@ fn accept(form: &Form, object: &ObjectMeta, host: &str) -> Response {
         headers.extend(HeaderValue::from_str(&location).map(|value| (header::LOCATION, value)));
     }
     response
+}
+
+fn is_web_page(target: &str) -> bool {
+    Url::parse(target).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 fn redirect(target: &str, object: &ObjectMeta, etag: &str) -> Response {
@@ -251,6 +265,8 @@ fn xml(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/xml")], Body::from(body)).into_response()
 }
 
+/// As XML has it, which knows no control characters.
 fn escape(text: &str) -> String {
+    let text = text.replace(|c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}'), "?");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

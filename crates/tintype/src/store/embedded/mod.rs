@@ -7,7 +7,7 @@
 mod checksum;
 mod condition;
 mod disk;
-mod form;
+pub(crate) mod form;
 mod protocol;
 
 use std::sync::Arc;

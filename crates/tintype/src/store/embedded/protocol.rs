@@ -29,6 +29,8 @@ use crate::store::{ObjectMeta, PutOptions};
 
 /// Most keys of one listing, as S3's.
 const MAX_KEYS: i32 = 1000;
+/// Longest lifetime of a presigned URL in seconds, as S3's.
+const LONGEST_LIFETIME: u32 = 7 * 24 * 3600;
 /// How far the clock of a client that signs headers may be off, as S3's.
 const MAX_SKEW: time::Duration = time::Duration::minutes(15);
 
@@ -90,7 +92,11 @@ impl S3Access for Access {
 /// The lifetime of presigned URLs, which `s3s` allows to all, is theirs alone; and version 2 signs too little.
 fn is_version_4_and_fresh(query: &[(Cow<'_, str>, Cow<'_, str>)], headers: &HeaderMap) -> S3Result<()> {
     if query.iter().any(|(name, _)| name == "X-Amz-Signature") {
-        return Ok(());
+        let lifetime = query.iter().find(|(name, _)| name == "X-Amz-Expires").and_then(|(_, text)| text.parse().ok());
+        return match lifetime {
+            Some(0..=LONGEST_LIFETIME) => Ok(()),
+            _ => Err(s3_error!(AuthorizationQueryParametersError, "X-Amz-Expires must be less than a week in seconds")),
+        };
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !text("authorization").starts_with("AWS4-") {

@@ -1,0 +1,247 @@
+//! The OpenAPI document: made of the routes themselves, so that it tells of every one and of no other.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::sync::LazyLock;
+
+use axum::response::IntoResponse;
+use http::header;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder, Schema};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
+
+use crate::upload::create::MAX_BATCH;
+
+/// An error (RFC 9457). Programs decide by `code`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// Always `about:blank`: `code` says which.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: String,
+    /// The status in words.
+    #[schema(example = "Not Found")]
+    title: Option<String>,
+    /// The HTTP status.
+    #[schema(example = 404, minimum = 400, maximum = 599)]
+    status: u16,
+    /// Stable; docs/api.md lists them.
+    #[schema(example = "not_found", pattern = "^[a-z_]+$")]
+    code: String,
+    /// One sentence for a person, which says what to do.
+    #[schema(example = "there is no such upload")]
+    detail: String,
+}
+
+/// One, or a list of up to 100 in the same order: a shape for the document alone.
+pub struct OneOrMany<T>(PhantomData<T>);
+
+impl<T: ToSchema> PartialSchema for OneOrMany<T> {
+    fn schema() -> RefOr<Schema> {
+        let one = || Ref::from_schema_name(T::name());
+        let many = ArrayBuilder::new().items(one()).min_items(Some(1)).max_items(Some(MAX_BATCH));
+        OneOfBuilder::new().item(one()).item(many).into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for OneOrMany<T> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Tintype",
+        description = "Image uploads off your servers: a credential for the client, variants in the store, a signed \
+                       callback. Errors are problem documents (RFC 9457): decide by their `code`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    servers((url = "/", description = "this server")),
+    tags(
+        (name = "uploads", description = "An upload: one intent to deliver one original"),
+        (name = "processing", description = "Storage events and results, from stores and remote processors"),
+        (name = "deliveries", description = "The callback log"),
+        (name = "service", description = "Health, and this document"),
+        (name = "seed", description = "The seed's API, for its existing clients"),
+    ),
+    components(schemas(ProblemDocument)),
+    modifiers(&Security)
+)]
+struct Base;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = |what: &str| {
+            let mut http = Http::new(HttpAuthScheme::Bearer);
+            http.description = Some(what.to_owned());
+            SecurityScheme::Http(http)
+        };
+        let named = |name, what| ApiKeyValue::with_description(name, what);
+        components.add_security_scheme("api_key", bearer("An API key: a server, and what the key's scopes allow. While there is none, nothing is asked for, and only this machine may call."));
+        components.add_security_scheme("upload_token", bearer("The `token` of that very upload: a browser."));
+        components.add_security_scheme(
+            "upload_token_query",
+            SecurityScheme::ApiKey(ApiKey::Query(named(
+                "token",
+                "The same, where no header can be set (EventSource).",
+            ))),
+        );
+        components.add_security_scheme(
+            "provider",
+            bearer("What the provider of a store proves itself by: SNS's signature, Pub/Sub's token, Event Grid's key (docs/auth.md)."),
+        );
+        components.add_security_scheme(
+            "signature",
+            SecurityScheme::ApiKey(ApiKey::Header(named(
+                "webhook-signature",
+                "With `webhook-id` and `webhook-timestamp`, as Standard Webhooks say, made with `callback.secret`.",
+            ))),
+        );
+    }
+}
+
+/// The document before its routes.
+pub fn base() -> OpenApi {
+    let mut base = Base::openapi();
+    // The macro would give the crate's name and authors.
+    base.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    base.info.contact = None;
+    base
+}
+
+/// The document of every route.
+pub fn document() -> OpenApi {
+    finish(super::routes().into_openapi())
+}
+
+/// `GET /openapi.json`
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "openapi", tag = "service",
+    responses((status = 200, description = "This document, OpenAPI 3.1", body = Object))
+)]
+pub async fn show() -> impl IntoResponse {
+    static TEXT: LazyLock<String> = LazyLock::new(text);
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str())
+}
+
+/// Adds what holds of every route: the problems that it can answer with, and an operation id for each method.
+fn finish(mut document: OpenApi) -> OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        let methods = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+            ("options", &mut item.options),
+        ];
+        let mut taken = BTreeSet::new();
+        for (method, operation) in methods {
+            let Some(operation) = operation else { continue };
+            add_problems(path, operation);
+            // One handler may answer two methods.
+            if let Some(id) = operation.operation_id.as_mut().filter(|id| !taken.insert((**id).clone())) {
+                *id = format!("{id}_by_{method}");
+            }
+        }
+    }
+    document
+}
+
+fn add_problems(path: &str, operation: &mut Operation) {
+    let mut may = vec![(
+        "403",
+        "`forbidden`: a key without the scope, or from elsewhere than this machine while there are no keys",
+    )];
+    if operation.security.is_some() {
+        may.push(("401", "`unauthorized`: an API key, or that very upload's token, is asked for"));
+    }
+    let parameters = operation.parameters.as_deref().unwrap_or_default();
+    let in_query =
+        |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(known) if known.parameter_in == ParameterIn::Query);
+    if parameters.iter().any(in_query) {
+        may.push(("400", "`invalid_request`: `detail` says what to mend"));
+    }
+    if path.contains('{') {
+        may.push(("404", "`not_found`"));
+    }
+    if operation.request_body.is_some() {
+        may.push(("400", "`invalid_request`: `detail` says what to mend"));
+        may.push(("413", "`too_large`: a body of more than 4 MiB, or a file of more bytes than are taken"));
+    }
+    may.push(("503", "`unavailable`: try again after `Retry-After`"));
+    for (status, why) in may {
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(why)));
+    }
+}
+
+fn problem(why: &str) -> Response {
+    let content = Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem"))));
+    ResponseBuilder::new().description(why).content("application/problem+json", content).build()
+}
+
+/// The document as it is printed and kept in docs/openapi.json.
+pub fn text() -> String {
+    let text = serde_json::to_string_pretty(&json!(document())).unwrap_or_default();
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+
+    use super::*;
+
+    /// `BLESS=1 cargo test -p tintype openapi` writes it anew.
+    #[test]
+    fn the_document_that_is_kept_is_this_one() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&file, text()).unwrap();
+        }
+        let kept = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(kept == text(), "docs/openapi.json is not current: BLESS=1 cargo test -p tintype openapi");
+    }
+
+    /// axum does not list its routes, but shows them.
+    fn routed() -> BTreeSet<String> {
+        let shown = format!("{:?}", super::super::routes().split_for_parts().0);
+        let listed = shown[shown.find("paths: {").unwrap()..].split('"').skip(1).step_by(2);
+        listed.filter(|text| text.starts_with('/') && !text.contains("__private__")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_route_is_in_the_document_and_no_other() {
+        let documented: BTreeSet<_> = document().paths.paths.into_keys().collect();
+        // The seed's clients leave out a last slash or not; one of the two is documented.
+        let without_alias = |path: &String| documented.contains(path) || !documented.contains(&format!("{path}/"));
+        let routed: BTreeSet<_> = routed().into_iter().filter(without_alias).collect();
+        assert!(routed.len() > 10, "{routed:?}");
+        assert_eq!(routed, documented);
+    }
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own_and_says_who_may_call() {
+        let value = json!(document());
+        let mut ids = BTreeSet::new();
+        for (path, item) in value["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(id.to_owned()), "{id} twice");
+                let open = operation["tags"][0] == "service";
+                assert_eq!(operation["security"].is_array(), !open, "{method} {path}");
+            }
+        }
+    }
+}
