@@ -61,6 +61,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     }
     tracing::info!("stopping: no new requests; work in hand is finished");
     finish(servers, workers, &closing, &working, drain).await;
+    app.processor.renderer.close();
     Ok(())
 }
 

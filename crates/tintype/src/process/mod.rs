@@ -2,6 +2,8 @@
 //! `load` → `analyze` → `render` → `save`.
 
 mod analyze;
+#[cfg(all(feature = "server", target_os = "linux"))]
+mod boxed;
 mod load;
 mod look;
 mod memory;
@@ -12,6 +14,9 @@ pub mod worker;
 
 pub use look::{Found, Sighting};
 pub use memory::MemoryBudget;
+#[cfg(all(feature = "server", target_os = "linux"))]
+pub(crate) use render::too_long;
+pub use render::{File, Rendered, Renderer};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +44,8 @@ pub struct Processor {
     pub limits: Limits,
     /// What all originals in work may take together.
     pub memory: MemoryBudget,
+    /// Where pixels are made.
+    pub renderer: Renderer,
     /// Longest time for one original's pixels.
     pub deadline: Duration,
     /// Most bytes of an original.
@@ -113,8 +120,8 @@ impl From<StoreError> for ProcessError {
 }
 
 impl Processor {
-    /// A processor of one store, as the configuration wants it. `bucket` is where the public finds it, if it is not
-    /// told otherwise.
+    /// A processor of one store, as the configuration wants it, that makes pixels in this process. `bucket` is where the
+    /// public finds it, if it is not told otherwise.
     pub fn new(config: &Config, store: Arc<dyn Store>, bucket: &Url, memory: MemoryBudget) -> Self {
         Self {
             source: store.clone(),
@@ -122,6 +129,7 @@ impl Processor {
             layout: config.layout.clone(),
             limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
             memory,
+            renderer: Renderer::Thread,
             deadline: config.deadline,
             max_bytes: config.upload.max_bytes,
             strict_type: config.strict_type,
@@ -156,8 +164,8 @@ impl Processor {
         {
             return Ok(Developed { manifest, repeated: true });
         }
-        analyze::check(self, &original).await?;
-        let rendered = render::variants(self, &original, task).await?;
+        let header = analyze::check(self, &original).await?;
+        let rendered = render::variants(self, &original, header, task).await?;
         let manifest = save::all(self, original, rendered, &task.preset).await?;
         Ok(Developed { manifest, repeated: false })
     }
