@@ -2,6 +2,7 @@
 #![cfg(all(feature = "server", target_os = "linux"))]
 #![allow(clippy::unwrap_used)]
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,8 +88,9 @@ async fn a_decoder_makes_what_a_thread_makes() {
             assert_eq!((&file.name, file.format), (&variant.name, variant.format));
             assert_eq!((file.width, file.height), (variant.width, variant.height));
         }
-        // The upload's own bytes do not come back: they are shared.
-        assert!(std::ptr::eq(made.files[5].bytes.as_ptr(), shared.as_ptr()), "{format:?}");
+        // The upload's own bytes do not come back, they are shared; but of a WebP, which is always put together anew.
+        let original = (&made.files[5].bytes, &wanted.variants[5].bytes);
+        assert_eq!(std::ptr::eq(original.0.as_ptr(), shared.as_ptr()), matches!(original.1, Cow::Borrowed(_)));
     }
 }
 
