@@ -73,7 +73,7 @@ def test_without_a_bucket_it_is_the_running_server(serve, tmp_path):
     put = Visit(env={**env, "TINTYPE_UPLOAD__METHOD": "PUT"})
     assert put.code == 0 and put.states("presigned PUT", *CLIENTS) == {"ok"}
     none = tintype.run("doctor", cwd=tmp_path)
-    assert none.returncode == 2 and "store-credentials" in none.stderr and none.stdout == ""
+    assert none.returncode == 2 and "store-credentials" in none.stderr and none.stdout.startswith("this machine\n")
 
 
 def test_the_table_is_for_reading(serve):
@@ -478,7 +478,7 @@ def test_what_cannot_be_reached_is_one_row(aws, embedded):
     assert "bucket" in aws.visit("not-there").checks["credentials"]["seen"]
     wrong = Visit("s3://tintype", "--endpoint", embedded.store,
                   env={"AWS_ACCESS_KEY_ID": s3.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "wrong"})
-    assert wrong.code == 1 and list(wrong.checks) == ["credentials"]
+    assert wrong.code == 1 and [check for check in wrong.checks if "box" not in check] == ["credentials"]
     assert "SignatureDoesNotMatch" in wrong.checks["credentials"]["seen"]
     nobody = Visit("s3://photos", "--endpoint", f"http://127.0.0.1:{free_port()}", env=aws.keys)
     assert "does not answer" in nobody.checks["credentials"]["seen"]

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A stable name for a reason; part of the external contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ErrorCode {
     /// The bytes are of no format this build reads. Send another format.
     UnsupportedFormat,
@@ -42,6 +43,7 @@ impl fmt::Display for ErrorCode {
 /// A coded refusal with one plain sentence for a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Error {
     /// What a program decides by.
     pub code: ErrorCode,

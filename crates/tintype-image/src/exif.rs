@@ -21,6 +21,7 @@ pub(crate) struct Exif {
 
 /// What a photo was taken with: printable ASCII, at most 64 characters each, no serial numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Camera {
     /// Who made the camera.
     pub make: Option<String>,

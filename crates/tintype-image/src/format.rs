@@ -2,6 +2,7 @@
 
 /// An image format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Format {
     /// ITU T.81, JFIF or Exif.
     Jpeg,

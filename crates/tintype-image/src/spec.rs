@@ -4,6 +4,7 @@ use crate::format::Format;
 
 /// A box in pixels, each side at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BoxSize {
     /// Widest.
     pub width: u32,
@@ -28,6 +29,7 @@ impl BoxSize {
 /// Where `enlarge` is false and the image is too small for the box, it is the box that shrinks, keeping its
 /// own aspect ratio, until no pixel of the image has to grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Fit {
     /// All of it, as large as the box allows, never enlarged. The variant is as large as the picture.
     Inside(BoxSize),
@@ -58,6 +60,7 @@ pub enum Fit {
 
 /// Which part of an upright image stays when it is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Gravity {
     /// The middle.
     #[default]
@@ -84,6 +87,7 @@ pub enum Gravity {
 
 /// The format of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum OutputFormat {
     /// That of the original; JPEG for a HEIC, which cannot be written.
     #[default]
@@ -117,6 +121,7 @@ impl OutputFormat {
 
 /// Quality of the lossy formats, 1 to 100 each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Quality {
     /// libjpeg's scale.
     pub jpeg: u8,
@@ -150,6 +155,7 @@ impl Default for Quality {
 
 /// One named variant.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct VariantSpec {
     /// The variant's name, unique in its preset.
     pub name: String,
@@ -201,6 +207,7 @@ impl VariantSpec {
 /// What of EXIF, XMP, IPTC and comments the verbatim variant keeps. Orientation and the colour profile
 /// always stay, since the pixels need them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MetadataPolicy {
     /// Camera, exposure, dates and copyright stay; place, serial numbers, owner, maker notes,
     /// thumbnails, XMP, IPTC and comments go.

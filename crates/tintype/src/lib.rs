@@ -33,6 +33,11 @@ pub mod process;
 pub mod queue;
 #[cfg(feature = "server")]
 mod request_id;
+#[cfg(all(feature = "server", target_os = "linux"))]
+pub mod sandbox;
+#[cfg(all(feature = "server", not(target_os = "linux")))]
+#[path = "sandbox/elsewhere.rs"]
+pub mod sandbox;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod stateless;

@@ -5,5 +5,6 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    // A decoder is this program too, and has no command line.
+    tintype::sandbox::run_if_asked().unwrap_or_else(cli::run)
 }

@@ -70,6 +70,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     tracing::info!("stopping: no new requests; work in hand is finished");
     closing.cancel();
     finish(servers, workers, &working, drain).await;
+    app.processor.renderer.close();
     Ok(())
 }
 
@@ -97,6 +98,7 @@ pub async fn work(config: Config, stop: impl Future<Output = ()>) -> anyhow::Res
     stop.await;
     tracing::info!("stopping: work in hand is finished");
     finish(JoinSet::new(), workers, &working, drain).await;
+    app.processor.renderer.close();
     Ok(())
 }
 

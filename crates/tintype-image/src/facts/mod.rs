@@ -20,6 +20,7 @@ use sample::Sample;
 
 /// Facts of one original.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Facts {
     /// By the bytes.
     pub format: Format,

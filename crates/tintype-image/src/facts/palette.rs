@@ -10,6 +10,7 @@ use super::sample::Sample;
 
 /// One colour of a palette.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Swatch {
     /// `#rrggbb`.
     pub color: String,

@@ -17,6 +17,7 @@ use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::{MemoryBudget, Processor};
+use crate::sandbox;
 use crate::store::Store;
 use crate::store::embedded::{self, DiskStore};
 use crate::store::s3::S3Store;
@@ -46,7 +47,8 @@ impl App {
             StoreUrl::Embedded => open_embedded(&config)?,
             StoreUrl::S3 { bucket } => open_s3(&config, bucket)?,
         };
-        let processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
+        let mut processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
+        processor.renderer = sandbox::open(config.sandbox, config.workers).map_err(anyhow::Error::msg)?;
         let ledger = Arc::new(ledger);
         let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));
         let gate = Gate::new(&config.events, config.aws_endpoint.as_ref());

@@ -13,6 +13,7 @@ use tintype::backfill::tell::Callbacks;
 use tintype::backfill::{Backfill, Ended};
 use tintype::config::{Config, Sources};
 use tintype::process::{MemoryBudget, Processor};
+use tintype::sandbox;
 use tintype::stateless::notify::Notifier;
 use tintype::store::StoreError;
 use tintype::store::s3::S3Store;
@@ -149,7 +150,10 @@ fn prepare(args: &BackfillArgs, config: &Config) -> Result<(Arc<Backfill>, Heade
     let header = Header::new(config, &args.place, &selection);
     let place = config.s3(&args.place.bucket);
     let store = Arc::new(S3Store::impatient(&place)?);
-    let processor = Processor::new(config, store, &place.bucket_url(), MemoryBudget::new(config.memory));
+    let mut processor = Processor::new(config, store, &place.bucket_url(), MemoryBudget::new(config.memory));
+    if !args.dry_run {
+        processor.renderer = sandbox::open(config.sandbox, config.workers)?;
+    }
     let prefix = args.place.prefix.clone();
     let pace = Pace::new(args.rate);
     let workers = args.workers.map_or_else(default_workers, usize::from);

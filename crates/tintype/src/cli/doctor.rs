@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use tintype::config::{Sources, parse_duration};
+use tintype::config::{Config, Sources, parse_duration};
 use tintype::doctor::fix::{self, Change, Notify, Step};
 use tintype::doctor::{self, Exam, Finding, Options, State};
 use url::{Origin, Url};
@@ -26,6 +26,7 @@ Examples:
   tintype doctor s3://photos --endpoint http://127.0.0.1:8333    a store other than AWS
   tintype doctor                                  the configured bucket, or a running `tintype serve`
 
+First it says what this machine holds its decoders by, and tries to get out of their box.
 It uploads a small image as a client would, and removes it and all that was made of it. A backend
 that is called back hears of it once. --fix adds to the settings that are there; it takes nothing
 out and opens nothing but what --origin asks for. docs/doctor.md tells of each check.
@@ -83,11 +84,21 @@ pub fn run(args: &DoctorArgs) -> u8 {
     let exam = match Exam::new(&config, options) {
         Ok(exam) => exam,
         Err(error) => {
+            if !args.json {
+                out(&decoders_alone(&config));
+            }
             eprintln!("tintype: {error:#}");
             return USAGE;
         }
     };
     runtime().block_on(visit(args, &exam, &bar))
+}
+
+/// What can be told without a bucket.
+fn decoders_alone(config: &Config) -> String {
+    let mut table = Table::new("this machine");
+    runtime().block_on(doctor::decoders(config.sandbox)).iter().for_each(|finding| table.row(finding));
+    table.end("", None, &[])
 }
 
 /// Mends, looks, removes what was written, and tells. An interruption ends the looking, and nothing else.

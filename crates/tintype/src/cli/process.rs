@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use clap::Args;
-use tintype::config::{Config, Sources};
+use tintype::config::{Config, SandboxMode, Sources};
 use tintype::error::Failure;
 use tintype::key::Layout;
 use tintype::manifest::Manifest;
 use tintype::preset::Preset;
-use tintype::process::{MemoryBudget, ProcessError, Processor, Task};
+use tintype::process::{MemoryBudget, ProcessError, Processor, Renderer, Task};
+use tintype::sandbox;
 use tintype::store::file::FileStore;
 use tintype_image::Limits;
 
@@ -51,6 +52,9 @@ pub struct ProcessArgs {
     /// Write one manifest a line on stdout
     #[arg(long)]
     json: bool,
+    /// Decode in processes that can do nothing else, as the service does: for files of strangers
+    #[arg(long)]
+    sandbox: bool,
     /// Configuration file [default: tintype.toml, if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -94,7 +98,14 @@ pub fn run(args: &ProcessArgs) -> u8 {
     if !inputs.iter().any(is_large) {
         heap::prepare();
     }
-    let processor = processor(&config, layout, args);
+    let renderer = match renderer(&config, args.sandbox) {
+        Ok(renderer) => renderer,
+        Err(why) => {
+            eprintln!("tintype: {why}");
+            return USAGE;
+        }
+    };
+    let processor = processor(&config, layout, args, renderer);
     let report = Report::new(args.json, inputs.len());
     let workers = config.workers;
     if all(&processor, &preset, &inputs, workers, report) { DONE } else { FAILED }
@@ -107,7 +118,16 @@ fn is_large(input: &Input) -> bool {
     path.is_ok_and(|path| std::fs::metadata(path).is_ok_and(|data| data.len() > LARGE))
 }
 
-fn processor(config: &Config, layout: Layout, args: &ProcessArgs) -> Processor {
+/// One's own files need no box; where one is asked for, it is as the configuration wants it, but not off.
+fn renderer(config: &Config, boxed: bool) -> Result<Renderer, String> {
+    match config.sandbox {
+        _ if !boxed => Ok(Renderer::Thread),
+        SandboxMode::Require => sandbox::open(SandboxMode::Require, config.workers),
+        SandboxMode::Auto | SandboxMode::Off => sandbox::open(SandboxMode::Auto, config.workers),
+    }
+}
+
+fn processor(config: &Config, layout: Layout, args: &ProcessArgs, renderer: Renderer) -> Processor {
     let target = Arc::new(FileStore::new(&args.out));
     Processor {
         source: target.clone(),
@@ -115,6 +135,7 @@ fn processor(config: &Config, layout: Layout, args: &ProcessArgs) -> Processor {
         layout,
         limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
         memory: MemoryBudget::new(config.memory),
+        renderer,
         deadline: config.deadline,
         max_bytes: MAX_BYTES,
         strict_type: false,

@@ -69,6 +69,17 @@ pub enum StoreUrl {
     },
 }
 
+/// Whether decoders are boxed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SandboxMode {
+    /// By whatever the system has.
+    Auto,
+    /// By every layer there is, or nothing starts.
+    Require,
+    /// Not at all.
+    Off,
+}
+
 /// A configuration without mistakes.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -128,6 +139,8 @@ pub struct Config {
     pub memory: u64,
     /// Longest time for one original's pixels.
     pub deadline: Duration,
+    /// Where pixels are made.
+    pub sandbox: SandboxMode,
     /// API keys besides those of the ledger.
     pub keys: Vec<ConfiguredKey>,
     /// Whose pushed events are taken without an API key.
@@ -205,6 +218,7 @@ impl Config {
         let memory = r.bytes("limits.memory", 1 << 20, 1 << 40);
         let deadline = r.duration("limits.deadline", Duration::from_millis(1), Duration::from_secs(3600));
         let events = events::read(r);
+        let sandbox = r.one_of("sandbox.mode", &["auto", "require", "off"]);
         let log_level = read_log_level(r);
         let log_format = r.one_of("log.format", &["human", "json"]);
         Some(Self {
@@ -239,6 +253,11 @@ impl Config {
             max_frames: max_frames?,
             memory: memory?,
             deadline: deadline?,
+            sandbox: match sandbox?.as_str() {
+                "require" => SandboxMode::Require,
+                "off" => SandboxMode::Off,
+                _ => SandboxMode::Auto,
+            },
             keys: keys?,
             events: events?,
             log_level: log_level?,

@@ -6,6 +6,7 @@
 mod access;
 mod bucket;
 mod cors;
+mod decoders;
 mod events;
 mod finding;
 pub mod fix;
@@ -23,6 +24,7 @@ mod xml;
 
 use std::time::Duration;
 
+pub use decoders::check as decoders;
 pub use finding::{Finding, Fix, State, Trouble};
 pub use target::Options;
 
@@ -30,6 +32,7 @@ use bucket::Bucket;
 use objects::Objects;
 use settings::Settings;
 
+use crate::config::SandboxMode;
 use crate::key::Layout;
 use crate::upload::Method;
 
@@ -48,12 +51,15 @@ pub struct Exam {
     /// The command that examines this bucket again.
     again: String,
     objects: Objects,
+    sandbox: SandboxMode,
     tell: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// Makes every check. `tell` of the exam hears of each as it begins.
 pub async fn examine(exam: &Exam) -> Vec<Finding> {
     let mut rows = Rows::default();
+    exam.step("decoders");
+    rows.0.extend(decoders(exam.sandbox).await);
     exam.step("credentials");
     let access = access::check(exam).await;
     let reached = access.as_ref().is_ok_and(|access| access.reached);

@@ -47,6 +47,7 @@ impl Exam {
             endpoint,
             again: options.again,
             objects: Objects::new(config.layout.clone()),
+            sandbox: config.sandbox,
             tell: options.tell,
         })
     }

@@ -2,6 +2,8 @@
 //! `load` → `analyze` → `render` → `save`.
 
 mod analyze;
+#[cfg(all(feature = "server", target_os = "linux"))]
+mod boxed;
 mod load;
 mod look;
 mod memory;
@@ -14,7 +16,9 @@ pub mod worker;
 pub use load::{MAX_MANIFEST, Original};
 pub use look::{Found, Sighting};
 pub use memory::MemoryBudget;
-pub use render::Rendered;
+#[cfg(all(feature = "server", target_os = "linux"))]
+pub(crate) use render::too_long;
+pub use render::{File, Rendered, Renderer};
 pub use watch::{Step, Unwatched, Watch};
 
 use std::sync::Arc;
@@ -44,6 +48,8 @@ pub struct Processor {
     pub limits: Limits,
     /// What all originals in work may take together.
     pub memory: MemoryBudget,
+    /// Where pixels are made.
+    pub renderer: Renderer,
     /// Longest time for one original's pixels.
     pub deadline: Duration,
     /// Most bytes of an original.
@@ -134,8 +140,8 @@ impl From<StoreError> for ProcessError {
 }
 
 impl Processor {
-    /// A processor of one store, as the configuration wants it. `bucket` is where the public finds it, if it is not
-    /// told otherwise.
+    /// A processor of one store, as the configuration wants it, that makes pixels in this process. `bucket` is where the
+    /// public finds it, if it is not told otherwise.
     pub fn new(config: &Config, store: Arc<dyn Store>, bucket: &Url, memory: MemoryBudget) -> Self {
         Self {
             source: store.clone(),
@@ -143,6 +149,7 @@ impl Processor {
             layout: config.layout.clone(),
             limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
             memory,
+            renderer: Renderer::Thread,
             deadline: config.deadline,
             max_bytes: config.upload.max_bytes,
             strict_type: config.strict_type,
@@ -196,9 +203,9 @@ impl Processor {
             lap.done(Step::Repeated(&manifest));
             return Ok(Developed { manifest, repeated: true });
         }
-        let probe = analyze::check(self, &original).await?;
-        lap.done(Step::Analyzed(&probe));
-        let rendered = render::variants(self, &original, task).await?;
+        let header = analyze::check(self, &original).await?;
+        lap.done(Step::Analyzed(&header));
+        let rendered = render::variants(self, &original, header, task).await?;
         lap.done(Step::Rendered(&rendered));
         let manifest = save::all(self, original, rendered, &task.preset).await?;
         lap.done(Step::Saved(&manifest));

@@ -1,11 +1,15 @@
-//! Third step: pixels. On a thread of their own, which is left behind when it does not keep the deadline.
+//! Third step: pixels. In a decoder that is boxed and, should it not keep the deadline, killed; or, where there is none,
+//! on a thread of their own, which is left behind then.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tintype_image::{ErrorCode, Facts, Format, Limits};
+use tintype_image::{ErrorCode, Facts, Format, Limits, Probe};
+use tokio::sync::OwnedSemaphorePermit;
 
+#[cfg(all(feature = "server", target_os = "linux"))]
+use super::boxed;
 use super::load::Original;
 use super::{ProcessError, Processor, Task};
 use crate::error::Failure;
@@ -35,12 +39,50 @@ pub struct File {
     pub height: u32,
 }
 
+/// Where pixels are made.
+#[derive(Debug, Clone)]
+pub enum Renderer {
+    /// In this process.
+    Thread,
+    /// In processes that can do nothing else.
+    #[cfg(all(feature = "server", target_os = "linux"))]
+    Boxed(std::sync::Arc<crate::sandbox::Pool>),
+}
+
+impl Renderer {
+    /// Ends what was started for it.
+    pub fn close(&self) {
+        #[cfg(all(feature = "server", target_os = "linux"))]
+        if let Self::Boxed(pool) = self {
+            pool.close();
+        }
+    }
+}
+
 /// Makes every variant of the preset.
-pub async fn variants(processor: &Processor, original: &Original, task: &Task) -> Result<Rendered, ProcessError> {
-    let bytes = original.object.bytes.clone();
-    let preset = task.preset.clone();
-    let needed = tintype_image::estimate(&bytes, &preset.variants, preset.metadata, &processor.limits)?;
+pub async fn variants(
+    processor: &Processor,
+    original: &Original,
+    header: Probe,
+    task: &Task,
+) -> Result<Rendered, ProcessError> {
+    let (bytes, preset) = (&original.object.bytes, &task.preset);
+    let needed = tintype_image::estimate(bytes, &preset.variants, preset.metadata, &processor.limits)?;
     let share = processor.memory.take(needed).await?;
+    match &processor.renderer {
+        Renderer::Thread => on_a_thread(processor, original, task, share).await,
+        #[cfg(all(feature = "server", target_os = "linux"))]
+        Renderer::Boxed(pool) => boxed::render(pool, processor, original, task, (header, needed, share)).await,
+    }
+}
+
+async fn on_a_thread(
+    processor: &Processor,
+    original: &Original,
+    task: &Task,
+    share: Option<OwnedSemaphorePermit>,
+) -> Result<Rendered, ProcessError> {
+    let (bytes, preset) = (original.object.bytes.clone(), task.preset.clone());
     let time = time_left(processor, task);
     let limits = Limits { deadline: Some(Instant::now() + time), ..processor.limits };
     let work = tokio::task::spawn_blocking(move || {
@@ -54,22 +96,23 @@ pub async fn variants(processor: &Processor, original: &Original, task: &Task) -
             tracing::error!(key = %original.object.meta.key, %crash, "the renderer crashed");
             Err(Failure::new(ErrorCode::Internal.as_str(), "the renderer crashed on this image").into())
         }
-        Err(_) => Err(Failure::new(
-            ErrorCode::Timeout.as_str(),
-            format!("the image took longer than {:.1} s", time.as_secs_f32()),
-        )
-        .into()),
+        Err(_) => Err(Failure::new(ErrorCode::Timeout.as_str(), too_long(time)).into()),
     }
 }
 
+/// What is said of pixels that were not done in time.
+pub fn too_long(time: Duration) -> String {
+    format!("the image took longer than {:.1} s", time.as_secs_f32())
+}
+
 /// The deadline, or what is left until the task's own end.
-fn time_left(processor: &Processor, task: &Task) -> Duration {
+pub fn time_left(processor: &Processor, task: &Task) -> Duration {
     let left = task.until.map(|until| until.saturating_duration_since(Instant::now()));
     left.map_or(processor.deadline, |left| left.min(processor.deadline))
 }
 
 /// Who has an end of its own has kept no time beyond it.
-fn grace(task: &Task) -> Duration {
+pub fn grace(task: &Task) -> Duration {
     if task.until.is_some() { Duration::ZERO } else { GRACE }
 }
 
