@@ -90,12 +90,12 @@ class Scene:
 
     # --- a remote processor ---
 
-    def result(self, body: dict, to: str | None = None, age: int = 0, forged: str | None = None, secret: str | None = None) -> Answer:
+    def result(self, body: dict, to: str | None = None, age: int = 0, forged: str | None = None, secret: str | None = None, message: str | None = None) -> Answer:
         upload = to or self.made(keyed=True)["id"]
-        text = json.dumps(body)
+        text, message = json.dumps(body), message or f"{upload}.1"
         at = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age)
-        headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(at.timestamp())),
-                   "webhook-signature": Webhook(secret or self.secret).sign("msg_1", at, text)}
+        headers = {"webhook-id": message, "webhook-timestamp": str(int(at.timestamp())),
+                   "webhook-signature": Webhook(secret or self.secret).sign(message, at, text)}
         return self.api("PUT", f"/v1/uploads/{upload}/result", (forged or text).encode(), headers, keyed=True)
 
 
@@ -408,6 +408,8 @@ API = [
     ("events of an upload with a bad token", lambda at: at.api("GET", f"/v1/uploads/{at.made(keyed=True)['id']}/events?token=bad", keyed=True), 401, "unauthorized"),
     ("an id that is not there, no key: not told apart", lambda at: at.api("GET", f"/v1/uploads/{ZERO}", keyed=True), 401, "unauthorized"),
     ("deliveries without a key", lambda at: at.api("GET", "/v1/deliveries", keyed=True), 401, "unauthorized"),
+    ("deliveries sent again without a key", lambda at: at.api("POST", "/v1/deliveries/resend", {"status": "dead"}, keyed=True), 401, "unauthorized"),
+    ("leave to push events asked for without a key", lambda at: at.api("OPTIONS", "/v1/events", headers={"WebHook-Request-Origin": "evil.example"}, keyed=True), 401, "unauthorized"),
     ("storage events without a key", lambda at: at.api("POST", "/v1/events", event("temp/a"), keyed=True), 401, "unauthorized"),
     ("id of ..%2f", lambda at: at.api("GET", "/v1/uploads/..%2f..%2fetc"), 404, "not_found"),
     ("id of %00", lambda at: at.api("GET", "/v1/uploads/%00"), 404, "not_found"),
@@ -481,6 +483,8 @@ MESSAGES = [
     ("result signed by another secret", lambda at: at.result({"error": "x"}, secret="whsec_" + base64.b64encode(bytes(32)).decode()), 401, "unauthorized"),
     ("result signed six minutes ago", lambda at: at.result({"error": "x"}, age=360), 401, "unauthorized"),
     ("result changed after it was signed", lambda at: at.result({"error": "x"}, forged='{"error": "y"}'), 401, "unauthorized"),
+    ("result that does not say which upload it is of, signed", lambda at: at.result({"error": "x"}, message="msg_1"), 401, "unauthorized"),
+    ("result of another upload, played back", lambda at: at.result({"error": "x"}, message=ZERO + ".1"), 401, "unauthorized"),
     ("result of another upload, signed", lambda at: at.result({"id": ZERO, "error": "x"}), 400, "invalid_request"),
     ("result for an upload that is not there, signed", lambda at: at.result({"error": "x"}, to=ZERO), 404, "not_found"),
     ("result that names a variant that is not there", lambda at: at.result({"processed_key": "image/none.png"}), 409, "variant_missing"),

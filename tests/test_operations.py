@@ -237,6 +237,36 @@ def test_a_ledger_is_exported_beside_a_server_and_imported_elsewhere(serve, rece
         other.stop()
 
 
+def test_a_service_moves_from_sqlite_to_postgres(serve, seaweedfs, postgres, receiver, tmp_path):
+    at = seaweedfs.bucket("moving")
+    server = serve(env=at.env)
+    server.at = at
+
+    def develop() -> str:
+        created = server.create(filename="a.jpg")
+        assert boto3_style(created["presign"], IMAGE, "a.jpg").status == 204
+        server.announce(at.bucket, created["presign"]["fields"]["key"])
+        return created["id"]
+
+    before = [develop() for _ in range(3)]
+    assert {server.finish(upload)["status"] for upload in before} == {"completed"}
+    told = {upload: receiver.wait(upload).webhook_id for upload in before}
+    server.stop()
+    file = tmp_path / "ledger.jsonl"
+    assert move("export", file, server.home / "data", env=server.env).returncode == 0
+    server.env["TINTYPE_LEDGER__URL"] = postgres.database()
+    imported = move("import", file, server.home / "data", env=server.env)
+    assert imported.returncode == 0 and "3 uploads" in imported.stderr, imported.stderr
+    server.start()
+    after = develop()
+    assert {server.finish(upload)["status"] for upload in [*before, after]} == {"completed"}
+    receiver.wait(after)
+    assert server.call("POST", f"/v1/uploads/{before[0]}/retry").status_code == 202
+    again = wait_for("told again", lambda: receiver.of(before[0], 200)[1:])
+    assert again[0].webhook_id == told[before[0]]
+    assert tintype.run("verify", "--deep", "--data", server.home / "data", env=server.env, cwd=server.home).returncode == 0
+
+
 @pytest.mark.parametrize("spoil, why", [
     (lambda lines: lines[:-1], "cut off"),
     (lambda lines: lines[:3] + lines[4:], "rows are missing"),

@@ -104,7 +104,7 @@ def test_an_upload_that_is_not_there_is_wrong_usage(serve):
     assert tintype.run("replay", "nonsense", cwd=server.home).returncode == 2
 
 
-@pytest.mark.parametrize("deployment", ["seaweedfs"], indirect=True)
+@pytest.mark.parametrize("deployment", ["seaweedfs", "seaweedfs+postgres"], indirect=True)
 def test_from_a_bucket_of_ones_own(deployment):
     created = deployment.create(filename="a.jpg")
     assert boto3_style(created["presign"], IMAGE, "a.jpg").status == 204

@@ -189,7 +189,7 @@ def test_beside_a_busy_server_nothing_is_told(serve, say):
     assert looks >= 3
 
 
-@pytest.mark.parametrize("deployment", ["seaweedfs"], indirect=True)
+@pytest.mark.parametrize("deployment", ["seaweedfs", "seaweedfs+postgres"], indirect=True)
 def test_a_bucket_of_ones_own_is_verified_too(deployment):
     created = deployment.create(filename="a.jpg")
     assert boto3_style(created["presign"], IMAGE, "a.jpg").status == 204

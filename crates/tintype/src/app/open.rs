@@ -47,7 +47,7 @@ impl App {
             StoreUrl::Embedded => open_embedded(&config)?,
             StoreUrl::S3 { bucket } => open_s3(&config, bucket)?,
         };
-        let mut processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
+        let mut processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::strict(config.memory));
         processor.renderer = sandbox::open(config.sandbox, config.workers).map_err(anyhow::Error::msg)?;
         let ledger = Arc::new(ledger);
         let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));
