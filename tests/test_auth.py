@@ -158,6 +158,16 @@ def test_readyz_counts_for_those_who_may_see_uploads(keyed):
     assert "uploads" not in keyed.call("GET", "/readyz", headers=bearer(keyed.only["events"])).json()
 
 
+def test_the_log_names_the_key_and_never_shows_it(keyed):
+    key = keyed.only["events"]
+    keyed.call("GET", "/v1/uploads", headers=bearer(key) | {"x-request-id": "refused-one"})
+    keyed.call("DELETE", f"/v1/uploads/{ID}", headers={"x-request-id": "nobody"})
+    log = re.sub(r"\x1b\[[0-9;]*m", "", keyed.daemon.log.read_text())
+    (line,) = (line for line in log.splitlines() if "refused-one" in line)
+    assert f'key="{id_of(key)}"' in line and "uploads:read" in line
+    assert key not in log and not [line for line in log.splitlines() if "nobody" in line and "key=" in line]
+
+
 def test_keys_of_the_configuration_may_have_scopes(serve):
     key, other = "a key of my own making", "another"
     digest = lambda text: hashlib.sha256(text.encode()).hexdigest()

@@ -94,6 +94,17 @@ def test_what_is_forged_is_refused_and_not_logged(told_by_sns, sns, how):
         assert "refused a pushed event" in log
 
 
+def test_what_stands_beside_the_signed_text_is_not_read(told_by_sns, sns):
+    signed = sns.message(json.dumps(s3_event("temp/signed.jpg")))
+    for beside in (s3_event("temp/UNSIGNED.jpg"), {"Event": "s3:TestEvent"}, {"requestContext": {}, "requestPayload": s3_event("temp/UNSIGNED.jpg")},
+                   {"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": {"validationCode": "x"}},
+                   {"detail-type": "Object Created", "detail": {"bucket": {"name": "tintype"}, "object": {"key": "temp/UNSIGNED.jpg"}}}):
+        answer = push(told_by_sns, signed | beside)
+        assert answer.status_code == 200 and len(answer.json()["accepted"]) == 1, answer.text
+    wait_for("the work", lambda: "temp/signed.jpg" in told_by_sns.daemon.log.read_text())
+    assert "UNSIGNED" not in told_by_sns.daemon.log.read_text()
+
+
 def test_another_key_and_another_topic_are_refused(told_by_sns, sns, tmp_path):
     text = json.dumps(s3_event("temp/a.jpg"))
     refused(push(told_by_sns, sns.message(text, key=RsaKey(tmp_path))), 401)

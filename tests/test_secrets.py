@@ -132,6 +132,7 @@ MISTAKES = {
     "cut off": f'[callback]\nsecret = "{PASSWORD}\n',
     "twice": f'[callback]\nsecret = "{PASSWORD}"\nsecret = "{PASSWORD}"\n',
     "no secret": f'[callback]\nsecret = "{PASSWORD}"\n',
+    "no secret before": f'[callback]\nprevious_secrets = ["{PASSWORD}"]\n',
     "no key": f'[auth]\nkeys = ["{PASSWORD}", "sha256:{PASSWORD}"]\n',
     "no database": f'[ledger]\nurl = "mysql://me:{PASSWORD}@db/tintype"\n',
     "no database at all": f'[ledger]\nurl = "postgres://me:{PASSWORD}@:bad/tintype"\n',

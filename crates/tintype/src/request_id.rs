@@ -26,10 +26,12 @@ pub async fn name(headers: &'static [HeaderName], mut request: Request, next: Ne
     response
 }
 
-/// What each line of the log about a request carries. The path alone: a query may hold a token.
+/// What each line of the log about a request carries. The path alone: a query may hold a token. The key's id is filled in
+/// where an API key is shown.
 pub fn span<B>(request: &http::Request<B>) -> Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("http", request = id, method = %request.method(), path = request.uri().path())
+    let (method, path) = (request.method(), request.uri().path());
+    tracing::info_span!("http", request = id, %method, path, key = tracing::field::Empty)
 }
 
 /// A caller's name, if it can stand in a log: visible ASCII, not too long.

@@ -45,7 +45,7 @@ impl Caller {
             Self::Local => Ok(()),
             Self::Key(key) if key.scopes.allow(scope) => Ok(()),
             Self::Key(key) => {
-                tracing::info!(key = key.id, scope = scope.as_str(), "refused a key without the scope");
+                tracing::info!(scope = scope.as_str(), "refused a key without the scope");
                 Err(Problem::forbidden(format!("this needs the scope `{scope}`, which key {} does not have", key.id)))
             }
             Self::Former(why) => Err(Problem::unauthorized(format!("that API key {why}: make another"))),
@@ -75,7 +75,10 @@ impl FromRequestParts<Arc<App>> for Caller {
             return Ok(in_query(parts).map_or(Self::Nobody, Self::Query));
         };
         Ok(match app.keys.identify(&text).await? {
-            Known::Key(key) => Self::Key(key),
+            Known::Key(key) => {
+                tracing::Span::current().record("key", &key.id);
+                Self::Key(key)
+            }
             Known::Over(why) => Self::Former(why),
             Known::Nothing => Self::Shown(text),
         })

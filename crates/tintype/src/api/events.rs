@@ -18,7 +18,7 @@ use crate::auth::Scope;
 use crate::event::accept::{Accepted, accept};
 use crate::event::auth::sns::Message;
 use crate::event::auth::{Refusal, Shown};
-use crate::event::{eventgrid, parse_value};
+use crate::event::{eventgrid, parse, parse_value};
 use crate::key::Key;
 use crate::upload::UploadId;
 
@@ -83,10 +83,16 @@ pub async fn push(
     let message: &Value = read.as_ref().unwrap_or(&Value::Null);
     must_push(&app, &caller, &query, message).await?;
     let message = read.map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
-    if let Some(answer) = handshake(&app, &message).await? {
+    let sns = Message::of(&message);
+    if let Some(answer) = handshake(&app, sns.as_ref(), &message).await? {
         return Ok(Json(Answer::Handshake(answer)));
     }
-    let events = parse_value(&message).map_err(|error| Problem::invalid(error.to_string()))?;
+    let events = match &sns {
+        // What stands beside the signed text, nobody has signed.
+        Some(sns) => parse(sns.text().as_bytes()),
+        None => parse_value(&message),
+    };
+    let events = events.map_err(|error| Problem::invalid(error.to_string()))?;
     let (mut accepted, mut ignored) = (Vec::new(), Vec::new());
     for event in events {
         let key = event.key.clone();
@@ -112,12 +118,7 @@ pub async fn ask(
     Params(query): Params<Code>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if let Some(refused) = app.gate.knows(&shown(&caller, &query)).and_then(Result::err) {
-        return Err(refused.into());
-    }
-    if app.gate.knows(&shown(&caller, &query)).is_none() {
-        caller.must(Scope::Events)?;
-    }
+    must_push(&app, &caller, &query, &Value::Null).await?;
     let Some(origin) = headers.get(ASKS) else {
         return Err(Problem::invalid("who asks says so in WebHook-Request-Origin"));
     };
@@ -144,17 +145,15 @@ fn shown<'a>(caller: &'a Caller, query: &'a Code) -> Shown<'a> {
 }
 
 /// What a provider that may push asks first, and what it is answered.
-async fn handshake(app: &App, message: &Value) -> Result<Option<Value>, Problem> {
-    if let Some(code) = eventgrid::validation_code(message) {
-        return Ok(Some(json!({"validationResponse": code})));
-    }
-    match Message::of(message) {
-        Some(message) if message.is_confirmation() => {
-            app.gate.confirm(&message).await?;
+async fn handshake(app: &App, sns: Option<&Message>, message: &Value) -> Result<Option<Value>, Problem> {
+    match sns {
+        Some(sns) if sns.is_confirmation() => {
+            app.gate.confirm(sns).await?;
             Ok(Some(json!({"confirmed": true})))
         }
-        Some(message) if message.is_farewell() => Ok(Some(json!({"confirmed": false}))),
-        _ => Ok(None),
+        Some(sns) if sns.is_farewell() => Ok(Some(json!({"confirmed": false}))),
+        Some(_) => Ok(None),
+        None => Ok(eventgrid::validation_code(message).map(|code| json!({"validationResponse": code}))),
     }
 }
 

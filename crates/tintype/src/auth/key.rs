@@ -17,6 +17,7 @@ const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// Length of an id.
 const ID: usize = 10;
 /// Length of 32 bytes in base64 without padding.
+#[cfg(feature = "server")]
 const SECRET: usize = 43;
 
 /// A key in the clear. Its `Debug` shows the id alone.
@@ -53,6 +54,7 @@ impl fmt::Debug for NewKey {
 }
 
 /// The public part of a text that has the shape of a key.
+#[cfg(feature = "server")]
 pub fn id_of(text: &str) -> Option<&str> {
     let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
     (id.len() == ID && secret.len() == SECRET).then_some(id)
@@ -93,7 +95,7 @@ impl fmt::Display for KeyHash {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;

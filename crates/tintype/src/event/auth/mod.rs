@@ -79,7 +79,7 @@ impl Gate {
     }
 
     /// Whether Event Grid's key was shown; none where nothing was shown that could be meant for it.
-    pub fn knows(&self, shown: &Shown<'_>) -> Option<Result<(), Refusal>> {
+    fn knows(&self, shown: &Shown<'_>) -> Option<Result<(), Refusal>> {
         let key = self.eventgrid_key.as_ref();
         if [shown.header, shown.code].into_iter().flatten().any(|text| key.is_some_and(|key| key.is(text))) {
             return Some(Ok(()));

@@ -57,6 +57,11 @@ impl Message {
         self.kind == "UnsubscribeConfirmation"
     }
 
+    /// What it tells: of all that is in it, the one part that is signed and read.
+    pub fn text(&self) -> &str {
+        &self.message
+    }
+
     /// What is signed: names and values, a line each, in this order.
     fn canonical(&self) -> Option<String> {
         let (id, topic, at) = (&*self.message_id, &*self.topic_arn, &*self.timestamp);
