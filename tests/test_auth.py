@@ -40,6 +40,7 @@ ROUTES = {
     ("POST", "/v1/events"): "events",
     ("OPTIONS", "/v1/events"): "events",
     ("GET", "/v1/deliveries"): "deliveries",
+    ("GET", "/v1/deliveries/{id}"): "deliveries",
     ("POST", "/v1/deliveries/{id}/resend"): "deliveries",
     ("GET", "/v1/deliveries/{id}"): "deliveries",
     ("POST", "/v1/deliveries/resend"): "deliveries",
