@@ -1,5 +1,6 @@
 """Step 6: signatures and their secrets, when what is sent again, whom a slow endpoint holds back, and the log."""
 import base64
+import gzip
 import hashlib
 import json
 import os
@@ -7,9 +8,9 @@ import socket
 import sqlite3
 import ssl
 import subprocess
-import threading
 import time
 import uuid
+from datetime import datetime, timezone
 from email.utils import formatdate
 
 import pytest
@@ -17,6 +18,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 import corpus
 from support import tintype
+from support.ministack import MiniStack
 from support.process import wait_for
 from support.rawend import NeverConnects, RawEndpoint, black_hole, dripping
 from support.receiver import SECRET, Receiver
@@ -28,6 +30,12 @@ OLD = SECRET
 NEW, OTHER = ("whsec_" + base64.b64encode(os.urandom(32)).decode() for _ in range(2))
 FAST = {"TINTYPE_CALLBACK__SCHEDULE": "300ms,300ms,300ms,300ms,300ms,300ms"}
 ONCE = {"TINTYPE_CALLBACK__SCHEDULE": ""}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger(request) -> dict:
+    """Settings of a ledger of its own."""
+    return {"TINTYPE_LEDGER__URL": request.getfixturevalue("postgres").database()} if request.param == "postgres" else {}
 
 
 def put(server: tintype.Server, data: bytes = GOOD, **body) -> str:
@@ -95,13 +103,41 @@ def test_results_are_taken_when_any_secret_signs_them(serve, receiver):
     for secret, status in [(OTHER, 401), (OLD, 200), (NEW, 200)]:
         created = server.call("POST", "/v1/uploads", json={}, headers={"Authorization": f"Bearer {key}"}).json()
         body = json.dumps({"id": created["id"], "status": "failed", "error": {"code": "corrupt", "message": "no image"}})
-        from datetime import datetime, timezone
         now = datetime.now(timezone.utc)
         signature = Webhook(secret).sign("msg_1", now, body)
         answer = server.call("PUT", f"/v1/uploads/{created['id']}/result", data=body, headers={
             "Content-Type": "application/json", "webhook-id": "msg_1", "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signature})
         assert answer.status_code == status, (secret == OLD, answer.text)
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory):
+    stack = MiniStack(tmp_path_factory.mktemp("aws"))
+    yield stack
+    stack.stop()
+
+
+def test_of_a_secret_that_aws_keeps_both_versions_sign(serve, receiver, aws):
+    """As docs/callbacks.md has it; a start fetches at once what a running server fetches within five minutes."""
+    manager = aws.client("secretsmanager")
+    made = manager.create_secret(Name=f"tintype-{uuid.uuid4().hex}", SecretString=OLD)
+    with_aws = aws.env | {"TINTYPE_CALLBACK__SECRET": "", "TINTYPE_CALLBACK__SECRET_FROM": made["ARN"]}
+    server = serve(start=False, env=with_aws)
+
+    def told() -> tuple[bool, bool]:
+        server.start()
+        call = receiver.wait(put(server))
+        server.stop()
+        assert "does not sign" not in server.daemon.log.read_text()
+        return knows(OLD, call), knows(NEW, call)
+
+    assert told() == (True, False), "a secret without a previous version"
+    manager.put_secret_value(SecretId=made["ARN"], SecretString=NEW.removeprefix("whsec_"))
+    assert told() == (True, True)
+    manager.update_secret_version_stage(SecretId=made["ARN"], VersionStage="AWSPREVIOUS",
+                                        RemoveFromVersionId=made["VersionId"])
+    assert told() == (False, True)
 
 
 # --- endpoints --------------------------------------------------------------------------------------
@@ -166,8 +202,8 @@ def test_no_delivery_is_sent_twice_at_once(serve):
     hole.stop()
 
 
-def test_outcomes_of_an_upload_are_told_in_their_order(serve, receiver):
-    server = serve(env={"TINTYPE_CALLBACK__SCHEDULE": "1s,1s,1s,1s"})
+def test_outcomes_of_an_upload_are_told_in_their_order(serve, receiver, ledger):
+    server = serve(env=ledger | {"TINTYPE_CALLBACK__SCHEDULE": "1s,1s,1s,1s"})
     created = server.create(filename="a.jpg")
     receiver.answer(created["id"], 500, 500, 500)
     assert boto3_style(created["presign"], BROKEN).status == 204
@@ -199,8 +235,8 @@ def test_a_dead_outcome_lets_the_next_one_go(serve, receiver):
 
 # --- when ---------------------------------------------------------------------------------------------
 
-def test_the_schedule_outlives_a_kill(serve, receiver):
-    server = serve(env={"TINTYPE_CALLBACK__SCHEDULE": "3s,1s,1s"})
+def test_the_schedule_outlives_a_kill(serve, receiver, ledger):
+    server = serve(env=ledger | {"TINTYPE_CALLBACK__SCHEDULE": "3s,1s,1s"})
     created = server.create()
     receiver.answer(created["id"], 500, 500)
     assert boto3_style(created["presign"], GOOD).status == 204
@@ -253,13 +289,13 @@ def test_redirects_are_not_followed_and_told_by_their_host(serve, receiver):
     assert not [r for r in receiver.received if "elsewhere" in r.path]
 
 
-def test_an_answer_is_kept_for_the_log_and_no_more_of_it_than_a_kib(serve):
+def test_an_answer_is_kept_for_the_log_and_no_more_of_it_than_a_kib(serve, ledger):
     words = b"no such user\x00\x1b[2J " + b"x" * 5000
     def refuse(connection, head):
         connection.sendall(b"HTTP/1.1 422 Unprocessable Content\r\nContent-Length: %d\r\n\r\n" % len(words) + words)
         connection.close()
     endpoint = RawEndpoint(refuse)
-    attempt, server = failure(serve, endpoint.url)
+    attempt, server = failure(serve, endpoint.url, **ledger)
     assert attempt["status"] == 422 and "422" in attempt["error"] and attempt["millis"] < 5000
     assert attempt["response"].startswith("no such user\ufffd") and len(attempt["response"].encode()) <= 1024 + 2
     shown = command(server, "show", command(server, "list").stdout.split("\n")[1].split()[0])
@@ -284,7 +320,6 @@ def test_an_answer_without_an_end_is_cut_off_and_its_status_counts(serve):
 
 
 def test_a_compressed_answer_is_not_unpacked(serve):
-    import gzip
     bomb = gzip.compress(bytes(100 << 20))
     def answer(connection, head):
         connection.sendall(b"HTTP/1.1 500 No\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb)
@@ -390,8 +425,8 @@ def command(server: tintype.Server, *args) -> subprocess.CompletedProcess:
     return tintype.run("deliveries", *args, "--data", server.home / "data", env=server.env, cwd=server.home)
 
 
-def test_dead_deliveries_are_seen_and_sent_again_by_command(serve, receiver):
-    server = serve(env=ONCE)
+def test_dead_deliveries_are_seen_and_sent_again_by_command(serve, receiver, ledger):
+    server = serve(env=ONCE | ledger)
     ids = [put(server) for _ in range(2)]
     created = [server.create() for _ in range(3)]
     for c in created:
