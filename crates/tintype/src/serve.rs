@@ -219,11 +219,12 @@ fn announce(app: &App, asks_for_keys: bool) {
         StoreUrl::S3 { bucket } => line("store", &format!("s3://{bucket}")),
     }
     match &config.callback {
-        Some(callback) if !callback.is_signed() => {
-            let to = without_secrets(&callback.url);
-            line("callback", &format!("{} {to} (NOT SIGNED: set callback.secret)", callback.method));
+        Some(callback) => {
+            let to =
+                if callback.url.is_empty() { "where presets say".to_owned() } else { without_secrets(&callback.url) };
+            let unsigned = if callback.is_signed() { "" } else { " (NOT SIGNED: set callback.secret)" };
+            line("callback", &format!("{} {to}{unsigned}", callback.method));
         }
-        Some(callback) => line("callback", &format!("{} {}", callback.method, without_secrets(&callback.url))),
         None => line("callback", "none: set CALLBACK_URL to be told of outcomes"),
     }
     line("data", &config.data.display().to_string());
