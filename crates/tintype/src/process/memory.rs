@@ -38,8 +38,7 @@ impl MemoryBudget {
     pub async fn take(&self, bytes: u64) -> Result<Option<OwnedSemaphorePermit>, Failure> {
         if self.strict && bytes > u64::from(self.units) * UNIT {
             let (needed, there) = (bytes.div_ceil(UNIT), self.units);
-            let why =
-                format!("its pixels may take {needed} MiB of memory, and there are {there}: raise limits.memory");
+            let why = format!("its pixels may take {needed} MiB of memory, and there are {there}: raise limits.memory");
             return Err(Failure::new(ErrorCode::TooManyPixels.as_str(), why));
         }
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units);
