@@ -22,11 +22,15 @@ pub mod error;
 pub mod event;
 pub mod key;
 pub mod ledger;
+#[cfg(feature = "server")]
+pub mod listen;
 pub mod manifest;
 pub mod preset;
 pub mod presign;
 pub mod process;
 pub mod queue;
+#[cfg(feature = "server")]
+pub mod room;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod stateless;

@@ -28,7 +28,9 @@ fn is_ours(app: &App, headers: &HeaderMap) -> bool {
         |url: &Url| is_loopback(url) || app.config.public_url.as_ref().is_some_and(|own| own.host() == url.host());
     let host = text(header::HOST).is_none_or(|host| Url::parse(&format!("http://{host}")).is_ok_and(|url| known(&url)));
     // A page from a file has the origin `null`.
-    let origin = text(header::ORIGIN).is_none_or(|origin| Url::parse(origin).is_ok_and(|url| known(&url)));
+    let listed = |origin: &str| app.config.front.api_origins.has(origin);
+    let origin =
+        text(header::ORIGIN).is_none_or(|origin| listed(origin) || Url::parse(origin).is_ok_and(|url| known(&url)));
     host && origin
 }
 

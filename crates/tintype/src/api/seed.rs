@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
+use super::admission::{Asking, admit};
 use super::auth::Caller;
 use super::extract::{Body, Id};
 use super::problem::Problem;
@@ -31,11 +32,13 @@ pub fn router() -> Router<Arc<App>> {
 async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
+    asking: Asking,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     caller.must_be_server()?;
     let body = json_body(&headers, &body)?;
+    admit(&app, &asking, 1).await?;
     let metadata = match body.get("metadata") {
         Some(Value::Object(metadata)) => metadata.clone(),
         None | Some(Value::Null) => Default::default(),

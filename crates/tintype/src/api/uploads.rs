@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use super::admission::{Asking, admit};
 use super::auth::Caller;
 use super::extract::{Body, Id, Params};
 use super::paging::{Listing, next};
@@ -63,12 +64,14 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
 pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
+    asking: Asking,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Problem> {
     caller.must_be_server()?;
     let body = json_body(&headers, &body)?;
     let idempotency = idempotency(&headers, &body)?;
+    admit(&app, &asking, body.as_array().map_or(1, Vec::len)).await?;
     if let Value::Array(list) = body {
         if !(1..=MAX_BATCH).contains(&list.len()) {
             return Err(Problem::invalid(format!("a list has 1 to {MAX_BATCH} requests, this one has {}", list.len())));

@@ -1,5 +1,6 @@
 //! One running service: its parts, and what is done with more than one of them.
 
+mod admission;
 mod open;
 pub(crate) mod secrets;
 
@@ -7,7 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
 
+pub use admission::{Admission, NotAdmitted};
 pub use open::{EmbeddedParts, lock};
 
 use crate::callback::SigningSecret;
@@ -19,6 +22,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::presign::Presigner;
 use crate::process::Processor;
 use crate::queue::{Job, Queue, QueueError};
+use crate::room::Room;
 use crate::store::embedded::Arrivals;
 use crate::store::{ObjectMeta, Store, StoreError};
 use crate::token::Tokens;
@@ -46,6 +50,10 @@ pub struct App {
     pub tokens: Tokens,
     /// What signs callbacks.
     pub signing: Arc<SigningSecret>,
+    /// What is left of the disk.
+    pub room: Room,
+    /// Who may ask for uploads just now.
+    pub admission: Admission,
     /// Who wakes whom.
     pub signals: Signals,
 }
@@ -56,12 +64,19 @@ pub struct Signals {
     pub jobs: Arc<Notify>,
     /// A callback may be due.
     pub callbacks: Arc<Notify>,
+    /// The server stops: whoever waits for a change is answered as things stand.
+    pub stopping: CancellationToken,
     changes: broadcast::Sender<UploadId>,
 }
 
 impl Signals {
     fn new() -> Self {
-        Self { jobs: Arc::default(), callbacks: Arc::default(), changes: broadcast::channel(1024).0 }
+        Self {
+            jobs: Arc::default(),
+            callbacks: Arc::default(),
+            stopping: CancellationToken::new(),
+            changes: broadcast::channel(1024).0,
+        }
     }
 
     /// Says that an upload's status may have changed.
@@ -81,7 +96,7 @@ impl App {
     pub fn api_url(&self) -> String {
         match &self.config.public_url {
             Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-            None => format!("http://{}", self.config.listen),
+            None => format!("{}://{}", self.config.scheme(), self.config.listen),
         }
     }
 

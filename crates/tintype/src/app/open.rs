@@ -9,13 +9,14 @@ use anyhow::{Context, bail};
 use url::Url;
 
 use super::secrets::{load_account, load_secret};
-use super::{App, Signals};
+use super::{Admission, App, Signals};
 use crate::callback::SigningSecret;
 use crate::config::{Config, StoreUrl};
 use crate::ledger::SqliteLedger;
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::{MemoryBudget, Processor};
+use crate::room::Room;
 use crate::store::Store;
 use crate::store::embedded::{self, DiskStore};
 use crate::store::s3::S3Store;
@@ -48,8 +49,12 @@ impl App {
         let processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
         let ledger = Arc::new(ledger);
         let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));
+        let beside = config.ledger.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let room = Room::new([data.clone(), beside.to_owned()], config.front.min_free_disk);
         let app = Self {
             bucket,
+            room: room.clone(),
+            admission: Admission::new(room, ledger.clone(), &config.front),
             signing: Arc::new(signing.unwrap_or(SigningSecret::None)),
             layout,
             queue: ledger.clone(),
@@ -96,7 +101,7 @@ fn open_embedded(config: &Config) -> anyhow::Result<StoreParts> {
     let account = load_account(&config.data.join("store-credentials"))?;
     let endpoint = match &config.store_endpoint {
         Some(endpoint) => endpoint.clone(),
-        None => format!("http://{}", config.store_listen).parse()?,
+        None => format!("{}://{}", config.store_scheme(), config.store_listen).parse()?,
     };
     let bucket_url: Url = format!("{}/{}", endpoint.as_str().trim_end_matches('/'), embedded::BUCKET).parse()?;
     let presigner = S3Presigner {

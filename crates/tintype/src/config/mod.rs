@@ -1,6 +1,7 @@
 //! What the operator decides: defaults < file < environment < flags, all mistakes reported at once.
 
 mod fields;
+mod front;
 mod presets;
 mod reader;
 mod sources;
@@ -20,6 +21,7 @@ use crate::preset::Presets;
 use crate::store::s3::S3Config;
 use crate::upload::Method;
 
+pub use front::{FrontConfig, Origins, TlsFiles};
 use reader::Reader;
 pub use sources::Sources;
 pub use value::parse_duration;
@@ -118,6 +120,8 @@ pub struct Config {
     pub deadline: Duration,
     /// SHA-256 of each API key.
     pub keys: Vec<[u8; 32]>,
+    /// What the network's edge allows.
+    pub front: FrontConfig,
     /// Log filter.
     pub log_level: String,
     /// Log as JSON lines.
@@ -191,6 +195,7 @@ impl Config {
         let max_frames = r.number("limits.max_frames", 1, 1_000_000);
         let memory = r.bytes("limits.memory", 1 << 20, 1 << 40);
         let deadline = r.duration("limits.deadline", Duration::from_millis(1), Duration::from_secs(3600));
+        let front = front::read(r, keys.as_ref().is_some_and(Vec::is_empty));
         let log_level = read_log_level(r);
         let log_format = r.one_of("log.format", &["human", "json"]);
         Some(Self {
@@ -222,6 +227,7 @@ impl Config {
             memory: memory?,
             deadline: deadline?,
             keys: keys?,
+            front: front?,
             log_level: log_level?,
             log_json: log_format? == "json",
         })
@@ -229,6 +235,16 @@ impl Config {
 }
 
 impl Config {
+    /// `https` if the API speaks TLS itself, else `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.front.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The same of the embedded store.
+    pub fn store_scheme(&self) -> &'static str {
+        if self.front.store_tls { self.scheme() } else { "http" }
+    }
+
     /// A bucket of the S3 that is configured.
     pub fn s3(&self, bucket: &str) -> S3Config {
         let endpoint = self.store_endpoint.as_ref().or(self.aws_endpoint.as_ref()).cloned();

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use url::Url;
 
 use super::Mistake;
+use super::front::Origins;
 use super::sources::{Setting, Settings, Sources, defaults, place};
 use super::value::{parse_bytes, parse_duration};
 
@@ -179,6 +180,19 @@ impl Reader {
         }
     }
 
+    /// Origins of web pages, or `"*"` for any; in a variable, with commas.
+    pub fn origins(&mut self, key: &str) -> Option<Origins> {
+        let items: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| item.as_str().map(origin)).collect();
+        let known = match items {
+            Some(items) if items.iter().flatten().any(|item| item == "*") && items.len() == 1 => Some(Origins::Any),
+            Some(items) => items.into_iter().collect::<Option<_>>().map(Origins::These),
+            None => None,
+        };
+        known.or_else(|| {
+            self.mistake(key, "it must be a list of origins such as [\"https://app.example.com\"], or [\"*\"] alone")
+        })
+    }
+
     /// Hashes of API keys; in a variable, with commas.
     pub fn key_hashes(&mut self, key: &str) -> Option<Vec<[u8; 32]>> {
         let list: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| key_hash(item.as_str()?)).collect();
@@ -203,6 +217,16 @@ fn items(value: &Value) -> Vec<Value> {
         }
         other => vec![other.clone()],
     }
+}
+
+/// As a browser sends it: no path, no default port.
+fn origin(text: &str) -> Option<String> {
+    let url = match text {
+        "*" => return Some(text.to_owned()),
+        text => Url::parse(text).ok()?,
+    };
+    let plain = matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none();
+    plain.then(|| url.origin().ascii_serialization())
 }
 
 fn key_hash(text: &str) -> Option<[u8; 32]> {

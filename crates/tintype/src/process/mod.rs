@@ -93,6 +93,9 @@ pub enum ProcessError {
     /// The fault lies elsewhere and may pass: try again.
     #[error("{0}")]
     Passing(String),
+    /// There is no room for the variants: try again when there is.
+    #[error("{0}")]
+    Full(String),
 }
 
 impl From<tintype_image::Error> for ProcessError {
@@ -107,6 +110,7 @@ impl From<StoreError> for ProcessError {
             StoreError::NotFound(_) => Self::Final(Failure::new("not_found", error.to_string())),
             StoreError::TooLarge { .. } => Self::Final(Failure::new("too_large", error.to_string())),
             StoreError::Invalid(why) => Self::Final(Failure::new("invalid_request", why)),
+            StoreError::Full(_) => Self::Full(error.to_string()),
             StoreError::Denied(_) | StoreError::Unavailable(_) => Self::Passing(error.to_string()),
         }
     }

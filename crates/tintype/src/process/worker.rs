@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ProcessError, Task};
+use super::{Developed, ProcessError, Task};
 use crate::app::App;
 use crate::error::Failure;
 use crate::queue::{Leased, QueueError};
@@ -15,6 +15,8 @@ use crate::upload::{Outcome, Upload};
 const IDLE: Duration = Duration::from_secs(1);
 /// What a lease allows beyond the deadline of the pixels: reading and writing.
 const STORE_TIME: Duration = Duration::from_secs(120);
+/// Pause between tries while there is no room for variants.
+const NO_ROOM: Duration = Duration::from_secs(5);
 /// Longest pause between tries while the store fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
@@ -22,11 +24,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let lease = app.processor.deadline + STORE_TIME;
     while !stop.is_cancelled() {
+        // A job that is claimed while not even its end can be recorded has lost an attempt for nothing.
+        if app.room.is_full() {
+            tracing::warn!("the disk is full; work waits until there is room");
+            wait(NO_ROOM, &stop).await;
+            continue;
+        }
         match app.queue.claim(lease).await {
             Ok(Some(leased)) => {
                 // There may be more than one worker was woken for.
                 app.signals.jobs.notify_one();
-                if let Err(error) = handle(&app, &leased).await {
+                if let Err(error) = handle(&app, &leased, &stop).await {
                     tracing::error!(%error, upload = %leased.job.upload_id, "a job could not be settled; it will be done again");
                 }
             }
@@ -47,7 +55,27 @@ async fn rest(app: &App, stop: &CancellationToken) {
     }
 }
 
-async fn handle(app: &App, leased: &Leased) -> Result<(), QueueError> {
+async fn wait(pause: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Develops an original. While there is no room for its variants the job is kept, so that no attempt is its last.
+async fn develop(app: &App, task: &Task, stop: &CancellationToken) -> Result<Developed, ProcessError> {
+    loop {
+        match app.processor.develop(task).await {
+            Err(ProcessError::Full(why)) if !stop.is_cancelled() => {
+                tracing::warn!(key = %task.key, why, "no room for variants; will try again");
+                wait(NO_ROOM, stop).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+async fn handle(app: &App, leased: &Leased, stop: &CancellationToken) -> Result<(), QueueError> {
     let job = &leased.job;
     let upload = app.ledger.get(&job.upload_id).await.map_err(|e| QueueError(e.to_string()))?;
     let Some(upload) = upload else {
@@ -76,9 +104,10 @@ async fn handle(app: &App, leased: &Leased) -> Result<(), QueueError> {
         force: job.force,
         ..Task::new(job.event.key.clone(), preset)
     };
-    let outcome = match app.processor.develop(&task).await {
+    let outcome = match develop(app, &task, stop).await {
         Ok(developed) => Outcome::Completed(Box::new(developed.manifest)),
         Err(ProcessError::Final(failure)) => Outcome::Failed(failure),
+        Err(ProcessError::Full(_)) => return app.queue.retry(leased, Duration::ZERO).await,
         Err(ProcessError::Passing(why)) if leased.attempt < app.config.attempts => {
             let pause = pause(leased.attempt);
             tracing::warn!(upload = %upload.id, attempt = leased.attempt, why, ?pause, "will try again");

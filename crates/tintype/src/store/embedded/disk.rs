@@ -22,6 +22,7 @@ use time::OffsetDateTime;
 
 use crate::key::Key;
 use crate::preset::hex;
+use crate::room::{self, Room};
 use crate::store::{Object, ObjectMeta, PutOptions, Store, StoreError};
 
 /// Longest file name that common file systems allow.
@@ -88,14 +89,15 @@ impl DiskStore {
         Ok(store)
     }
 
-    /// Starts a new object's bytes.
-    pub fn begin(&self) -> io::Result<Incoming> {
+    /// Starts a new object's bytes; those of a client, while there is room for them.
+    pub fn begin(&self, room: Option<Room>) -> io::Result<Incoming> {
+        room.as_ref().map_or(Ok(()), Room::for_upload)?;
         let name = uuid::Uuid::new_v4().simple().to_string();
         let blob = format!("{}/{name}", &name[..2]);
         let path = self.root.join("blobs").join(&blob);
         fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
         let file = fs::File::create_new(&path)?;
-        Ok(Incoming { file, path: Some(path), blob, size: 0, md5: Md5::new() })
+        Ok(Incoming { file, path: Some(path), blob, size: 0, md5: Md5::new(), room })
     }
 
     /// Puts finished bytes under a key.
@@ -247,11 +249,13 @@ pub struct Incoming {
     blob: String,
     size: u64,
     md5: Md5,
+    room: Option<Room>,
 }
 
 impl Incoming {
     /// Adds bytes. Blocks for as long as the disk takes.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.room.as_ref().map_or(Ok(()), Room::for_upload)?;
         self.file.write_all(bytes)?;
         self.md5.update(bytes);
         self.size += bytes.len() as u64;
@@ -303,7 +307,7 @@ impl Store for DiskStore {
     async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {
         let options = options.clone();
         self.blocking(key, move |store, key| {
-            let mut incoming = store.begin()?;
+            let mut incoming = store.begin(None)?;
             incoming.write(&bytes)?;
             store.commit(incoming, key, &options).map(drop)
         })
@@ -329,6 +333,7 @@ fn failure(key: &Key, error: DiskError) -> StoreError {
     match error {
         DiskError::NotFound => StoreError::NotFound(key.clone()),
         DiskError::NameTooLong => StoreError::Invalid(format!("{key}: {error}")),
+        DiskError::Io(error) if room::is_full(&error) => StoreError::Full(format!("{key}: {error}")),
         error => StoreError::Unavailable(format!("{key}: {error}")),
     }
 }
@@ -403,7 +408,7 @@ mod tests {
     use super::*;
 
     fn put(store: &DiskStore, key: &str, bytes: &[u8]) {
-        let mut incoming = store.begin().unwrap();
+        let mut incoming = store.begin(None).unwrap();
         incoming.write(bytes).unwrap();
         store.commit(incoming, &Key::new(key).unwrap(), &PutOptions::default()).unwrap();
     }
@@ -419,7 +424,7 @@ mod tests {
         let store = DiskStore::open(dir.path()).unwrap();
         put(&store, "temp/a", b"kept");
         put(&store, "temp/a", b"replaced");
-        let mut cut_off = store.begin().unwrap();
+        let mut cut_off = store.begin(None).unwrap();
         cut_off.write(b"half").unwrap();
         std::mem::forget(cut_off);
         fs::write(dir.path().join("index/temp~/~part"), b"{").unwrap();
@@ -443,7 +448,7 @@ mod tests {
     fn bytes_that_are_dropped_leave_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let store = DiskStore::open(dir.path()).unwrap();
-        store.begin().unwrap().write(b"gone").unwrap();
+        store.begin(None).unwrap().write(b"gone").unwrap();
         assert_eq!(files(dir.path()), 0);
     }
 
