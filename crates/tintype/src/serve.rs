@@ -29,12 +29,12 @@ use crate::{api, process, sweep};
 /// When an address is taken, data cannot be opened, or a part fails.
 pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let _lock = lock(&config.data)?;
-    let api_listener = bind(config.listen, "--listen").await?;
+    let api_listener = bind(config.listen, "--listen")?;
     let mut config = config;
     config.listen = api_listener.local_addr()?;
     let store_listener = match config.store {
         StoreUrl::Embedded => {
-            let listener = bind(config.store_listen, "--store-listen").await?;
+            let listener = bind(config.store_listen, "--store-listen")?;
             config.store_listen = listener.local_addr()?;
             Some(listener)
         }
@@ -68,8 +68,8 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     Ok(())
 }
 
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    listen::bind(address).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             anyhow!("cannot listen on {address}: it is in use. Stop what listens there, or choose another with {flag}")
         }

@@ -184,7 +184,8 @@ impl Reader {
     pub fn origins(&mut self, key: &str) -> Option<Origins> {
         let items: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| item.as_str().map(origin)).collect();
         let known = match items {
-            Some(items) if items.iter().flatten().any(|item| item == "*") && items.len() == 1 => Some(Origins::Any),
+            Some(items) if items == [Some("*".to_owned())] => Some(Origins::Any),
+            Some(items) if items.contains(&Some("*".to_owned())) => None,
             Some(items) => items.into_iter().collect::<Option<_>>().map(Origins::These),
             None => None,
         };

@@ -14,7 +14,7 @@ mod tls;
 mod wire;
 
 use std::convert::Infallible;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,8 @@ use wire::Wire;
 const TURNED_AWAY: usize = 64;
 /// How long such a one has to ask.
 const TURN_AWAY_TIME: Duration = Duration::from_secs(2);
+/// Connections that the kernel keeps for us while we are busy; beyond them, a client tries again after a second.
+const BACKLOG: u32 = 4096;
 /// How long to wait for something to close when no more files can be opened.
 const STARVED: Duration = Duration::from_millis(200);
 /// Most bytes that the kernel holds unsent: so that a slow peer is seen to take some of an answer now and then.
@@ -80,6 +82,18 @@ pub struct Front {
     pub most_of_one: usize,
     /// HTTPS, or none for HTTP.
     pub tls: Option<Tls>,
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// When it is taken, or none of this machine's.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As every server does: an address that was listened on a moment ago can be again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until `closing`; then connections without a request are closed, and the others once theirs are answered.
