@@ -32,6 +32,8 @@ pub mod queue;
 #[cfg(feature = "server")]
 pub mod room;
 #[cfg(feature = "server")]
+mod seldom;
+#[cfg(feature = "server")]
 pub mod serve;
 pub mod stateless;
 pub mod store;

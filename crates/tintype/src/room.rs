@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::seldom::Seldom;
+
 /// Free space that every write of the ledger needs, whatever the reserve is: below it no work is begun.
 const LEAST: u64 = 1 << 20;
 
@@ -13,12 +15,13 @@ const LEAST: u64 = 1 << 20;
 pub struct Room {
     folders: Arc<[PathBuf]>,
     reserve: u64,
+    refused: Arc<Seldom>,
 }
 
 impl Room {
     /// The disks that folders are on, of which uploads leave so many bytes free.
     pub fn new(folders: impl Into<Arc<[PathBuf]>>, reserve: u64) -> Self {
-        Self { folders: folders.into(), reserve }
+        Self { folders: folders.into(), reserve, refused: Arc::default() }
     }
 
     /// Whether uploads are to be refused.
@@ -37,12 +40,23 @@ impl Room {
         disks.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).min().unwrap_or(u64::MAX)
     }
 
-    /// Room for bytes of a client.
+    /// Room for an upload, or for more of its bytes; the log hears of it where there is none.
     ///
     /// # Errors
     /// [`ErrorKind::StorageFull`] while there is too little.
     pub fn for_upload(&self) -> io::Result<()> {
-        if self.is_low() { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if !self.is_low() && !self.is_full() {
+            return Ok(());
+        }
+        if let Some(times) = self.refused.again() {
+            let free = self.free();
+            tracing::warn!(
+                free,
+                times,
+                "uploads are refused: there is too little room on the disk (limits.min_free_disk)"
+            );
+        }
+        Err(ErrorKind::StorageFull.into())
     }
 }
 

@@ -105,7 +105,8 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(axum::middleware::from_fn_with_state(app.clone(), admission::explain))
         .layer(cors(&app.config.front.api_origins))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &http::Request<_>| {
+        // Why one failed is told by whoever made the problem of it.
+        .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(|request: &http::Request<_>| {
             // The path alone: a query may hold a token.
             tracing::debug_span!("http", method = %request.method(), path = request.uri().path())
         }))

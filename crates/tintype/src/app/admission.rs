@@ -50,9 +50,7 @@ impl Admission {
     /// # Errors
     /// Why not, and when to try again.
     pub async fn admit(&self, caller: &str, uploads: usize) -> Result<(), NotAdmitted> {
-        if self.room.is_low() || self.room.is_full() {
-            return Err(NotAdmitted::NoRoom);
-        }
+        self.room.for_upload().map_err(|_| NotAdmitted::NoRoom)?;
         let waiting = self.waiting().await?;
         if self.max_queue > 0 && waiting >= self.max_queue {
             return Err(NotAdmitted::QueueFull(waiting));

@@ -8,7 +8,6 @@ mod crowd;
 mod files;
 mod head;
 mod pace;
-mod seldom;
 mod stage;
 mod tls;
 mod wire;
@@ -40,11 +39,12 @@ use crowd::{Crowd, Seat};
 pub use files::allow_open_files;
 pub use head::Refused;
 pub use pace::Patience;
-use seldom::Seldom;
 use stage::Stage;
 pub use tls::Tls;
 pub use wire::Times;
 use wire::Wire;
+
+use crate::seldom::Seldom;
 
 /// Most connections that are told at once that there are too many; the rest are closed without a word.
 const TURNED_AWAY: usize = 64;

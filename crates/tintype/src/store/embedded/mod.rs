@@ -103,7 +103,6 @@ impl From<DiskError> for Refusal {
 }
 
 fn no_room() -> Refusal {
-    tracing::warn!("an upload was refused: there is too little room on the disk (limits.min_free_disk)");
     Refusal::new(507, "InsufficientStorage", "The store has no room for this object just now. Please try again later.")
 }
 
