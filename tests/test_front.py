@@ -394,8 +394,14 @@ def test_no_page_calls_the_api_unless_listed_and_any_page_uploads(embedded):
     assert allowed(answer) == "*", "a refusal can be read too"
 
 
-@pytest.mark.parametrize("value, problem", [("*", "without auth.keys"), ("app.example.com", "list of origins"),
-                                            ("https://app.example.com/page", "list of origins"), (f"*,{PAGE}", "list of origins")])
+def test_any_page_is_let_in_by_keys_alone(serve):
+    server = serve(env={"TINTYPE_SERVER__CORS_ORIGINS": "*"})
+    created = server.create(filename="a.jpg")
+    assert server.call("GET", f"/v1/uploads/{created['id']}", headers={"Origin": PAGE}).status_code == 403
+    assert server.call("GET", "/v1/uploads", headers={"Origin": PAGE}).status_code == 403
+
+
+@pytest.mark.parametrize("value, problem", [("app.example.com", "list of origins"), ("https://app.example.com/page", "list of origins"), (f"*,{PAGE}", "list of origins")])
 def test_origins_are_checked(tmp_path, value, problem):
     done = tintype.run("serve", cwd=tmp_path, env={"TINTYPE_SERVER__CORS_ORIGINS": value})
     assert done.returncode != 0 and "server.cors_origins" in done.stderr and problem in done.stderr

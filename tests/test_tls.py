@@ -1,6 +1,7 @@
 """HTTPS without a proxy: real certificates, real clients, renewal, and what goes wrong."""
+import hashlib
+import re
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -11,7 +12,7 @@ import requests
 import corpus
 from support import s3, tintype
 from support.peer import ask, connect, hear, status, trickle
-from support.process import wait_for
+from support.process import REPO, Daemon, free_port, listening
 from support.upload import boto3_style
 
 PHOTO = corpus.good()["baseline.jpg"]
@@ -114,25 +115,17 @@ def test_renewed_certificate_is_taken_up_without_a_restart(safe, tmp_path):
     assert server.daemon.log.read_text().count("the old one is used on") == 2
 
 
-def test_renewal_by_links_as_certbot_makes_it(serve, tmp_path):
-    folders = [certificate(tmp_path / name, name) for name in ("one", "two")]
+def test_renewal_by_links_as_certbot_makes_it(serve, tmp_path, monkeypatch):
+    one, two = (certificate(tmp_path / name, name) for name in ("one", "two"))
     cert, key = tmp_path / "live.pem", tmp_path / "live.key"
-    cert.symlink_to(folders[0][0]), key.symlink_to(folders[0][1])
-    server = secure(serve(start=False), cert, key)
-    server.daemon = None
-    server.url, url = f"http://127.0.0.1:{server.port}", server.url
-    import os
-    os.environ["REQUESTS_CA_BUNDLE"] = str(folders[0][0])
-    try:
-        server.url = url
-        server.start()
-    finally:
-        del os.environ["REQUESTS_CA_BUNDLE"]
-    for link, target in ((cert, folders[1][0]), (key, folders[1][1])):
+    cert.symlink_to(one[0]), key.symlink_to(one[1])
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(one[0]))
+    server = secure(serve(start=False), cert, key).start()
+    for link, target in ((cert, two[0]), (key, two[1])):
         (tmp_path / "next").symlink_to(target)
         (tmp_path / "next").rename(link)
     time.sleep(1.2)
-    assert serves(server, folders[1][0])
+    assert serves(server, two[0]) and not serves(server, one[0])
 
 
 @pytest.mark.parametrize("minimum, works", [("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)])
@@ -192,3 +185,48 @@ def test_mistakes_are_told_at_the_start(tmp_path, mistake):
     done = tintype.run("serve", "--listen", "127.0.0.1:0", "--store-listen", "127.0.0.1:0", cwd=tmp_path, timeout=20,
                        env={"TINTYPE_SERVER__TLS_CERT": str(files[0]), "TINTYPE_SERVER__TLS_KEY": str(files[1])})
     assert done.returncode != 0 and told in done.stderr and "panick" not in done.stderr, done.stderr
+
+
+def test_nginx_as_docs_tls_says(serve, tmp_path, monkeypatch):
+    """The lines of the page, with this machine's ports, names and files."""
+    cert, key = certificate(tmp_path / "tls", "proxy")
+    port, of_store = free_port(), free_port()
+    digest = "sha256:" + hashlib.sha256(b"key").hexdigest()
+    server = serve(env={"TINTYPE_SERVER__PUBLIC_URL": f"https://localhost:{port}", "TINTYPE_AUTH__KEYS": digest,
+                        "TINTYPE_STORE__ENDPOINT": f"https://localhost:{of_store}"})
+    sites = re.search(r"```nginx\n(.*?)```", (REPO / "docs/tls.md").read_text(), re.S).group(1)
+    for old, new in (("127.0.0.1:8000", f"127.0.0.1:{server.port}"), ("127.0.0.1:9000", f"127.0.0.1:{server.store_port}"),
+                     ("/etc/letsencrypt/live/img.example.com/fullchain.pem", str(cert)),
+                     ("/etc/letsencrypt/live/img.example.com/privkey.pem", str(key)),
+                     ("img.example.com", "localhost"), ("store.example.com", "localhost")):
+        assert old in sites
+        sites = sites.replace(old, new)
+    sites = sites.replace("listen 443", f"listen 127.0.0.1:{port}", 1).replace("listen 443", f"listen 127.0.0.1:{of_store}", 1)
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    temporary = "".join(f"{what}_temp_path {folder}/{what};\n" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "nginx.conf").write_text(f"daemon off; pid {folder}/pid; user root;\nevents {{}}\nhttp {{\n"
+                                       f"access_log off; error_log {folder}/error.log;\n{temporary}{sites}}}\n")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(cert))
+    nginx = Daemon(["/usr/sbin/nginx", "-e", folder / "error.log", "-c", folder / "nginx.conf"], folder / "log")
+    try:
+        nginx.wait_ready(lambda: listening(port))
+        server.url = f"https://localhost:{port}"
+        assert server.call("GET", "/v1/uploads").status_code == 401
+        server.http.headers["Authorization"] = "Bearer key"
+        created = server.create(filename="a.jpg", metadata={"n": "1"})
+        assert created["status_url"].startswith(server.url)
+        events = requests.get(created["events_url"] + "?token=" + created["token"], stream=True, timeout=30)
+        lines = events.iter_lines(decode_unicode=True)
+        assert "pending" in (next(lines) + next(lines)), "told before the end, not with it"
+        assert boto3_style(created["presign"], PHOTO).status == 204
+        assert any("completed" in line for line in lines)
+        put = server.create(filename="b.jpg", method="PUT")["presign"]
+        assert requests.put(put["url"], data=PHOTO, headers=put["headers"], timeout=30).ok
+        image = server.finish(created["id"])["manifest"]["variants"][0]
+        assert len(requests.get(image["url"], timeout=30).content) == image["bytes"]
+        started = time.monotonic()
+        waiting = server.create(filename="c.jpg")
+        assert server.status(waiting["id"], wait=3)["status"] == "pending" and time.monotonic() - started > 2.8
+    finally:
+        nginx.stop()

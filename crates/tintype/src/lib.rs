@@ -11,6 +11,7 @@ pub mod api;
 #[cfg(feature = "server")]
 pub mod app;
 mod aside;
+pub mod auth;
 pub mod aws;
 #[cfg(feature = "server")]
 pub mod backfill;

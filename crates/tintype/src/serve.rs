@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use axum::Router;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, header};
@@ -16,19 +16,25 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, EmbeddedParts, InProcess, lock};
+use crate::auth::NoKey;
 use crate::callback::deliver::Deliverer;
 use crate::callback::send::Sender;
-use crate::config::{Config, StoreUrl};
+use crate::config::{Config, StoreUrl, without_secrets};
+use crate::ledger::sql::News;
 use crate::listen::{self, Front, Patience, Refused, Times, Tls};
+use crate::process::worker::{self, Stop};
 use crate::store::embedded::{self, Endpoint};
-use crate::{api, process, sweep};
+use crate::{api, ledger, sweep};
+
+/// What is left for a job to be handed on in, once its time is up.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` is done, then drains.
 ///
 /// # Errors
 /// When an address is taken, data cannot be opened, or a part fails.
 pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let _lock = lock(&config.data)?;
+    let _locks = lock(&config)?;
     let api_listener = bind(config.listen, "--listen")?;
     let mut config = config;
     config.listen = api_listener.local_addr()?;
@@ -44,14 +50,16 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     let tls = config.front.tls.as_ref().map(Tls::new).transpose()?;
     let (app, parts) = App::open(config).await?;
     let app = Arc::new(app);
-    // This process is the only one on this ledger: what was in hand when the last one ended is free.
-    app.queue.recover().await.context("cannot take up the jobs of the last run")?;
-    app.ledger.recover().await.context("cannot take up the callbacks of the last run")?;
+    if !app.config.listen.ip().is_loopback() && !app.keys.any_good().await? {
+        return Err(NoKey(app.config.listen).into());
+    }
+    recover(&app).await?;
+    allow_open_files(&app.config);
 
-    let (closing, working) = (app.signals.stopping.clone(), CancellationToken::new());
+    let (closing, working) = (app.signals.stopping.clone(), Stop::default());
     let workers = start_workers(&app, &working)?;
     // Before the first answer, so that who reads the log of a server that answers finds it.
-    announce(&app);
+    announce(&app, app.keys.asks().await?);
     let mut servers = JoinSet::new();
     servers.spawn(listen::run(api_front(&app, tls.clone()), api_listener, closing.clone()));
     if let (Some(listener), Some(parts)) = (store_listener, parts) {
@@ -64,8 +72,46 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
         Some(ended) = servers.join_next() => ended?,
     }
     tracing::info!("stopping: no new requests; work in hand is finished");
-    finish(servers, workers, &closing, &working, drain).await;
+    closing.cancel();
+    finish(servers, workers, &working, drain).await;
     Ok(())
+}
+
+/// Works until `stop` is done, then drains: jobs and callbacks of a ledger and a store that others serve from.
+///
+/// # Errors
+/// When ledger or store cannot be shared, or a part fails.
+pub async fn work(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    if !config.ledger.is_shared() {
+        bail!(
+            "{} is for one process, which is `tintype serve`: set ledger.url to postgres://… for both",
+            config.ledger
+        );
+    }
+    if config.store == StoreUrl::Embedded {
+        bail!("the embedded store is inside `tintype serve`: set store.url to s3://… for both");
+    }
+    let drain = config.drain;
+    let (app, _) = App::open(config).await?;
+    let app = Arc::new(app);
+    let working = Stop::default();
+    let workers = start_workers(&app, &working)?;
+    eprintln!("{} is at work: {} workers, {}", crate::manifest::ENGINE, app.config.workers, app.config.ledger);
+    warn(&app).await;
+    stop.await;
+    tracing::info!("stopping: work in hand is finished");
+    finish(JoinSet::new(), workers, &working, drain).await;
+    Ok(())
+}
+
+/// What was in hand when the last process on this ledger ended is free, if there can be no other. On a shared one the
+/// leases run out.
+async fn recover(app: &App) -> anyhow::Result<()> {
+    if app.config.ledger.is_shared() {
+        return Ok(());
+    }
+    app.queue.recover().await.context("cannot take up the jobs of the last run")?;
+    app.ledger.recover().await.context("cannot take up the callbacks of the last run")
 }
 
 fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
@@ -76,6 +122,12 @@ fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
         ErrorKind::AddrNotAvailable => anyhow!("cannot listen on {address}: this machine has no such address"),
         _ => anyhow!("cannot listen on {address}: {error}"),
     })
+}
+
+fn allow_open_files(config: &Config) {
+    let most = u64::from(config.front.max_connections);
+    let of_store = if config.store == StoreUrl::Embedded { most } else { 0 };
+    listen::allow_open_files(most + of_store, of_store);
 }
 
 fn api_front(app: &Arc<App>, tls: Option<Tls>) -> Front {
@@ -124,46 +176,52 @@ fn endpoint(app: &Arc<App>, parts: EmbeddedParts) -> Endpoint {
     }
 }
 
-fn start_workers(app: &Arc<App>, working: &CancellationToken) -> anyhow::Result<JoinSet<()>> {
+fn start_workers(app: &Arc<App>, working: &Stop) -> anyhow::Result<JoinSet<()>> {
     let mut workers = JoinSet::new();
     for _ in 0..app.config.workers {
-        workers.spawn(process::worker::run(app.clone(), working.clone()));
+        workers.spawn(worker::run(app.clone(), working.clone()));
     }
-    workers.spawn(sweep::run(app.clone(), working.clone()));
+    workers.spawn(hear(app.clone(), working.gently.clone()));
+    workers.spawn(sweep::run(app.clone(), working.gently.clone()));
     if let Some(callback) = &app.config.callback {
         let sender = Sender::new(callback, app.signing.clone());
         let sender = sender.map_err(anyhow::Error::msg).context("cannot set up callbacks")?;
         let deliverer = Deliverer::new(app.ledger.clone(), sender, callback.clone(), app.signals.callbacks.clone());
-        workers.spawn(Arc::new(deliverer).run(working.clone()));
+        workers.spawn(Arc::new(deliverer).run(working.gently.clone()));
     }
     Ok(workers)
 }
 
-/// Requests and work under way end; what is not done when the time is up is done by the next start.
-async fn finish(
-    mut servers: JoinSet<()>,
-    mut workers: JoinSet<()>,
-    closing: &CancellationToken,
-    working: &CancellationToken,
-    drain: Duration,
-) {
-    closing.cancel();
-    working.cancel();
+/// Wakes workers and whoever waits when another process has done something.
+async fn hear(app: Arc<App>, stop: CancellationToken) {
+    let tell = |news| match news {
+        News::Job => app.signals.jobs.notify_one(),
+        News::Delivery => app.signals.callbacks.notify_one(),
+        News::Upload(id) => app.signals.changed(&id),
+    };
+    tokio::select! {
+        () = ledger::sql::hear(&app.config.ledger, tell) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Requests and work under way end; what is not done when the time is up is handed on.
+async fn finish(mut servers: JoinSet<()>, mut workers: JoinSet<()>, working: &Stop, drain: Duration) {
+    working.gently.cancel();
     let all = async {
         while workers.join_next().await.is_some() {}
         while servers.join_next().await.is_some() {}
     };
     if tokio::time::timeout(drain, all).await.is_err() {
-        tracing::warn!(?drain, "not all work was finished in time; the next start takes it up");
+        tracing::warn!(?drain, "not all work was finished in time; another process or the next start takes it up");
+        working.now.cancel();
+        let _ = tokio::time::timeout(LAST_WORDS, async { while workers.join_next().await.is_some() {} }).await;
     }
 }
 
 /// What works, but hardly as it was meant.
 async fn warn(app: &App) {
     let config = &app.config;
-    let most = u64::from(config.front.max_connections);
-    let of_store = if config.store == StoreUrl::Embedded { most } else { 0 };
-    listen::allow_open_files(most + of_store, of_store);
     if app.room.is_low() {
         tracing::warn!(
             free = app.room.free(),
@@ -188,16 +246,8 @@ async fn warn(app: &App) {
     }
 }
 
-/// An address without what may be a secret in it.
-fn without_password(address: &str) -> String {
-    match (address.find("://"), address.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &address[..scheme], &address[at..]),
-        _ => address.split('?').next().unwrap_or_default().to_owned(),
-    }
-}
-
 /// Where to go, for a person at a terminal.
-fn announce(app: &App) {
+fn announce(app: &App, asks_for_keys: bool) {
     let config = &app.config;
     let line = |name: &str, value: &str| eprintln!("  {name:<10} {value}");
     eprintln!("{} is ready", crate::manifest::ENGINE);
@@ -220,15 +270,15 @@ fn announce(app: &App) {
     }
     match &config.callback {
         Some(callback) if !callback.is_signed() => {
-            let to = without_password(&callback.url);
+            let to = without_secrets(&callback.url);
             line("callback", &format!("{} {to} (NOT SIGNED: set callback.secret)", callback.method));
         }
-        Some(callback) => line("callback", &format!("{} {}", callback.method, without_password(&callback.url))),
+        Some(callback) => line("callback", &format!("{} {}", callback.method, without_secrets(&callback.url))),
         None => line("callback", "none: set CALLBACK_URL to be told of outcomes"),
     }
     line("data", &config.data.display().to_string());
-    if config.keys.is_empty() {
-        line("keys", "none: only this machine can call. Set auth.keys before you listen elsewhere");
+    if !asks_for_keys {
+        line("keys", "none: only this machine can call. `tintype keys create` makes one");
     }
     line("workers", &config.workers.to_string());
 }

@@ -51,6 +51,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 async fn expire(app: &App) -> anyhow::Result<()> {
     let now = OffsetDateTime::now_utc();
     app.ledger.forget(now - IDEMPOTENCY).await?;
+    app.finish_deletions().await?;
     let expired: Vec<UploadId> = app.ledger.expire(now).await?;
     for id in &expired {
         tracing::info!(upload = %id, "expired");

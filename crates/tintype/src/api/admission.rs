@@ -7,42 +7,40 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
-use sha2::{Digest, Sha256};
 
+use super::auth::Caller;
 use super::problem::Problem;
 use crate::app::{App, NotAdmitted};
 use crate::listen::Peer;
-use crate::preset::hex;
 
 /// When to come back while the queue is full, in seconds.
 const QUEUE_DRAINS: u64 = 10;
 /// When to come back while the disk is full, in seconds: someone has to make room.
 const ROOM_IS_MADE: u64 = 30;
 
-/// Whose quota a request counts against.
-pub struct Asking(String);
+/// Where a request came from, if that is known.
+pub struct Address(Option<Peer>);
 
-impl FromRequestParts<Arc<App>> for Asking {
+impl FromRequestParts<Arc<App>> for Address {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(Self(caller_id(app, parts)))
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get::<Peer>().copied()))
     }
 }
 
-/// One name for one caller that was found to be a server: its key, or its address while no keys are asked for.
-fn caller_id(app: &App, parts: &Parts) -> String {
-    match parts.headers.get(AUTHORIZATION).filter(|_| !app.config.keys.is_empty()) {
-        Some(key) => hex(&Sha256::digest(key)),
-        None => parts.extensions.get::<Peer>().map(|peer| peer.0.ip().to_string()).unwrap_or_default(),
+/// One name for one caller that was found to be a server: its key's, or its address while no keys are asked for.
+fn caller_id(caller: &Caller, address: &Address) -> String {
+    match caller {
+        Caller::Key(key) => key.id.clone(),
+        _ => address.0.map(|Peer(at)| at.ip().to_string()).unwrap_or_default(),
     }
 }
 
 /// Lets a server ask for so many uploads.
-pub async fn admit(app: &App, asking: &Asking, uploads: usize) -> Result<(), Problem> {
-    app.admission.admit(&asking.0, uploads).await.map_err(|why| {
+pub async fn admit(app: &App, caller: &Caller, address: &Address, uploads: usize) -> Result<(), Problem> {
+    app.admission.admit(&caller_id(caller, address), uploads).await.map_err(|why| {
         let detail = why.to_string();
         let too_many = |code, wait| Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail).retry_after(wait);
         match why {

@@ -1,68 +1,94 @@
 //! Who calls: a server with an API key, a browser with one upload's token, or nobody known.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
 use crate::app::App;
+use crate::auth::{Identity, Known, Scope};
 use crate::upload::UploadId;
 
 /// Who calls.
 pub enum Caller {
-    /// A server: it has an API key, or none is asked for, since only this machine can call.
-    Server,
-    /// Perhaps a browser: this is what it showed.
-    Bearer(String),
+    /// A program of this machine, where no key is asked for.
+    Local,
+    /// A server: it has this API key.
+    Key(Identity),
+    /// One with an API key that was good once, and why it is no more.
+    Former(&'static str),
+    /// Perhaps a browser, or a provider: this is what it showed, in a header.
+    Shown(String),
+    /// The same, in the query, where tokens of uploads may stand and nothing else.
+    Query(String),
     /// It showed nothing.
     Nobody,
 }
 
 impl Caller {
-    /// Only servers may.
-    pub fn must_be_server(&self) -> Result<(), Problem> {
+    /// Whether it is one whose scopes decide.
+    pub fn is_server(&self) -> bool {
+        matches!(self, Self::Local | Self::Key(_))
+    }
+
+    /// What it showed in a header that is no API key.
+    pub fn shown(&self) -> Option<&str> {
+        if let Self::Shown(text) = self { Some(text) } else { None }
+    }
+
+    /// Only servers with this scope may.
+    pub fn must(&self, scope: Scope) -> Result<(), Problem> {
         match self {
-            Self::Server => Ok(()),
-            Self::Bearer(_) => Err(Problem::unauthorized("that is no API key of this server")),
+            Self::Local => Ok(()),
+            Self::Key(key) if key.scopes.allow(scope) => Ok(()),
+            Self::Key(key) => {
+                tracing::info!(key = key.id, scope = scope.as_str(), "refused a key without the scope");
+                Err(Problem::forbidden(format!("this needs the scope `{scope}`, which key {} does not have", key.id)))
+            }
+            Self::Former(why) => Err(Problem::unauthorized(format!("that API key {why}: make another"))),
+            Self::Shown(_) | Self::Query(_) => Err(Problem::unauthorized("that is no API key of this server")),
             Self::Nobody => Err(Problem::unauthorized("send an API key: `Authorization: Bearer KEY`")),
         }
     }
 
-    /// Servers may, and who holds the upload's own token.
-    pub fn must_hold(&self, app: &App, id: &UploadId) -> Result<(), Problem> {
+    /// Servers with this scope may, and who holds the upload's own token.
+    pub fn must_hold(&self, app: &App, id: &UploadId, scope: Scope) -> Result<(), Problem> {
         match self {
-            Self::Bearer(token) if app.tokens.verify(id, token) => Ok(()),
-            caller => caller.must_be_server(),
+            Self::Shown(token) | Self::Query(token) if app.tokens.verify(id, token) => Ok(()),
+            caller => caller.must(scope),
         }
     }
 }
 
 impl FromRequestParts<Arc<App>> for Caller {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        if app.config.keys.is_empty() {
-            return Ok(Self::Server);
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        if !app.keys.asks().await? {
+            return Ok(Self::Local);
         }
-        Ok(match in_header(parts) {
-            Some(text) if is_key(&app.config.keys, &text) => Self::Server,
-            Some(text) => Self::Bearer(text),
+        let Some(text) = in_header(parts) else {
             // Addresses end up in logs: an upload's token may stand there, a key may not.
-            None => in_query(parts).map_or(Self::Nobody, Self::Bearer),
+            return Ok(in_query(parts).map_or(Self::Nobody, Self::Query));
+        };
+        Ok(match app.keys.identify(&text).await? {
+            Known::Key(key) => Self::Key(key),
+            Known::Over(why) => Self::Former(why),
+            Known::Nothing => Self::Shown(text),
         })
     }
 }
 
-/// `Authorization: Bearer X`, or the password of `Basic` (stores put it in a push address).
+/// `Authorization: Bearer X`, or the password of `Basic` (stores put it in a push address), or `x-api-key: X`.
 fn in_header(parts: &Parts) -> Option<String> {
-    let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let (scheme, value) = header.and_then(|header| header.split_once(' '))?;
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(header) = text(AUTHORIZATION.as_str()) else {
+        return text("x-api-key").map(|key| key.trim().to_owned());
+    };
+    let (scheme, value) = header.split_once(' ')?;
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Some(value.trim().to_owned()),
         "basic" => {
@@ -77,10 +103,4 @@ fn in_header(parts: &Parts) -> Option<String> {
 fn in_query(parts: &Parts) -> Option<String> {
     let query = parts.uri.query().unwrap_or_default();
     url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token").map(|(_, value)| value.into_owned())
-}
-
-/// Keys are random, so one SHA-256 hides them; every one is compared, in constant time.
-fn is_key(hashes: &[[u8; 32]], key: &str) -> bool {
-    let hash: [u8; 32] = Sha256::digest(key).into();
-    hashes.iter().fold(false, |found, known| found | bool::from(known.ct_eq(&hash)))
 }

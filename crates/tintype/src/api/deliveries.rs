@@ -14,6 +14,7 @@ use super::extract::{Id, Params};
 use super::paging::{Listing, next};
 use super::problem::Problem;
 use crate::app::App;
+use crate::auth::Scope;
 use crate::ledger::{Attempt, Delivery, DeliveryStatus};
 use crate::upload::UploadId;
 
@@ -30,7 +31,7 @@ pub async fn list(
     Params(query): Params<Listing>,
     Params(of): Params<OfUpload>,
 ) -> Result<Json<Value>, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::Deliveries)?;
     let page = query.page(|word| DeliveryStatus::parse(word).is_some())?;
     let upload = match of.upload.as_deref() {
         Some(id) => Some(UploadId::parse(id).ok_or_else(|| Problem::invalid("`upload` must be an upload's id"))?),
@@ -47,7 +48,7 @@ pub async fn list(
 
 /// Due again at once.
 pub async fn resend(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::Deliveries)?;
     if !app.ledger.resend(&id).await? {
         return Err(Problem::not_found("there is no such delivery"));
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use crate::app::App;
+use crate::auth::Scope;
 use crate::manifest::ENGINE;
 
 /// What this is, and its addresses.
@@ -51,9 +52,9 @@ pub async fn ready(State(app): State<Arc<App>>, caller: Caller) -> impl IntoResp
         "store": say(store.err().map(|e| e.to_string())),
         "disk": say(low.then(|| format!("{} bytes are free: see limits.min_free_disk", app.room.free()))),
     });
-    if caller.must_be_server().is_ok() {
+    if caller.must(Scope::UploadsRead).is_ok() {
         body["uploads"] = counts.into();
-        body["jobs"] = jobs.ok().into();
+        body["jobs"] = jobs.ok().map(|jobs| jobs.waiting + jobs.leased).into();
     }
     (if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }

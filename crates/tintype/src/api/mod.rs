@@ -93,7 +93,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/uploads/{id}/events", get(watch::events))
         .route("/v1/uploads/{id}/retry", post(uploads::retry))
         .route("/v1/uploads/{id}/result", put(results::put).post(results::put))
-        .route("/v1/events", post(events::push))
+        .route("/v1/events", post(events::push).options(events::ask))
         .route("/v1/deliveries", get(deliveries::list))
         .route("/v1/deliveries/{id}/resend", post(deliveries::resend))
         .merge(seed::router())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use url::{Host, Url};
 
 use super::problem::Problem;
@@ -15,11 +15,14 @@ use crate::app::App;
 
 /// Lets a request through that is not led here by a foreign page.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if app.config.keys.is_empty() && !is_ours(&app, request.headers()) {
-        let detail = "without auth.keys, only this machine may call, and no web page of another origin";
-        return Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into_response();
+    match app.keys.asks().await {
+        Ok(false) if !is_ours(&app, request.headers()) => {
+            let detail = "without API keys, only this machine may call, and no web page of another origin";
+            Problem::forbidden(detail).into_response()
+        }
+        Ok(_) => next.run(request).await,
+        Err(error) => Problem::from(error).into_response(),
     }
-    next.run(request).await
 }
 
 fn is_ours(app: &App, headers: &HeaderMap) -> bool {
@@ -28,9 +31,10 @@ fn is_ours(app: &App, headers: &HeaderMap) -> bool {
         |url: &Url| is_loopback(url) || app.config.public_url.as_ref().is_some_and(|own| own.host() == url.host());
     let host = text(header::HOST).is_none_or(|host| Url::parse(&format!("http://{host}")).is_ok_and(|url| known(&url)));
     // A page from a file has the origin `null`.
-    let listed = |origin: &str| app.config.front.api_origins.has(origin);
+    // `*` is for callers that show something.
+    let named = |origin: &str| app.config.front.api_origins.name(origin);
     let origin =
-        text(header::ORIGIN).is_none_or(|origin| listed(origin) || Url::parse(origin).is_ok_and(|url| known(&url)));
+        text(header::ORIGIN).is_none_or(|origin| named(origin) || Url::parse(origin).is_ok_and(|url| known(&url)));
     host && origin
 }
 

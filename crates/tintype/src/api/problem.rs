@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use crate::app::DeleteError;
 use crate::event::accept::AcceptError;
 use crate::ledger::LedgerError;
 use crate::presign::PresignError;
@@ -48,6 +49,11 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 
+    /// The caller is known, and may not do this.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
     /// The same, with the place named first.
     pub fn at(mut self, place: &str) -> Self {
         self.detail = format!("{place}: {}", self.detail);
@@ -82,6 +88,12 @@ impl From<LedgerError> for Problem {
 
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
+        Self::unavailable(&error)
+    }
+}
+
+impl From<DeleteError> for Problem {
+    fn from(error: DeleteError) -> Self {
         Self::unavailable(&error)
     }
 }

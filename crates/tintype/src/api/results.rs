@@ -13,6 +13,7 @@ use super::extract::{Body, Id};
 use super::problem::Problem;
 use super::uploads::{View, find};
 use crate::app::App;
+use crate::auth::Scope;
 use crate::callback;
 use crate::manifest::Manifest;
 use crate::store::StoreError;
@@ -26,7 +27,7 @@ pub async fn put(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Json<View>, Problem> {
-    may_tell(&app, &caller, &headers, &body).await?;
+    may_tell(&app, &caller, &id, &headers, &body).await?;
     let upload = find(&app, &id).await?;
     let value: Value =
         serde_json::from_slice(&body).map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
@@ -43,12 +44,12 @@ pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Pro
     }
     let outcome = callback::parse(value).map_err(Problem::invalid)?;
     check(app, upload, &outcome).await?;
-    app.settle(upload, &outcome).await?;
+    app.settle(upload, &outcome, None).await?;
     Ok(())
 }
 
-/// An API key, or the signature of a processor that shares the callback secret.
-pub async fn may_tell(app: &App, caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+/// An API key, or the signature of a processor that shares the callback secret, lately and for this very upload.
+pub async fn may_tell(app: &App, caller: &Caller, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
     let secret = app.signing.current().await.unwrap_or_else(|why| {
         tracing::warn!(why, "the callback secret cannot be had; no signature can be checked");
         None
@@ -58,7 +59,14 @@ pub async fn may_tell(app: &App, caller: &Caller, headers: &HeaderMap, body: &[u
         let (id, at, signatures) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
         secret.verify(id, at, signatures, text, OffsetDateTime::now_utc())
     });
-    if signed { Ok(()) } else { caller.must_be_server() }
+    if signed && is_bound(id, header("webhook-id"), body) { Ok(()) } else { caller.must(Scope::Results) }
+}
+
+/// Whether what is signed says which upload it is of: otherwise it could be played back on another. An id in the body
+/// is held against the upload's by [`record`].
+fn is_bound(id: &str, webhook_id: &str, body: &[u8]) -> bool {
+    let of_upload = UploadId::parse(id).is_some_and(|id| webhook_id.starts_with(id.as_str()));
+    of_upload || serde_json::from_slice(body).is_ok_and(|body: Value| body.get("id").is_some_and(Value::is_string))
 }
 
 /// Of a preset that is no longer configured nobody can say.

@@ -9,13 +9,14 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::admission::{Asking, admit};
+use super::admission::{Address, admit};
 use super::auth::Caller;
 use super::extract::{Body, Id};
 use super::problem::Problem;
 use super::results::{may_tell, record};
 use super::uploads::{find, json_body};
 use crate::app::App;
+use crate::auth::Scope;
 use crate::upload::create::{NewUpload, create as create_upload, ticket};
 use crate::upload::{Upload, UploadId};
 
@@ -32,13 +33,13 @@ pub fn router() -> Router<Arc<App>> {
 async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
-    asking: Asking,
+    address: Address,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::UploadsCreate)?;
     let body = json_body(&headers, &body)?;
-    admit(&app, &asking, 1).await?;
+    admit(&app, &caller, &address, 1).await?;
     let metadata = match body.get("metadata") {
         Some(Value::Object(metadata)) => metadata.clone(),
         None | Some(Value::Null) => Default::default(),
@@ -52,7 +53,7 @@ async fn create(
 /// How an upload stands.
 async fn read(State(app): State<Arc<App>>, caller: Caller, Id(uuid): Id) -> Result<Json<Value>, Problem> {
     let id = parse(&uuid)?;
-    caller.must_hold(&app, &id)?;
+    caller.must_hold(&app, &id, Scope::UploadsRead)?;
     let upload = find(&app, id.as_str()).await?;
     Ok(Json(view(&app, &upload).await?))
 }
@@ -65,8 +66,8 @@ async fn update(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Json<Value>, Problem> {
-    may_tell(&app, &caller, &headers, &body).await?;
     let id = parse(&uuid)?;
+    may_tell(&app, &caller, id.as_str(), &headers, &body).await?;
     let upload = find(&app, id.as_str()).await?;
     record(&app, &upload, &json_body(&headers, &body)?).await?;
     let upload = find(&app, id.as_str()).await?;

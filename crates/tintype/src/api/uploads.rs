@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::admission::{Asking, admit};
+use super::admission::{Address, admit};
 use super::auth::Caller;
 use super::extract::{Body, Id, Params};
 use super::paging::{Listing, next};
 use super::problem::Problem;
 use crate::app::App;
+use crate::auth::Scope;
 use crate::error::Failure;
 use crate::event::StorageEvent;
 use crate::ledger::Idempotency;
 use crate::manifest::Manifest;
 use crate::preset::hex;
-use crate::queue::Job;
 use crate::store::StoreError;
 use crate::upload::create::{MAX_BATCH, NewUpload};
 use crate::upload::{self, Status, Upload, UploadId};
@@ -64,14 +64,14 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
 pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
-    asking: Asking,
+    address: Address,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::UploadsCreate)?;
     let body = json_body(&headers, &body)?;
     let idempotency = idempotency(&headers, &body)?;
-    admit(&app, &asking, body.as_array().map_or(1, Vec::len)).await?;
+    admit(&app, &caller, &address, body.as_array().map_or(1, Vec::len)).await?;
     if let Value::Array(list) = body {
         if !(1..=MAX_BATCH).contains(&list.len()) {
             return Err(Problem::invalid(format!("a list has 1 to {MAX_BATCH} requests, this one has {}", list.len())));
@@ -134,7 +134,7 @@ pub async fn list(
     caller: Caller,
     Params(query): Params<Listing>,
 ) -> Result<Json<Value>, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::UploadsRead)?;
     let page = query.page(|word| Status::parse(word).is_some())?;
     let rows = app.ledger.list(&page).await?;
     let cursor = next(page.limit, rows.len(), rows.last().map(|row| (row.created_at, row.id.as_str())));
@@ -144,18 +144,16 @@ pub async fn list(
 
 /// Original, variants, manifest, row: all go.
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::UploadsWrite)?;
     let upload = find(&app, &id).await?;
-    app.erase(&upload).await?;
-    app.ledger.remove(&upload).await?;
-    app.signals.changed(&upload.id);
+    app.delete(&upload).await?;
     tracing::info!(upload = %upload.id, "deleted");
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Develops the original again, whatever came of it before.
 pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
-    caller.must_be_server()?;
+    caller.must(Scope::UploadsWrite)?;
     let upload = find(&app, &id).await?;
     let object = match app.store.head(&upload.key).await {
         Ok(object) => object,
@@ -172,8 +170,10 @@ pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> R
         etag: object.etag,
         version: None,
     };
-    app.ledger.reopen(&upload.id).await?;
-    app.enqueue(Job { upload_id: upload.id.clone(), event, force: true }).await?;
+    if !app.ledger.reopen(&upload.id, &event).await? {
+        return Err(Problem::not_found("there is no such upload"));
+    }
+    app.signals.job(&upload.id);
     let now = find(&app, &id).await?;
     Ok((StatusCode::ACCEPTED, Json(View::from(now))).into_response())
 }

@@ -19,6 +19,7 @@ use super::extract::{Id, Params};
 use super::problem::Problem;
 use super::uploads::{View, find};
 use crate::app::App;
+use crate::auth::Scope;
 use crate::upload::{Upload, UploadId};
 
 /// Longest long poll, in seconds.
@@ -71,8 +72,8 @@ pub async fn events(
 /// Servers see every upload, browsers theirs; whoever may not see it cannot tell whether it is there.
 async fn see(app: &App, caller: &Caller, id: &str) -> Result<Upload, Problem> {
     match UploadId::parse(id) {
-        Some(known) => caller.must_hold(app, &known)?,
-        None => caller.must_be_server()?,
+        Some(known) => caller.must_hold(app, &known, Scope::UploadsRead)?,
+        None => caller.must(Scope::UploadsRead)?,
     }
     find(app, id).await
 }

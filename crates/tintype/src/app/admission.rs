@@ -67,7 +67,7 @@ impl Admission {
         if let Some((_, depth)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
             return Ok(depth);
         }
-        let depth = self.queue.depth().await?;
+        let depth = self.queue.depth().await?.waiting;
         *known = Some((Instant::now(), depth));
         Ok(depth)
     }

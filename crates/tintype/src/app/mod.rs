@@ -7,26 +7,43 @@ pub(crate) mod secrets;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 pub use admission::{Admission, NotAdmitted};
-pub use open::{EmbeddedParts, lock};
+pub use open::{EmbeddedParts, Locks, lock, open_ledger};
 
+use crate::auth::Keyring;
 use crate::callback::SigningSecret;
 use crate::config::Config;
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
+use crate::event::auth::Gate;
 use crate::key::{Key, Layout};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Finished, Ledger, LedgerError, Marked};
 use crate::presign::Presigner;
 use crate::process::Processor;
-use crate::queue::{Job, Queue, QueueError};
+use crate::queue::{JobEnd, Queue};
 use crate::room::Room;
 use crate::store::embedded::Arrivals;
 use crate::store::{ObjectMeta, Store, StoreError};
 use crate::token::Tokens;
 use crate::upload::{Outcome, Upload, UploadId};
+
+/// Deletions that are ended in one go.
+const DELETIONS: u32 = 100;
+
+/// Why an upload was not deleted whole. What was begun is ended later.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// The rows.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The objects.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// One running service.
 pub struct App {
@@ -54,6 +71,10 @@ pub struct App {
     pub room: Room,
     /// Who may ask for uploads just now.
     pub admission: Admission,
+    /// Which API keys are good.
+    pub keys: Keyring,
+    /// What providers' pushed events are held against.
+    pub gate: Gate,
     /// Who wakes whom.
     pub signals: Signals,
 }
@@ -85,6 +106,12 @@ impl Signals {
         let _ = self.changes.send(id.clone());
     }
 
+    /// Says that an upload has a new job.
+    pub fn job(&self, id: &UploadId) {
+        self.jobs.notify_one();
+        self.changed(id);
+    }
+
     /// Hears of changes from now on.
     pub fn listen(&self) -> broadcast::Receiver<UploadId> {
         self.changes.subscribe()
@@ -100,18 +127,17 @@ impl App {
         }
     }
 
-    /// Adds a job, and wakes a worker and whoever waits for the upload.
-    pub async fn enqueue(&self, job: Job) -> Result<(), QueueError> {
-        self.queue.push(&job).await?;
-        self.signals.jobs.notify_one();
-        self.signals.changed(&job.upload_id);
-        Ok(())
-    }
-
-    /// Records how an upload ended together with the callback that tells it, and wakes who waits.
-    pub async fn settle(&self, upload: &Upload, outcome: &Outcome) -> Result<(), LedgerError> {
+    /// Records how an upload ended together with the callback that tells it and the end of the job that found it out,
+    /// and wakes who waits.
+    pub async fn settle(
+        &self,
+        upload: &Upload,
+        outcome: &Outcome,
+        job: Option<JobEnd<'_>>,
+    ) -> Result<Finished, LedgerError> {
         let notice = self.config.callback.as_ref().map(|c| c.notice(&self.layout, upload, outcome));
-        if !self.ledger.finish(&upload.id, outcome, notice.as_ref()).await? {
+        let finished = self.ledger.finish(&upload.id, outcome, notice.as_ref(), job).await?;
+        if finished == Finished::Gone {
             // Deleted while it was developed: nothing of it may stay.
             if let Err(error) = self.erase(upload).await {
                 tracing::warn!(%error, upload = %upload.id, "objects of a deleted upload are left");
@@ -119,6 +145,36 @@ impl App {
         }
         self.signals.callbacks.notify_one();
         self.signals.changed(&upload.id);
+        Ok(finished)
+    }
+
+    /// Takes everything of an upload: it is invisible at once, its objects go, then its row. Cut off in between, or
+    /// while a worker may still write, [`App::finish_deletions`] goes on with it.
+    ///
+    /// # Errors
+    /// When ledger or store fail: what was begun is ended later.
+    pub async fn delete(&self, upload: &Upload) -> Result<(), DeleteError> {
+        let marked = self.ledger.mark_deleted(&upload.id).await?;
+        self.signals.changed(&upload.id);
+        self.erase(upload).await?;
+        if marked == Marked::Free {
+            self.ledger.remove(upload).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends deletions that were cut off.
+    ///
+    /// # Errors
+    /// When ledger or store fail: try again.
+    pub async fn finish_deletions(&self) -> Result<(), DeleteError> {
+        // By then a worker that had a job of it in hand knows, and has stopped.
+        let before = OffsetDateTime::now_utc() - 2 * self.config.lease;
+        for upload in self.ledger.deleting(before, DELETIONS).await? {
+            self.erase(&upload).await?;
+            self.ledger.remove(&upload).await?;
+            tracing::info!(upload = %upload.id, "deleted at last");
+        }
         Ok(())
     }
 

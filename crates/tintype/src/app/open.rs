@@ -2,17 +2,19 @@
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use url::Url;
 
-use super::secrets::{load_account, load_secret};
+use super::secrets::{load_account, token_secret};
 use super::{Admission, App, Signals};
+use crate::auth::Keyring;
 use crate::callback::SigningSecret;
 use crate::config::{Config, StoreUrl};
-use crate::ledger::SqliteLedger;
+use crate::event::auth::Gate;
+use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::{MemoryBudget, Processor};
@@ -37,10 +39,10 @@ impl App {
     /// When data cannot be opened, or is in use by another process.
     pub async fn open(config: Config) -> anyhow::Result<(Self, Option<EmbeddedParts>)> {
         let data = &config.data;
-        let ledger = SqliteLedger::open(&config.ledger)
+        let ledger = SqlLedger::open(&config.ledger)
             .await
-            .with_context(|| format!("cannot open the ledger {}", config.ledger.display()))?;
-        let tokens = Tokens::new(load_secret(&data.join("token-secret"))?);
+            .with_context(|| format!("cannot open the ledger {}", config.ledger))?;
+        let tokens = Tokens::new(ledger.secret("token", &token_secret(data)?).await?);
         let layout = config.layout.clone();
         let (store, presigner, bucket_url, bucket, embedded) = match &config.store {
             StoreUrl::Embedded => open_embedded(&config)?,
@@ -49,8 +51,9 @@ impl App {
         let processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
         let ledger = Arc::new(ledger);
         let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));
-        let beside = config.ledger.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let room = Room::new([data.clone(), beside.to_owned()], config.front.min_free_disk);
+        let room = Room::new(folders(&config), config.front.min_free_disk);
+        let gate = Gate::new(&config.events, config.aws_endpoint.as_ref());
+        let gate = gate.map_err(anyhow::Error::msg).context("cannot set up the checks of pushed events")?;
         let app = Self {
             bucket,
             room: room.clone(),
@@ -58,11 +61,13 @@ impl App {
             signing: Arc::new(signing.unwrap_or(SigningSecret::None)),
             layout,
             queue: ledger.clone(),
-            ledger,
             store,
             presigner,
             processor,
             tokens,
+            keys: Keyring::new(config.keys.clone(), ledger.clone(), config.listen),
+            gate,
+            ledger,
             signals: Signals::new(),
             config,
         };
@@ -70,25 +75,74 @@ impl App {
     }
 }
 
-/// Refuses to share a data folder with another process, for as long as the file is held.
+/// Folders whose disk the service fills.
+fn folders(config: &Config) -> Vec<PathBuf> {
+    let objects = (config.store == StoreUrl::Embedded).then(|| config.data.clone());
+    let rows = match &config.ledger {
+        // Of a name alone, the folder is this one.
+        LedgerUrl::Sqlite(file) => file.parent().map(|folder| Path::new(".").join(folder)),
+        LedgerUrl::Postgres(_) => None,
+    };
+    objects.into_iter().chain(rows).collect()
+}
+
+/// The ledger alone, made if need be, beside whatever serves from it.
 ///
 /// # Errors
-/// When the folder cannot be made, or another process holds it.
-pub fn lock(data: &Path) -> anyhow::Result<fs::File> {
+/// When it cannot be opened.
+pub async fn open_ledger(config: &Config) -> anyhow::Result<SqlLedger> {
+    if !config.ledger.is_shared() {
+        make_data(&config.data)?;
+    }
+    SqlLedger::open(&config.ledger).await.with_context(|| format!("cannot open the ledger {}", config.ledger))
+}
+
+/// What keeps other processes away, for as long as it is held.
+#[derive(Debug)]
+pub struct Locks(#[expect(dead_code, reason = "files are locked while they are open")] Vec<fs::File>);
+
+/// Refuses to share with another process what only one can have: the embedded store, and a ledger in a file.
+///
+/// # Errors
+/// When the data folder cannot be made, or another process is there already.
+pub fn lock(config: &Config) -> anyhow::Result<Locks> {
+    let mut locks = Vec::new();
+    if config.store == StoreUrl::Embedded || !config.ledger.is_shared() {
+        make_data(&config.data)?;
+        locks.push(lock_file(
+            &config.data.join("lock"),
+            &config.data.display().to_string(),
+            "its own folder with --data",
+        )?);
+    }
+    if let LedgerUrl::Sqlite(file) = &config.ledger {
+        let mut path = file.clone().into_os_string();
+        path.push(".lock");
+        locks.push(lock_file(
+            Path::new(&path),
+            &config.ledger.to_string(),
+            "its own ledger, or share one in Postgres (ledger.url)",
+        )?);
+    }
+    Ok(Locks(locks))
+}
+
+fn make_data(data: &Path) -> anyhow::Result<()> {
     if data.exists() && !data.is_dir() {
         bail!("{} is a file; --data must name a folder", data.display());
     }
     // Secrets and rows: for the owner alone.
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.with_context(|| format!("cannot make the data folder {}", data.display()))?;
-    let path = data.join("lock");
-    let file = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    made.with_context(|| format!("cannot make the data folder {}", data.display()))
+}
+
+fn lock_file(path: &Path, of: &str, remedy: &str) -> anyhow::Result<fs::File> {
+    let file = fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => bail!(
-            "another tintype is running on {}; stop it, or give this one its own folder with --data",
-            data.display()
-        ),
+        Err(fs::TryLockError::WouldBlock) => {
+            bail!("another tintype is running on {of}; stop it, or give this one {remedy}")
+        }
         Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }

@@ -10,9 +10,11 @@ use rand::RngExt;
 use crate::preset::hex;
 use crate::presign::Credential;
 
-/// A secret of this installation, made on first use and readable by its owner alone.
-pub fn load_secret(path: &Path) -> anyhow::Result<String> {
-    match fs::read_to_string(path) {
+/// The secret of tokens, to be offered to the ledger, which keeps the first: the one of a version that had it in the data
+/// folder, or a new one.
+pub fn token_secret(data: &Path) -> anyhow::Result<String> {
+    let path = data.join("token-secret");
+    match fs::read_to_string(&path) {
         Ok(text) if text.trim().len() == 64 && text.trim().bytes().all(|b| b.is_ascii_hexdigit()) => {
             Ok(text.trim().to_owned())
         }
@@ -21,11 +23,7 @@ pub fn load_secret(path: &Path) -> anyhow::Result<String> {
             "{} does not hold the 64 hex digits it was made with; restore it, or remove it to get a new one",
             path.display()
         ),
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            let secret = hex(&rand::rng().random::<[u8; 32]>());
-            write_private(path, &secret)?;
-            Ok(secret)
-        }
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(hex(&rand::rng().random::<[u8; 32]>())),
         Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::send::{Answer, Sender};
 use super::{CallbackConfig, Notice};
-use crate::ledger::{Attempt, Delivery, Ledger, Next};
+use crate::ledger::{Attempt, Claim, Delivery, Ledger, Next};
 
 /// Deliveries under way at once.
 const CONCURRENCY: usize = 32;
@@ -53,7 +53,11 @@ impl Deliverer {
         };
         drop(slot);
         let free = u32::try_from(slots.available_permits()).unwrap_or(1).max(1);
-        let due = match self.ledger.claim_deliveries(free, self.config.timeout * 2).await {
+        let due = match self
+            .ledger
+            .claim_deliveries(&Claim { most: free, most_each: free, lease: self.config.timeout * 2, except: &[] })
+            .await
+        {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "callbacks cannot be read");
@@ -85,7 +89,7 @@ impl Deliverer {
             status, error, "callback"
         );
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let attempt = Attempt { at, status, error, millis };
+        let attempt = Attempt { at, status, error, millis, response: None };
         if let Err(error) = self.ledger.settle_delivery(&delivery.id, &attempt, next).await {
             tracing::error!(%error, delivery = delivery.id, "a callback's attempt could not be recorded; it will be sent again");
         }

@@ -6,16 +6,21 @@ mod backfill;
 mod backfill_report;
 mod doctor;
 mod heap;
+mod jobs;
+mod keys;
+mod migrate;
 mod plan;
 mod process;
 mod report;
 mod table;
+mod work;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tintype::auth::NoKey;
 use tintype::config::{Config, DEFAULTS, Sources};
 use tracing_subscriber::EnvFilter;
 
@@ -26,6 +31,11 @@ const FAILED: u8 = 1;
 /// The command or the configuration is wrong.
 const USAGE: u8 = 2;
 
+/// Libraries that say much.
+const QUIET: &str = "sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
+/// Libraries that write down requests as they come, with keys and signatures.
+const NEVER: &str = "s3s=off";
+
 const EXAMPLES: &str = "\
 Examples:
   tintype serve                                   API on 127.0.0.1:8000, S3 store on 127.0.0.1:9000
@@ -33,6 +43,7 @@ Examples:
   tintype process --out /srv/www --json photos/   a folder, one manifest a line
   tintype backfill s3://my-bucket/photos/         what is in a bucket already
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
+  tintype keys create --name web --scope admin    an API key, for servers that call
   tintype config > tintype.toml                   every setting with its default, to edit";
 
 #[derive(Parser)]
@@ -45,9 +56,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(ServeArgs),
+    Work(work::WorkArgs),
     Process(process::ProcessArgs),
     Backfill(Box<backfill::BackfillArgs>),
     Doctor(doctor::DoctorArgs),
+    Migrate(migrate::MigrateArgs),
+    Jobs(jobs::JobsArgs),
+    Keys(keys::KeysArgs),
     Config(ConfigArgs),
 }
 
@@ -98,6 +113,10 @@ pub fn run() -> ExitCode {
         Command::Process(args) => process::run(&args),
         Command::Backfill(args) => backfill::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Work(args) => work::run(args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Jobs(args) => jobs::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Config(args) => config(&args),
     };
     ExitCode::from(code)
@@ -115,7 +134,7 @@ fn serve(args: ServeArgs) -> u8 {
         Ok(()) => DONE,
         Err(error) => {
             eprintln!("tintype: {error:#}");
-            FAILED
+            if error.is::<NoKey>() { USAGE } else { FAILED }
         }
     }
 }
@@ -139,9 +158,8 @@ fn load(sources: &Sources) -> Option<Config> {
 }
 
 fn start_log(level: &str, json: bool) {
-    let quiet = "s3s=off,sqlx=warn,hyper=warn,reqwest=warn,object_store=warn";
-    let filter = if level.contains('=') { level.to_owned() } else { format!("{level},{quiet}") };
-    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What comes later wins: an operator may ask for more of a library, but not for what shows secrets.
+    let filter = EnvFilter::try_new(format!("{QUIET},{level},{NEVER}")).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -55,27 +55,18 @@ pub enum Origins {
 }
 
 impl Origins {
-    /// Whether a page of an origin is among them.
-    pub fn has(&self, origin: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::These(known) => known.iter().any(|known| known == origin),
-        }
+    /// Whether an origin is named; not whether any is.
+    pub fn name(&self, origin: &str) -> bool {
+        matches!(self, Self::These(known) if known.iter().any(|known| known == origin))
     }
 }
 
-/// Reads all of it; `keyless` while no API keys are configured.
-pub fn read(r: &mut Reader, keyless: bool) -> Option<FrontConfig> {
+/// Reads all of it.
+pub fn read(r: &mut Reader) -> Option<FrontConfig> {
     let (moment, hour) = (Duration::from_millis(100), Duration::from_secs(3600));
     let tls = read_tls(r);
     let store_tls = r.boolean("store.tls");
-    let mut api_origins = r.origins("server.cors_origins");
-    if keyless && api_origins == Some(Origins::Any) {
-        api_origins = r.mistake(
-            "server.cors_origins",
-            "without auth.keys, any web page could call: name the origins, or set auth.keys",
-        );
-    }
+    let api_origins = r.origins("server.cors_origins");
     let store_origins = r.origins("store.cors_origins");
     let max_connections = r.number("server.max_connections", 1, 1_000_000);
     let max_per_address = r.number("server.max_connections_per_address", 0, 1_000_000);

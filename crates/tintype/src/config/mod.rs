@@ -1,5 +1,6 @@
 //! What the operator decides: defaults < file < environment < flags, all mistakes reported at once.
 
+mod events;
 mod fields;
 mod front;
 mod presets;
@@ -14,17 +15,20 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::auth::ConfiguredKey;
 use crate::aws::secret::SecretArn;
 use crate::callback::{CallbackConfig, Secret};
 use crate::key::{Layout, LayoutError};
+use crate::ledger::LedgerUrl;
 use crate::preset::Presets;
 use crate::store::s3::S3Config;
 use crate::upload::Method;
 
+pub use events::{EventsConfig, OidcConfig, SharedKey};
 pub use front::{FrontConfig, Origins, TlsFiles};
 use reader::Reader;
 pub use sources::Sources;
-pub use value::parse_duration;
+pub use value::{parse_duration, without_secrets};
 
 /// The annotated defaults, as `tintype config` prints them.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -92,10 +96,14 @@ pub struct Config {
     pub region: String,
     /// Address that variants are fetched from.
     pub variants_url: Option<Url>,
-    /// The ledger's file.
-    pub ledger: PathBuf,
-    /// How often a job is tried.
+    /// Where the ledger is.
+    pub ledger: LedgerUrl,
+    /// How often a job is tried while the store fails.
     pub attempts: u32,
+    /// How often a job's process may die before the job is given up.
+    pub crashes: u32,
+    /// How long a job is a worker's that does not say that it is alive.
+    pub lease: Duration,
     /// Prefix of uploads and folder of variants.
     pub layout: Layout,
     /// What a new upload may deliver.
@@ -118,10 +126,12 @@ pub struct Config {
     pub memory: u64,
     /// Longest time for one original's pixels.
     pub deadline: Duration,
-    /// SHA-256 of each API key.
-    pub keys: Vec<[u8; 32]>,
     /// What the network's edge allows.
     pub front: FrontConfig,
+    /// API keys besides those of the ledger.
+    pub keys: Vec<ConfiguredKey>,
+    /// Whose pushed events are taken without an API key.
+    pub events: EventsConfig,
     /// Log filter.
     pub log_level: String,
     /// Log as JSON lines.
@@ -163,16 +173,10 @@ impl Config {
     /// Reads every key before it gives up, so that every mistake is seen.
     fn read(r: &mut Reader) -> Option<Self> {
         let listen = r.address("server.listen");
-        let keys = r.key_hashes("auth.keys");
+        let keys = r.keys("auth.keys");
         let store_listen = r.address("store.listen");
         let data = r.path("server.data");
         let loopback = listen.is_some_and(|at| at.ip().is_loopback());
-        if listen.is_some() && !loopback && keys.as_ref().is_some_and(Vec::is_empty) {
-            r.mistake::<()>(
-                "server.listen",
-                "an address beyond loopback needs auth.keys, since others can reach it; or listen on 127.0.0.1",
-            );
-        }
         let public_url = r.optional_url("server.public_url");
         let workers = r.number("server.workers", 0, 1024);
         let drain = r.duration("server.drain", Duration::ZERO, Duration::from_secs(3600));
@@ -183,7 +187,9 @@ impl Config {
         let variants_url = r.optional_url("store.public_url");
         let ledger = read_ledger(r, data.as_deref());
         r.one_of("queue.url", &["ledger"]);
-        let attempts = r.number("queue.attempts", 1, 1000);
+        let attempts = r.number("queue.attempts", 1, 10_000);
+        let crashes = r.number("queue.crashes", 1, 1000);
+        let lease = r.duration("queue.lease", Duration::from_secs(1), Duration::from_secs(3600));
         let layout = read_layout(r);
         let upload = read_upload(r);
         let keep_originals = r.duration("upload.keep_originals", Duration::ZERO, Duration::from_secs(3650 * 24 * 3600));
@@ -195,7 +201,8 @@ impl Config {
         let max_frames = r.number("limits.max_frames", 1, 1_000_000);
         let memory = r.bytes("limits.memory", 1 << 20, 1 << 40);
         let deadline = r.duration("limits.deadline", Duration::from_millis(1), Duration::from_secs(3600));
-        let front = front::read(r, keys.as_ref().is_some_and(Vec::is_empty));
+        let front = front::read(r);
+        let events = events::read(r);
         let log_level = read_log_level(r);
         let log_format = r.one_of("log.format", &["human", "json"]);
         Some(Self {
@@ -215,6 +222,8 @@ impl Config {
             variants_url: variants_url?,
             ledger: ledger?,
             attempts: attempts?,
+            crashes: crashes?,
+            lease: lease?,
             layout: layout?,
             upload: upload?,
             keep_originals: keep_originals.map(|kept| Some(kept).filter(|kept| !kept.is_zero()))?,
@@ -228,6 +237,7 @@ impl Config {
             deadline: deadline?,
             keys: keys?,
             front: front?,
+            events: events?,
             log_level: log_level?,
             log_json: log_format? == "json",
         })
@@ -272,11 +282,26 @@ fn is_bucket(name: &str) -> bool {
     (3..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
 }
 
-fn read_ledger(r: &mut Reader, data: Option<&std::path::Path>) -> Option<PathBuf> {
-    match r.text("ledger.url")?.strip_prefix("sqlite:") {
-        Some("") => Some(data?.join("tintype.db")),
-        Some(path) => Some(PathBuf::from(path.trim_start_matches("//"))),
-        None => r.mistake("ledger.url", "this build knows \"sqlite:\" and \"sqlite:PATH\""),
+fn read_ledger(r: &mut Reader, data: Option<&std::path::Path>) -> Option<LedgerUrl> {
+    let text = r.text("ledger.url")?;
+    match text.split_once(':') {
+        Some(("sqlite", "")) => Some(LedgerUrl::Sqlite(data?.join("tintype.db"))),
+        Some(("sqlite", path)) => Some(LedgerUrl::Sqlite(PathBuf::from(path.trim_start_matches("//")))),
+        // The address may hold a password: the mistake does not repeat it.
+        Some(("postgres" | "postgresql", _)) => match text.parse::<Url>() {
+            Ok(url) if url.path().len() > 1 => Some(LedgerUrl::Postgres(url)),
+            Ok(_) => r.mistake("ledger.url", "name a database: postgres://user:password@host/database"),
+            Err(error) => r.mistake(
+                "ledger.url",
+                &format!(
+                    "it is no address ({error}): postgres://user:password@host/database, with % escapes in the password"
+                ),
+            ),
+        },
+        _ => r.mistake(
+            "ledger.url",
+            "this build knows \"sqlite:\", \"sqlite:PATH\" and \"postgres://user:password@host/database\"",
+        ),
     }
 }
 

@@ -11,7 +11,8 @@ use url::Url;
 use super::Mistake;
 use super::front::Origins;
 use super::sources::{Setting, Settings, Sources, defaults, place};
-use super::value::{parse_bytes, parse_duration};
+use super::value::{parse_bytes, parse_duration, without_secrets};
+use crate::auth::{ConfiguredKey, KeyHash, Scope, Scopes};
 
 /// Settings, and the mistakes seen so far.
 pub struct Reader {
@@ -161,6 +162,12 @@ impl Reader {
         list.or_else(|| self.mistake(key, "it must be a list of durations, e.g. [\"5s\", \"5m\", \"1h\"]"))
     }
 
+    /// A list of texts; in a variable, with commas.
+    pub fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let list: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| Some(item.as_str()?.to_owned())).collect();
+        list.or_else(|| self.mistake(key, "it must be a list of texts in quotes"))
+    }
+
     /// An address to listen on.
     pub fn address(&mut self, key: &str) -> Option<SocketAddr> {
         let text = self.text(key)?;
@@ -176,7 +183,10 @@ impl Reader {
         }
         match text.parse::<Url>() {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(Some(url)),
-            _ => self.mistake(key, &format!("{text:?} is no http:// or https:// address")),
+            _ => {
+                let shown = without_secrets(&text);
+                self.mistake(key, &format!("{shown:?} is no http:// or https:// address"))
+            }
         }
     }
 
@@ -194,10 +204,11 @@ impl Reader {
         })
     }
 
-    /// Hashes of API keys; in a variable, with commas.
-    pub fn key_hashes(&mut self, key: &str) -> Option<Vec<[u8; 32]>> {
-        let list: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| key_hash(item.as_str()?)).collect();
-        list.or_else(|| self.mistake(key, "each must be \"sha256:\" and 64 hex digits: echo \"sha256:$(printf %s \"$KEY\" | sha256sum | cut -c1-64)\""))
+    /// Hashes of API keys, each with scopes or with all; in a variable, with commas.
+    pub fn keys(&mut self, key: &str) -> Option<Vec<ConfiguredKey>> {
+        let list: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| configured_key(item.as_str()?)).collect();
+        let scopes: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        list.or_else(|| self.mistake(key, &format!("each must be \"sha256:\" and 64 hex digits (echo \"sha256:$(printf %s \"$KEY\" | sha256sum | cut -c1-64)\"), and perhaps, after a space each, some of: {}", scopes.join(", "))))
     }
 }
 
@@ -230,11 +241,9 @@ fn origin(text: &str) -> Option<String> {
     plain.then(|| url.origin().ascii_serialization())
 }
 
-fn key_hash(text: &str) -> Option<[u8; 32]> {
-    let digits = text.strip_prefix("sha256:").filter(|d| d.len() == 64 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
-    let mut hash = [0; 32];
-    for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(hash)
+/// `sha256:HEX`, with all scopes, or `sha256:HEX events uploads:read`, with some.
+fn configured_key(text: &str) -> Option<ConfiguredKey> {
+    let text = text.trim().strip_prefix("sha256:")?;
+    let (digits, scopes) = text.split_once(' ').unwrap_or((text, "admin"));
+    Some(ConfiguredKey { hash: KeyHash::parse(digits)?, scopes: Scopes::parse(scopes).ok()? })
 }

@@ -137,7 +137,7 @@ impl Sources {
                 std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
                 _ => e.to_string(),
             })
-            .and_then(|text| text.parse::<Table>().map_err(|e| e.to_string()));
+            .and_then(|text| text.parse::<Table>().map_err(|e| without_text(&text, &e)));
         let name = path.display().to_string();
         match table {
             Ok(table) => (table, name),
@@ -147,6 +147,13 @@ impl Sources {
             }
         }
     }
+}
+
+/// What is wrong and in which line, without the line, which may be that of a secret.
+fn without_text(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    format!("line {line} is no TOML: {}", error.message())
 }
 
 /// Every key with its default.

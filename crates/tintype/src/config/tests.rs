@@ -25,7 +25,7 @@ fn defaults_need_nothing() {
     assert_eq!(config.presets.get("default").unwrap().variants.len(), 8);
     assert_eq!((config.layout.prefix(), config.layout.folder()), ("temp/", "image/"));
     assert!(config.callback.is_none());
-    assert_eq!(config.ledger, PathBuf::from("tintype-data/tintype.db"));
+    assert_eq!(config.ledger, LedgerUrl::Sqlite(PathBuf::from("tintype-data/tintype.db")));
 }
 
 #[test]
@@ -97,19 +97,82 @@ fn all_mistakes_are_told_at_once() {
 }
 
 #[test]
-fn an_open_address_needs_keys() {
-    let hash = format!("sha256:{}", "a".repeat(64));
-    assert_eq!(
-        places(&sources(&[("TINTYPE_SERVER__LISTEN", "0.0.0.0:80")])),
-        ["server.listen (TINTYPE_SERVER__LISTEN)"]
-    );
+fn keys_have_the_scopes_they_are_given_or_all() {
+    let hash = "a".repeat(64);
+    let keys = format!("sha256:{hash}, sha256:{hash} events uploads:read");
     let config = load(&[
         ("TINTYPE_SERVER__LISTEN", "0.0.0.0:80"),
-        ("TINTYPE_AUTH__KEYS", &hash),
+        ("TINTYPE_AUTH__KEYS", &keys),
         ("TINTYPE_CALLBACK__URL", "https://example.com/"),
     ]);
-    assert_eq!(config.keys, [[0xAA; 32]]);
+    let told: Vec<_> = config.keys.iter().map(|key| (key.hash.to_string(), key.scopes.to_string())).collect();
+    assert_eq!(told, [(hash.clone(), "admin".to_owned()), (hash.clone(), "events uploads:read".to_owned())]);
+    assert_eq!(config.keys[0].id(), "config-aaaaaaaa");
     assert!(!config.callback.unwrap().allow_private);
+    for wrong in [format!("sha256:{hash} everything"), hash.clone(), format!("md5:{hash}")] {
+        assert_eq!(places(&sources(&[("TINTYPE_AUTH__KEYS", &wrong)])), ["auth.keys (TINTYPE_AUTH__KEYS)"], "{wrong}");
+    }
+}
+
+#[test]
+fn whoever_pushes_events_is_named_whole() {
+    let config = load_file(
+        "[events]\nsns_topics = [\"arn:aws:sns:eu-west-1:1:photos\"]\neventgrid_key = \"0123456789abcdefghij\"\n\
+         [events.oidc]\naudience = \"https://img.example.com\"\nemails = [\"push@p.iam.gserviceaccount.com\"]\n",
+        &[],
+    );
+    let events = config.unwrap().events;
+    assert_eq!(events.sns_topics, ["arn:aws:sns:eu-west-1:1:photos"]);
+    let oidc = events.oidc.unwrap();
+    assert_eq!((oidc.issuer.as_str(), oidc.emails.len()), ("https://accounts.google.com", 1));
+    let key = events.eventgrid_key.unwrap();
+    assert!(key.is("0123456789abcdefghij") && !key.is("0123456789abcdefghiJ") && !key.is(""));
+    assert_eq!(format!("{key:?}"), "SharedKey(…)");
+    assert!(load(&[]).events.oidc.is_none() && load(&[]).events.eventgrid_key.is_none());
+}
+
+#[test]
+fn half_a_proof_is_a_mistake() {
+    for (variable, value, key) in [
+        ("TINTYPE_EVENTS__SNS_TOPICS", "photos", "events.sns_topics"),
+        ("TINTYPE_EVENTS__SNS_TOPICS", "arn:aws:sqs:eu-west-1:1:photos", "events.sns_topics"),
+        ("TINTYPE_EVENTS__OIDC__AUDIENCE", "https://img.example.com", "events.oidc.emails"),
+        ("TINTYPE_EVENTS__OIDC__EMAILS", "push@p.iam.gserviceaccount.com", "events.oidc.audience"),
+        ("TINTYPE_EVENTS__EVENTGRID_KEY", "short", "events.eventgrid_key"),
+    ] {
+        assert_eq!(places(&sources(&[(variable, value)])), [format!("{key} ({variable})")], "{value}");
+    }
+    let oidc = [("TINTYPE_EVENTS__OIDC__AUDIENCE", "a"), ("TINTYPE_EVENTS__OIDC__EMAILS", "b")];
+    let with = |url| places(&sources(&[oidc[0], oidc[1], ("TINTYPE_EVENTS__OIDC__JWKS_URL", url)]));
+    for good in ["https://keys.example/", "http://127.0.0.1:9/keys"] {
+        assert_eq!(
+            load(&[oidc[0], oidc[1], ("TINTYPE_EVENTS__OIDC__JWKS_URL", good)]).events.oidc.unwrap().jwks_url.as_str(),
+            good
+        );
+    }
+    for bad in ["http://keys.example/", "http://localhost.evil.example/", ""] {
+        assert_eq!(with(bad).len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn mistakes_repeat_no_secret() {
+    for (content, place) in [
+        ("[callback]\nsecret = whsec_hunter2\n", "line 2"),
+        ("[callback]\nsecret = \"whsec_hunter2\n", "line 2"),
+        ("callback.secret = \"hunter2\"\ncallback.secret = \"hunter2\"\n", "line 2"),
+        ("store.endpoint = \"ftp://me:hunter2@host\"\n", "store.endpoint"),
+        ("store.endpoint = \"ftp://host/?key=hunter2\"\n", "store.endpoint"),
+        ("store.url = \"gs://me:hunter2@host\"\n", "store.url"),
+        ("ledger.url = \"mysql://me:hunter2@host/db\"\n", "ledger.url"),
+        ("events.eventgrid_key = \"hunter2\"\n", "events.eventgrid_key"),
+        ("callback.secret = 2\n", "callback.secret"),
+        ("auth.keys = [\"hunter2\"]\n", "auth.keys"),
+    ] {
+        let told = load_file(content, &[]).unwrap_err().to_string();
+        assert!(!told.contains("hunter2"), "{told}");
+        assert!(told.contains(place), "{told}");
+    }
 }
 
 #[test]

@@ -6,7 +6,6 @@ use super::StorageEvent;
 use crate::app::App;
 use crate::key::Key;
 use crate::ledger::LedgerError;
-use crate::queue::{Job, QueueError};
 use crate::store::StoreError;
 use crate::upload::{Upload, UploadId};
 
@@ -25,9 +24,6 @@ pub enum AcceptError {
     /// The rows.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The jobs.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
     /// The objects.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -40,7 +36,7 @@ pub enum AcceptError {
 /// the caller goes away, as a client does that closes its connection after the last byte.
 ///
 /// # Errors
-/// When ledger, queue or store fail; nothing is lost if the sender tries again.
+/// When ledger or store fail; nothing is lost if the sender tries again.
 pub async fn accept(app: &Arc<App>, event: StorageEvent) -> Result<Accepted, AcceptError> {
     let app = app.clone();
     tokio::spawn(async move { queue(&app, event).await }).await.map_err(|_| AcceptError::Crashed)?
@@ -54,12 +50,12 @@ async fn queue(app: &App, event: StorageEvent) -> Result<Accepted, AcceptError> 
     if app.layout.is_output(&event.key) {
         return Ok(Accepted::Ignored("it is in the folder of variants"));
     }
-    let Some(upload) = app.ledger.arrived(&unannounced(app, &event.key).await?).await? else {
+    let Some(upload) = app.ledger.arrived(&unannounced(app, &event.key).await?, &event).await? else {
         app.store.delete(&event.key).await?;
         return Ok(Accepted::Ignored("its upload was deleted"));
     };
     tracing::info!(upload = %upload.id, key = %event.key, "original arrived");
-    app.enqueue(Job { upload_id: upload.id.clone(), event, force: false }).await?;
+    app.signals.job(&upload.id);
     Ok(Accepted::Queued(upload.id))
 }
 

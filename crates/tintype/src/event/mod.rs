@@ -2,8 +2,12 @@
 
 #[cfg(feature = "server")]
 pub mod accept;
+#[cfg(feature = "server")]
+pub mod auth;
 mod eventbridge;
+pub mod eventgrid;
 mod lambda;
+mod pubsub;
 mod s3;
 mod sns;
 pub mod sqs;
@@ -37,7 +41,7 @@ pub struct StorageEvent {
 pub enum EventError {
     /// Not JSON, or of no known shape.
     #[error(
-        "the body is no storage event: {0}. Send an S3 event notification ({{\"Records\": [...]}}), as it is or as SNS, SQS or EventBridge wrap it"
+        "the body is no storage event: {0}. Send an S3 event notification ({{\"Records\": [...]}}), as it is or as SNS, SQS or EventBridge wrap it, or what Pub/Sub or Event Grid push of a store"
     )]
     Unknown(String),
     /// A record names no possible key.
@@ -57,7 +61,15 @@ pub enum EventError {
 /// When the message is of no known shape; it would fail the same way again.
 pub fn parse(body: &[u8]) -> Result<Vec<StorageEvent>, EventError> {
     let value: Value = serde_json::from_slice(body).map_err(|e| EventError::Unknown(e.to_string()))?;
-    read(&value, 0)
+    parse_value(&value)
+}
+
+/// The same of JSON that is read already.
+///
+/// # Errors
+/// When the message is of no known shape; it would fail the same way again.
+pub fn parse_value(value: &Value) -> Result<Vec<StorageEvent>, EventError> {
+    read(value, 0)
 }
 
 /// Reads an envelope that is `depth` envelopes deep.
@@ -80,6 +92,13 @@ fn read(value: &Value, depth: usize) -> Result<Vec<StorageEvent>, EventError> {
     }
     if eventbridge::is_event(value) {
         return eventbridge::read(value);
+    }
+    if pubsub::is_push(value) {
+        return pubsub::read(value);
+    }
+    if let Some(events) = eventgrid::events(value) {
+        let lists = events.into_iter().enumerate().map(|(index, event)| eventgrid::read(event, index));
+        return Ok(lists.collect::<Result<Vec<_>, _>>()?.concat());
     }
     Err(EventError::Unknown("it has no `Records`".into()))
 }
@@ -131,6 +150,25 @@ mod tests {
                "detail": {"bucket": {"name": "b"}, "object": {"key": key, "size": 3, "etag": "abc", "version-id": "v1"}}})
     }
 
+    fn pubsub(kind: &str, key: &str) -> Value {
+        // {"size": "3"}
+        json!({"message": {"attributes": {"eventType": kind, "bucketId": "b", "objectId": key, "objectGeneration": "17"},
+                           "data": "eyJzaXplIjogIjMifQ==", "messageId": "1"}, "subscription": "projects/p/subscriptions/s"})
+    }
+
+    fn eventgrid(kind: &str, key: &str) -> Value {
+        json!({"id": "1", "topic": "/subscriptions/x", "subject": format!("/blobServices/default/containers/b/blobs/{key}"),
+               "eventType": kind, "data": {"api": "PutBlob", "contentLength": 3, "eTag": "0x8D", "url": "https://a/b"}})
+    }
+
+    fn cloud_event(kind: &str, key: &str) -> Value {
+        let mut event = eventgrid(kind, key);
+        event["type"] = event["eventType"].take();
+        event["specversion"] = "1.0".into();
+        event.as_object_mut().unwrap().remove("eventType");
+        event
+    }
+
     fn keys(value: &Value) -> Vec<String> {
         parse(value.to_string().as_bytes()).unwrap().into_iter().map(|event| event.key.into()).collect()
     }
@@ -163,6 +201,40 @@ mod tests {
             let event = parse(event.to_string().as_bytes()).unwrap().pop().unwrap();
             let told = (event.version.as_deref(), event.size, event.etag.as_deref(), event.bucket.as_deref());
             assert_eq!(told, (Some("v1"), Some(3), Some("abc"), Some("b")));
+        }
+    }
+
+    #[test]
+    fn google_and_azure_say_what_was_created() {
+        let told = |value: &Value| {
+            let event = parse(value.to_string().as_bytes()).unwrap().remove(0);
+            (event.bucket.unwrap(), String::from(event.key), event.size, event.version, event.etag)
+        };
+        let key = "temp/a+b %20/blobs/c.jpg";
+        let of = |version: Option<&str>, etag: Option<&str>| {
+            ("b".to_owned(), key.to_owned(), Some(3), version.map(str::to_owned), etag.map(str::to_owned))
+        };
+        assert_eq!(told(&pubsub("OBJECT_FINALIZE", key)), of(Some("17"), None));
+        let created = "Microsoft.Storage.BlobCreated";
+        for event in [json!([eventgrid(created, key)]), cloud_event(created, key), json!([cloud_event(created, key)])] {
+            assert_eq!(told(&event), of(None, Some("0x8D")), "{event}");
+        }
+        assert_eq!(keys(&json!([eventgrid(created, "a"), eventgrid(created, "b")])), ["a", "b"]);
+        for other in [pubsub("OBJECT_DELETE", "a"), json!([eventgrid("Microsoft.Storage.BlobDeleted", "a")])] {
+            assert_eq!(keys(&other), [""; 0], "{other}");
+        }
+    }
+
+    #[test]
+    fn what_google_and_azure_send_of_others_is_refused() {
+        let mut chat = pubsub("OBJECT_FINALIZE", "a");
+        chat["message"]["attributes"] = json!({"text": "hello"});
+        let mut nowhere = eventgrid("Microsoft.Storage.BlobCreated", "a");
+        nowhere["subject"] = "/blobServices/default/containers/b".into();
+        for bad in
+            [chat, json!([nowhere]), json!([eventgrid("Microsoft.Storage.BlobCreated", "a"), {"eventType": "x"}])]
+        {
+            assert!(parse(bad.to_string().as_bytes()).is_err(), "{bad}");
         }
     }
 

@@ -3,30 +3,71 @@
 
 use super::*;
 use crate::error::Failure;
+use crate::queue::{JobState, Queue};
 use crate::upload::{Method, Policy};
 
 const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn in_sqlite() {
-    let dir = tempfile::tempdir().unwrap();
-    conforms(&SqliteLedger::open(&dir.path().join("t.db")).await.unwrap()).await;
+    let (_dir, ledger) = testing::sqlite().await;
+    conforms(&ledger).await;
 }
 
 #[tokio::test]
-async fn a_ledger_of_a_newer_version_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("t.db");
-    let ledger = SqliteLedger::open(&file).await.unwrap();
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'x', 1, x'00', 0)",
-    )
-    .execute(&ledger.writer)
-    .await
-    .unwrap();
+async fn in_postgres() {
+    let Some(server) = testing::Postgres::start() else { return };
+    let ledger = server.ledger().await;
+    conforms(&ledger).await;
+    // Many who start at once make the tables once.
+    let starts = (0..6).map(|_| async { SqlLedger::open(&server.url()).await.unwrap().close().await });
+    futures::future::join_all(starts).await;
+    a_newer_one_is_refused(&server.url()).await;
+}
+
+#[tokio::test]
+async fn a_sqlite_ledger_of_a_newer_version_is_refused() {
+    let (dir, ledger) = testing::sqlite().await;
     ledger.close().await;
-    let error = SqliteLedger::open(&file).await.unwrap_err().to_string();
-    assert!(error.contains("99"), "{error}");
+    a_newer_one_is_refused(&LedgerUrl::Sqlite(dir.path().join("t.db"))).await;
+}
+
+async fn a_newer_one_is_refused(url: &LedgerUrl) {
+    let ledger = SqlLedger::look(url).await.unwrap();
+    assert_eq!(ledger.schema_version().await.unwrap(), sql::schema::LATEST);
+    ledger.pretend_version_99().await;
+    ledger.close().await;
+    for error in [SqlLedger::open(url).await.unwrap_err(), SqlLedger::attach(url).await.unwrap_err()] {
+        assert!(error.0.contains("newer") && error.0.contains("99"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn both_have_the_same_tables() {
+    let Some(server) = testing::Postgres::start() else { return };
+    let (_dir, sqlite) = testing::sqlite().await;
+    let (here, there) = (sqlite.columns().await, server.ledger().await.columns().await);
+    assert!(here.len() > 40, "{here:?}");
+    assert_eq!(here, there);
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
+    let (dir, ledger) = testing::sqlite().await;
+    ledger.close().await;
+    let file = dir.path().join("old.db");
+    let url = LedgerUrl::Sqlite(file);
+    SqlLedger::of_first_version(&url).await;
+    assert!(SqlLedger::attach(&url).await.unwrap_err().0.contains("tintype migrate"));
+    let (ledger, before) = SqlLedger::migrate(&url).await.unwrap();
+    assert_eq!(before, 1);
+    let told = ledger.claim_deliveries(&all(10)).await.unwrap();
+    assert_eq!(told.len(), 1, "the first outcome is told before the second");
+    assert!(told[0].id.ends_with("_9"), "{}", told[0].id);
+    ledger.settle_delivery(&told[0].id, &attempt(Some(200)), Next::Delivered).await.unwrap();
+    let told = ledger.claim_deliveries(&all(10)).await.unwrap();
+    ledger.settle_delivery(&told[0].id, &attempt(Some(200)), Next::Delivered).await.unwrap();
+    conforms(&ledger).await;
 }
 
 fn upload() -> Upload {
@@ -53,6 +94,14 @@ fn upload() -> Upload {
     }
 }
 
+fn event(upload: &Upload) -> StorageEvent {
+    StorageEvent { bucket: None, key: upload.key.clone(), size: Some(3), etag: Some("e".into()), version: None }
+}
+
+fn all(most: u32) -> Claim<'static> {
+    Claim { most, most_each: most, lease: LONG, except: &[] }
+}
+
 fn notice() -> Notice {
     Notice { url: "http://localhost/".into(), method: "PUT".into(), body: "{}".into() }
 }
@@ -63,10 +112,25 @@ fn failed() -> Outcome {
 
 fn attempt(status: Option<u16>) -> Attempt {
     let error = status.is_none().then(|| "refused".to_owned());
-    Attempt { at: OffsetDateTime::now_utc().replace_nanosecond(0).unwrap(), status, error, millis: 5 }
+    Attempt {
+        at: OffsetDateTime::now_utc().replace_nanosecond(0).unwrap(),
+        status,
+        error,
+        millis: 5,
+        response: Some("no\0thing".into()),
+    }
 }
 
-async fn conforms(ledger: &dyn Ledger) {
+async fn conforms(ledger: &SqlLedger) {
+    a_job_comes_and_goes_with_its_upload(ledger).await;
+    a_lost_lease_records_nothing(ledger).await;
+    a_dead_job_is_kept_with_its_reason(ledger).await;
+    a_deletion_has_two_halves(ledger).await;
+    outcomes_are_told_in_their_order(ledger).await;
+    a_busy_endpoint_holds_no_other_back(ledger).await;
+    keys_and_secrets_are_kept(ledger).await;
+    many_adopt_a_key_at_once(ledger).await;
+    many_ask_under_one_idempotency_key(ledger).await;
     rows_come_back_as_they_were(ledger).await;
     equal_idempotency_keys_are_equal_requests(ledger).await;
     a_batch_is_all_or_none(ledger).await;
@@ -111,29 +175,30 @@ async fn a_batch_is_all_or_none(ledger: &dyn Ledger) {
 async fn an_unannounced_key_is_adopted_once(ledger: &dyn Ledger) {
     let row = upload();
     let adopted = Upload { status: Status::Processing, ..row.clone() };
-    assert_eq!(ledger.arrived(&row).await.unwrap(), Some(adopted.clone()));
+    assert_eq!(ledger.arrived(&row, &event(&row)).await.unwrap(), Some(adopted.clone()));
     let again = Upload { id: UploadId::random(), ..row.clone() };
-    assert_eq!(ledger.arrived(&again).await.unwrap(), Some(adopted));
+    assert_eq!(ledger.arrived(&again, &event(&again)).await.unwrap(), Some(adopted));
 }
 
 async fn an_outcome_and_its_callback_are_one(ledger: &dyn Ledger) {
     let row = upload();
-    assert!(!ledger.finish(&row.id, &failed(), Some(&notice())).await.unwrap());
+    assert_eq!(ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap(), Finished::Gone);
     assert!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap().is_empty());
     ledger.create(std::slice::from_ref(&row), None).await.unwrap();
-    assert_eq!(ledger.arrived(&row).await.unwrap().unwrap().status, Status::Processing);
-    assert!(ledger.finish(&row.id, &failed(), Some(&notice())).await.unwrap());
+    assert_eq!(ledger.arrived(&row, &event(&row)).await.unwrap().unwrap().status, Status::Processing);
+    assert_eq!(ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap(), Finished::Recorded);
     let found = ledger.get(&row.id).await.unwrap().unwrap();
     assert_eq!((found.status, found.error.unwrap().code.as_ref()), (Status::Failed, "corrupt"));
     let told = ledger.deliveries(&page(), Some(&row.id)).await.unwrap();
     assert_eq!((told.len(), told[0].status, told[0].body.as_str()), (1, DeliveryStatus::Pending, "{}"));
     let key = Key::new("image/x.jpg").unwrap();
-    assert!(ledger.finish(&row.id, &Outcome::Processed(key.clone()), None).await.unwrap());
+    let processed = Outcome::Processed(key.clone());
+    assert_eq!(ledger.finish(&row.id, &processed, None, None).await.unwrap(), Finished::Recorded);
     let found = ledger.get(&row.id).await.unwrap().unwrap();
     assert_eq!((found.status, found.processed_key, found.error), (Status::Completed, Some(key), None));
-    let second_event = ledger.arrived(&row).await.unwrap().unwrap();
+    let second_event = ledger.arrived(&row, &event(&row)).await.unwrap().unwrap();
     assert_eq!(second_event.status, Status::Completed, "a second event changes nothing");
-    ledger.reopen(&row.id).await.unwrap();
+    assert!(ledger.reopen(&row.id, &event(&row)).await.unwrap());
     assert_eq!(ledger.get(&row.id).await.unwrap().unwrap().status, Status::Processing);
     ledger.remove(&row).await.unwrap();
 }
@@ -141,22 +206,22 @@ async fn an_outcome_and_its_callback_are_one(ledger: &dyn Ledger) {
 async fn a_delivery_is_claimed_once_and_settled(ledger: &dyn Ledger) {
     let row = upload();
     ledger.create(std::slice::from_ref(&row), None).await.unwrap();
-    ledger.finish(&row.id, &failed(), Some(&notice())).await.unwrap();
-    let claimed = ledger.claim_deliveries(10, LONG).await.unwrap();
+    ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap();
+    let claimed = ledger.claim_deliveries(&all(10)).await.unwrap();
     assert_eq!(claimed.len(), 1);
-    assert!(ledger.claim_deliveries(10, LONG).await.unwrap().is_empty());
-    ledger.recover().await.unwrap();
-    assert_eq!(ledger.claim_deliveries(10, LONG).await.unwrap().len(), 1, "a restart frees what was in hand");
+    assert!(ledger.claim_deliveries(&all(10)).await.unwrap().is_empty());
+    Ledger::recover(ledger).await.unwrap();
+    assert_eq!(ledger.claim_deliveries(&all(10)).await.unwrap().len(), 1, "a restart frees what was in hand");
     let id = &claimed[0].id;
     ledger.settle_delivery(id, &attempt(None), Next::RetryIn(Duration::ZERO)).await.unwrap();
-    assert_eq!(ledger.claim_deliveries(10, LONG).await.unwrap()[0].attempts, 1);
+    assert_eq!(ledger.claim_deliveries(&all(10)).await.unwrap()[0].attempts, 1);
     ledger.settle_delivery(id, &attempt(Some(200)), Next::Delivered).await.unwrap();
-    assert!(ledger.claim_deliveries(10, LONG).await.unwrap().is_empty());
+    assert!(ledger.claim_deliveries(&all(10)).await.unwrap().is_empty());
     let told = &ledger.deliveries(&page(), Some(&row.id)).await.unwrap()[0];
     assert_eq!((told.status, told.attempts, told.last_status), (DeliveryStatus::Delivered, 2, Some(200)));
     assert_eq!(ledger.attempts(id).await.unwrap().len(), 2);
     assert!(ledger.resend(id).await.unwrap());
-    assert_eq!(ledger.claim_deliveries(10, LONG).await.unwrap().len(), 1);
+    assert_eq!(ledger.claim_deliveries(&all(10)).await.unwrap().len(), 1);
     ledger.settle_delivery(id, &attempt(Some(410)), Next::Dead).await.unwrap();
     assert!(!ledger.resend("msg_none").await.unwrap());
     ledger.remove(&row).await.unwrap();
@@ -168,9 +233,9 @@ async fn the_same_delivery_again_is_sent_again_under_its_id(ledger: &dyn Ledger)
     let other = Outcome::Failed(Failure::new("corrupt", "in another way"));
     let mut ids = Vec::new();
     for outcome in [failed(), failed(), other, failed()] {
-        ledger.arrived(&row).await.unwrap();
-        ledger.finish(&row.id, &outcome, Some(&notice())).await.unwrap();
-        let claimed = ledger.claim_deliveries(10, LONG).await.unwrap();
+        ledger.arrived(&row, &event(&row)).await.unwrap();
+        ledger.finish(&row.id, &outcome, Some(&notice()), None).await.unwrap();
+        let claimed = ledger.claim_deliveries(&all(10)).await.unwrap();
         assert_eq!(claimed.len(), 1);
         ledger.settle_delivery(&claimed[0].id, &attempt(Some(200)), Next::Delivered).await.unwrap();
         ids.push(claimed[0].id.clone());
@@ -180,29 +245,186 @@ async fn the_same_delivery_again_is_sent_again_under_its_id(ledger: &dyn Ledger)
     ledger.remove(&row).await.unwrap();
 }
 
+async fn a_job_comes_and_goes_with_its_upload(ledger: &SqlLedger) {
+    let row = upload();
+    for _ in 0..3 {
+        ledger.arrived(&row, &event(&row)).await.unwrap();
+    }
+    assert_eq!(ledger.depth().await.unwrap().waiting, 1, "the same event again, while its job waits, adds none");
+    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    assert_eq!((&leased.job.upload_id, &leased.job.event, leased.job.force), (&row.id, &event(&row), false));
+    ledger.arrived(&row, &event(&row)).await.unwrap();
+    assert_eq!(ledger.depth().await.unwrap().waiting, 1, "what is in hand may have read the object already");
+    let done = ledger.finish(&row.id, &failed(), Some(&notice()), Some(JobEnd::Done(&leased))).await.unwrap();
+    assert_eq!(done, Finished::Recorded);
+    let depth = ledger.depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.leased), (1, 0));
+    assert!(depth.oldest.is_some() && ledger.has(&row.id).await.unwrap());
+    ledger.remove(&row).await.unwrap();
+    assert_eq!(ledger.depth().await.unwrap(), Default::default());
+    assert!(!ledger.reopen(&row.id, &event(&row)).await.unwrap(), "there is nothing to develop again");
+    assert!(!ledger.has(&row.id).await.unwrap());
+}
+
+async fn a_lost_lease_records_nothing(ledger: &SqlLedger) {
+    let row = upload();
+    ledger.arrived(&row, &event(&row)).await.unwrap();
+    let late = ledger.claim(Duration::ZERO).await.unwrap().unwrap();
+    let held = ledger.claim(LONG).await.unwrap().unwrap();
+    assert!(!ledger.extend(&late, LONG).await.unwrap() && ledger.extend(&held, LONG).await.unwrap());
+    let lost = ledger.finish(&row.id, &failed(), Some(&notice()), Some(JobEnd::Done(&late))).await.unwrap();
+    assert_eq!(lost, Finished::LeaseLost);
+    assert_eq!(ledger.get(&row.id).await.unwrap().unwrap().status, Status::Processing);
+    assert!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap().is_empty());
+    ledger.remove(&row).await.unwrap();
+    let gone = ledger.finish(&row.id, &failed(), Some(&notice()), Some(JobEnd::Done(&held))).await.unwrap();
+    assert_eq!(gone, Finished::Gone);
+}
+
+async fn a_dead_job_is_kept_with_its_reason(ledger: &SqlLedger) {
+    let row = upload();
+    ledger.arrived(&row, &event(&row)).await.unwrap();
+    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    ledger.finish(&row.id, &failed(), None, Some(JobEnd::Dead(&leased, "no store"))).await.unwrap();
+    let dead = ledger.jobs(None, Some(JobState::Dead), 10).await.unwrap();
+    assert_eq!((dead.len(), dead[0].last_error.as_deref(), dead[0].attempts), (1, Some("no store"), 1));
+    assert_eq!(ledger.claim(LONG).await.unwrap(), None);
+    assert!(!ledger.has(&row.id).await.unwrap());
+    assert!(ledger.reopen(&row.id, &event(&row)).await.unwrap());
+    let jobs = ledger.jobs(Some(&row.id), None, 10).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [JobState::Waiting]);
+    assert!(ledger.claim(LONG).await.unwrap().unwrap().job.force);
+    ledger.remove(&row).await.unwrap();
+}
+
+async fn a_deletion_has_two_halves(ledger: &SqlLedger) {
+    let row = upload();
+    ledger.create(std::slice::from_ref(&row), None).await.unwrap();
+    ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap();
+    ledger.arrived(&row, &event(&row)).await.unwrap();
+    ledger.claim(LONG).await.unwrap().unwrap();
+    assert_eq!(ledger.mark_deleted(&row.id).await.unwrap(), Marked::InHand);
+    assert_eq!(ledger.mark_deleted(&row.id).await.unwrap(), Marked::Gone);
+    assert_eq!((ledger.get(&row.id).await.unwrap(), ledger.find(&row.key).await.unwrap()), (None, None));
+    assert!(ledger.list(&page()).await.unwrap().iter().all(|listed| listed.id != row.id));
+    assert!(!ledger.has(&row.id).await.unwrap());
+    assert!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap().is_empty());
+    ledger.forget(row.expires_at + LONG).await.unwrap();
+    assert_eq!(ledger.arrived(&row, &event(&row)).await.unwrap(), None, "while it goes, nothing comes");
+    let now = OffsetDateTime::now_utc();
+    assert!(ledger.deleting(now - LONG, 10).await.unwrap().is_empty());
+    let going = ledger.deleting(now + LONG, 10).await.unwrap();
+    assert_eq!(going.iter().map(|row| &row.id).collect::<Vec<_>>(), [&row.id]);
+    ledger.remove(&row).await.unwrap();
+    assert!(ledger.deleting(now + LONG, 10).await.unwrap().is_empty());
+}
+
+async fn outcomes_are_told_in_their_order(ledger: &SqlLedger) {
+    let row = upload();
+    ledger.create(std::slice::from_ref(&row), None).await.unwrap();
+    for n in 0..11 {
+        let outcome = Outcome::Failed(Failure::new("corrupt", format!("in the {n}th way")));
+        ledger.finish(&row.id, &outcome, Some(&notice()), None).await.unwrap();
+    }
+    for n in 1..=11 {
+        let due = ledger.claim_deliveries(&all(100)).await.unwrap();
+        assert_eq!(due.iter().map(|d| d.id.clone()).collect::<Vec<_>>(), [format!("msg_{}_{n}", row.id)]);
+        let next = if n == 5 { Next::Dead } else { Next::Delivered };
+        ledger.settle_delivery(&due[0].id, &attempt(Some(200)), next).await.unwrap();
+    }
+    let counts = ledger.count_deliveries().await.unwrap();
+    assert!(counts.contains(&(DeliveryStatus::Dead, 1)), "{counts:?}");
+    ledger.remove(&row).await.unwrap();
+}
+
+async fn a_busy_endpoint_holds_no_other_back(ledger: &SqlLedger) {
+    let rows: Vec<_> = (0..20).map(|_| upload()).collect();
+    ledger.create(&rows, None).await.unwrap();
+    for (n, row) in rows.iter().enumerate() {
+        let host = if n < 19 { "slow.example:8443" } else { "quick.example" };
+        let notice = Notice { url: format!("https://{host}/{n}?a=b"), ..notice() };
+        ledger.finish(&row.id, &failed(), Some(&notice), None).await.unwrap();
+    }
+    let claim = Claim { most: 10, most_each: 3, lease: LONG, except: &[] };
+    let due = ledger.claim_deliveries(&claim).await.unwrap();
+    let slow = "https://slow.example:8443".to_owned();
+    assert_eq!(due.len(), 4);
+    assert_eq!(due.iter().filter(|d| d.endpoint == slow).count(), 3);
+    let except = [slow, "https://other.example".to_owned()];
+    assert!(ledger.claim_deliveries(&Claim { except: &except, ..claim }).await.unwrap().is_empty());
+    let told = ledger.delivery(&due[0].id).await.unwrap().unwrap();
+    assert_eq!((told.id, told.body.as_str()), (due[0].id.clone(), "{}"));
+    for row in &rows {
+        ledger.remove(row).await.unwrap();
+    }
+}
+
+async fn keys_and_secrets_are_kept(ledger: &SqlLedger) {
+    let at = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
+    let key = ApiKey {
+        id: "k1".into(),
+        name: "web".into(),
+        hash: "00".into(),
+        scopes: "uploads:create uploads:read".into(),
+        created_at: at,
+        expires_at: Some(at + LONG),
+        last_used_at: None,
+        revoked_at: None,
+    };
+    ledger.add_key(&key).await.unwrap();
+    assert!(ledger.add_key(&key).await.is_err());
+    assert_eq!(ledger.keys().await.unwrap(), std::slice::from_ref(&key));
+    ledger.key_used("k1", at).await.unwrap();
+    assert!(ledger.revoke_key("k1", at).await.unwrap() && !ledger.revoke_key("k2", at).await.unwrap());
+    assert!(ledger.revoke_key("k1", at + LONG).await.unwrap());
+    let kept = ledger.keys().await.unwrap().remove(0);
+    assert_eq!((kept.last_used_at, kept.revoked_at), (Some(at), Some(at)), "the first revocation counts");
+    assert_eq!(ledger.secret("s", "one").await.unwrap(), "one");
+    assert_eq!(ledger.secret("s", "two").await.unwrap(), "one");
+}
+
+async fn many_adopt_a_key_at_once(ledger: &SqlLedger) {
+    let row = upload();
+    let adopters: Vec<_> = (0..8).map(|_| Upload { id: UploadId::random(), ..row.clone() }).collect();
+    let adopted = adopters.iter().map(|row| async { ledger.arrived(row, &event(row)).await.unwrap().unwrap().id });
+    let ids = futures::future::join_all(adopted).await;
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    ledger.remove(&Upload { id: ids[0].clone(), ..row }).await.unwrap();
+}
+
+async fn many_ask_under_one_idempotency_key(ledger: &SqlLedger) {
+    let promise = Idempotency { key: "race".into(), request: "r".into() };
+    let rows: Vec<_> = (0..8).map(|_| upload()).collect();
+    let asked = rows.iter().map(|row| ledger.create(std::slice::from_ref(row), Some(&promise)));
+    let answers = futures::future::join_all(asked).await;
+    let made = answers.iter().filter(|answer| matches!(answer, Ok(Created::New))).count();
+    let replayed = answers.iter().filter(|answer| matches!(answer, Ok(Created::Replayed(rows)) if rows.len() == 1));
+    assert_eq!((made, replayed.count()), (1, 7), "{answers:?}");
+}
+
 async fn only_pending_uploads_expire(ledger: &dyn Ledger) {
     let (pending, arrived) = (upload(), upload());
     ledger.create(&[pending.clone(), arrived.clone()], None).await.unwrap();
-    ledger.arrived(&arrived).await.unwrap();
+    ledger.arrived(&arrived, &event(&arrived)).await.unwrap();
     assert!(ledger.expire(pending.created_at).await.unwrap().is_empty());
     let expired = ledger.expire(pending.expires_at).await.unwrap();
     assert!(expired.contains(&pending.id) && !expired.contains(&arrived.id));
     assert_eq!(ledger.get(&pending.id).await.unwrap().unwrap().status, Status::Expired);
-    let late = ledger.arrived(&pending).await.unwrap().unwrap();
+    let late = ledger.arrived(&pending, &event(&pending)).await.unwrap().unwrap();
     assert_eq!(late.status, Status::Processing, "late is better than never");
 }
 
 async fn what_is_removed_is_gone(ledger: &dyn Ledger) {
     let row = upload();
     ledger.create(std::slice::from_ref(&row), None).await.unwrap();
-    ledger.finish(&row.id, &failed(), Some(&notice())).await.unwrap();
+    ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap();
     ledger.remove(&row).await.unwrap();
     assert_eq!(ledger.get(&row.id).await.unwrap(), None);
     assert!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap().is_empty());
     ledger.remove(&row).await.unwrap();
-    assert_eq!(ledger.arrived(&row).await.unwrap(), None, "its credential is still good, and revoked");
+    assert_eq!(ledger.arrived(&row, &event(&row)).await.unwrap(), None, "its credential is still good, and revoked");
     ledger.forget(row.expires_at + LONG).await.unwrap();
-    assert!(ledger.arrived(&row).await.unwrap().is_some());
+    assert!(ledger.arrived(&row, &event(&row)).await.unwrap().is_some());
 }
 
 async fn listings_go_on_where_they_stopped(ledger: &dyn Ledger) {

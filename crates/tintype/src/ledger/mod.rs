@@ -1,13 +1,15 @@
-//! The port to the authoritative rows: uploads and deliveries.
+//! The port to the authoritative rows: uploads, deliveries, API keys, and what the installation's secrets are.
 //!
-//! A change of an upload's state and the callback it causes are one transaction here.
+//! A change of an upload's state, the job that caused it or is caused by it, and the callback it causes are one
+//! transaction here.
 
 #[cfg(all(test, feature = "server"))]
 mod conformance;
 #[cfg(feature = "server")]
-pub(crate) mod sqlite;
-#[cfg(feature = "server")]
-mod sqlite_deliveries;
+pub mod sql;
+#[cfg(all(test, feature = "server"))]
+pub(crate) mod testing;
+mod url;
 
 use std::time::Duration;
 
@@ -16,9 +18,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 #[cfg(feature = "server")]
-pub use sqlite::SqliteLedger;
+pub use sql::SqlLedger;
+pub use url::LedgerUrl;
 
+use crate::event::StorageEvent;
 use crate::key::Key;
+use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
 /// Why the ledger did not do what it was asked: storage is full, locked or broken. Try again.
@@ -92,6 +97,8 @@ pub struct Delivery {
     pub url: String,
     /// `PUT` or `POST`.
     pub method: String,
+    /// Whose server that is: scheme, host and port of the address.
+    pub endpoint: String,
     /// What it says.
     pub body: String,
     /// Where it stands.
@@ -148,6 +155,64 @@ pub struct Attempt {
     pub error: Option<String>,
     /// How long it took, in milliseconds.
     pub millis: u64,
+    /// The beginning of what the answer said, at most a KiB.
+    pub response: Option<String>,
+}
+
+/// Which deliveries to take.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// Most of them.
+    pub most: u32,
+    /// Most of one endpoint.
+    pub most_each: u32,
+    /// For how long nobody else gets them.
+    pub lease: Duration,
+    /// None of these endpoints, which are busy.
+    pub except: &'a [String],
+}
+
+/// What came of recording an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// It is recorded.
+    Recorded,
+    /// There is no such upload (any more).
+    Gone,
+    /// The job is not the caller's any more: nothing was recorded, another does it.
+    LeaseLost,
+}
+
+/// What a deletion found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marked {
+    /// No such upload: another deletes it, or it never was.
+    Gone,
+    /// Nobody works on it.
+    Free,
+    /// A worker has a job of it in hand, and may write until it learns that the job is gone.
+    InHand,
+}
+
+/// A key that servers call with. Its secret half is kept as a hash alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its public half.
+    pub id: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// SHA-256 of the whole key, in hex.
+    pub hash: String,
+    /// What it may do: words with spaces between them.
+    pub scopes: String,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it ends, if it does.
+    pub expires_at: Option<OffsetDateTime>,
+    /// When it was last seen, to the minute or so.
+    pub last_used_at: Option<OffsetDateTime>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<OffsetDateTime>,
 }
 
 /// What follows an attempt.
@@ -168,8 +233,9 @@ pub trait Ledger: Send + Sync {
     async fn create(&self, uploads: &[Upload], idempotency: Option<&Idempotency>) -> Result<Created, LedgerError>;
 
     /// Says that an original has arrived: the row of its key, or else this one, is `processing` (or stays
-    /// `completed`). None when the upload was deleted while its credential is still good.
-    async fn arrived(&self, upload: &Upload) -> Result<Option<Upload>, LedgerError>;
+    /// `completed`), and there is a job for the event. The same event again, while its job waits, adds none. None when
+    /// the upload was deleted while its credential is still good.
+    async fn arrived(&self, upload: &Upload, event: &StorageEvent) -> Result<Option<Upload>, LedgerError>;
 
     /// One upload.
     async fn get(&self, id: &UploadId) -> Result<Option<Upload>, LedgerError>;
@@ -180,12 +246,19 @@ pub trait Ledger: Send + Sync {
     /// Uploads, newest first.
     async fn list(&self, page: &Page) -> Result<Vec<Upload>, LedgerError>;
 
-    /// Says that an upload is to be developed again.
-    async fn reopen(&self, id: &UploadId) -> Result<(), LedgerError>;
+    /// Says that an upload is to be developed again, whatever its manifest says, and adds the job. False when there is
+    /// no such upload (any more).
+    async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError>;
 
-    /// Records how an upload ended, and the callback that tells it, in one transaction. The same outcome found
-    /// out again is told again under its id, another under another. False when there is no such upload (any more).
-    async fn finish(&self, id: &UploadId, outcome: &Outcome, notice: Option<&Notice>) -> Result<bool, LedgerError>;
+    /// Records how an upload ended, the callback that tells it, and the end of the job that found it out, in one
+    /// transaction. The same outcome found out again is told again under its id, another under another.
+    async fn finish(
+        &self,
+        id: &UploadId,
+        outcome: &Outcome,
+        notice: Option<&Notice>,
+        job: Option<JobEnd<'_>>,
+    ) -> Result<Finished, LedgerError>;
 
     /// Marks as expired what is still pending at `now`; gives the ids.
     async fn expire(&self, now: OffsetDateTime) -> Result<Vec<UploadId>, LedgerError>;
@@ -193,20 +266,34 @@ pub trait Ledger: Send + Sync {
     /// Forgets the Idempotency-Keys from before a time, and revoked keys whose credential has run out by then.
     async fn forget(&self, before: OffsetDateTime) -> Result<(), LedgerError>;
 
-    /// Forgets an upload, its jobs and its deliveries; while its credential is good, its key is revoked.
+    /// The first half of a deletion: nobody sees the upload any more, its jobs and deliveries are gone, and what still
+    /// comes under its key is refused.
+    async fn mark_deleted(&self, id: &UploadId) -> Result<Marked, LedgerError>;
+
+    /// Uploads whose deletion was begun before a time and not ended: their objects may still be there.
+    async fn deleting(&self, before: OffsetDateTime, most: u32) -> Result<Vec<Upload>, LedgerError>;
+
+    /// The second half: forgets the upload; while its credential is good, its key is revoked.
     async fn remove(&self, upload: &Upload) -> Result<(), LedgerError>;
 
     /// How many uploads have each status.
     async fn count(&self) -> Result<Vec<(Status, u64)>, LedgerError>;
 
-    /// Takes up to `most` deliveries that are due, for a while: nobody else gets them until the lease runs out.
-    async fn claim_deliveries(&self, most: u32, lease: Duration) -> Result<Vec<Delivery>, LedgerError>;
+    /// Takes deliveries that are due, those first that are due longest; never one of an upload that has an earlier
+    /// outcome still to tell.
+    async fn claim_deliveries(&self, claim: &Claim<'_>) -> Result<Vec<Delivery>, LedgerError>;
 
     /// Makes every claimed delivery due: for the only process on this ledger, as it starts.
     async fn recover(&self) -> Result<(), LedgerError>;
 
     /// Records an attempt and what follows it.
     async fn settle_delivery(&self, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError>;
+
+    /// One delivery.
+    async fn delivery(&self, id: &str) -> Result<Option<Delivery>, LedgerError>;
+
+    /// How many deliveries have each status.
+    async fn count_deliveries(&self) -> Result<Vec<(DeliveryStatus, u64)>, LedgerError>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, page: &Page, upload: Option<&UploadId>) -> Result<Vec<Delivery>, LedgerError>;
@@ -216,4 +303,19 @@ pub trait Ledger: Send + Sync {
 
     /// Makes a delivery due now, whatever became of it. False when there is none.
     async fn resend(&self, id: &str) -> Result<bool, LedgerError>;
+
+    /// Adds a key.
+    async fn add_key(&self, key: &ApiKey) -> Result<(), LedgerError>;
+
+    /// Every key, newest first, revoked ones too.
+    async fn keys(&self) -> Result<Vec<ApiKey>, LedgerError>;
+
+    /// Revokes a key; one that is revoked already stays so from then. False when there is none.
+    async fn revoke_key(&self, id: &str, at: OffsetDateTime) -> Result<bool, LedgerError>;
+
+    /// Notes that a key was used.
+    async fn key_used(&self, id: &str, at: OffsetDateTime) -> Result<(), LedgerError>;
+
+    /// A secret that all processes on this ledger share: the one of this name, or else the one offered, which is kept.
+    async fn secret(&self, name: &str, offered: &str) -> Result<String, LedgerError>;
 }

@@ -1,92 +1,124 @@
 //! Takes jobs, develops their originals, records how they ended.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Developed, ProcessError, Task};
+use super::{ProcessError, Task};
 use crate::app::App;
 use crate::error::Failure;
-use crate::queue::{Leased, QueueError};
+use crate::ledger::Finished;
+use crate::queue::{JobEnd, Leased, QueueError};
 use crate::upload::{Outcome, Upload};
 
 /// How long to sleep when there is no job and nobody calls.
 const IDLE: Duration = Duration::from_secs(1);
-/// What a lease allows beyond the deadline of the pixels: reading and writing.
-const STORE_TIME: Duration = Duration::from_secs(120);
 /// Pause between tries while there is no room for variants.
 const NO_ROOM: Duration = Duration::from_secs(5);
 /// Longest pause between tries while the store fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How often a lease is extended in its length.
+const BEATS: u32 = 3;
 
-/// Works until told to stop; a job in hand is finished first.
-pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    let lease = app.processor.deadline + STORE_TIME;
-    while !stop.is_cancelled() {
-        // A job that is claimed while not even its end can be recorded has lost an attempt for nothing.
+/// When workers end.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// No new job; the one in hand is finished.
+    pub gently: CancellationToken,
+    /// The job in hand is handed on.
+    pub now: CancellationToken,
+}
+
+/// Works until told to stop.
+pub async fn run(app: Arc<App>, stop: Stop) {
+    while !stop.gently.is_cancelled() {
+        // Not even the end of a job could be recorded.
         if app.room.is_full() {
             tracing::warn!("the disk is full; work waits until there is room");
-            wait(NO_ROOM, &stop).await;
+            pause_for_room(&stop).await;
             continue;
         }
-        match app.queue.claim(lease).await {
+        match app.queue.claim(app.config.lease).await {
             Ok(Some(leased)) => {
                 // There may be more than one worker was woken for.
                 app.signals.jobs.notify_one();
-                if let Err(error) = handle(&app, &leased, &stop).await {
+                if let Err(error) = hold(&app, &leased, &stop).await {
                     tracing::error!(%error, upload = %leased.job.upload_id, "a job could not be settled; it will be done again");
                 }
             }
             Ok(None) => rest(&app, &stop).await,
             Err(error) => {
                 tracing::error!(%error, "jobs cannot be read");
-                rest(&app, &stop).await;
+                tokio::time::sleep(IDLE).await;
             }
         }
     }
 }
 
-async fn rest(app: &App, stop: &CancellationToken) {
+async fn rest(app: &App, stop: &Stop) {
     tokio::select! {
         () = app.signals.jobs.notified() => {}
         () = tokio::time::sleep(IDLE) => {}
-        () = stop.cancelled() => {}
+        () = stop.gently.cancelled() => {}
     }
 }
 
-async fn wait(pause: Duration, stop: &CancellationToken) {
+async fn pause_for_room(stop: &Stop) {
     tokio::select! {
-        () = tokio::time::sleep(pause) => {}
-        () = stop.cancelled() => {}
+        () = tokio::time::sleep(NO_ROOM) => {}
+        () = stop.gently.cancelled() => {}
     }
 }
 
-/// Develops an original. While there is no room for its variants the job is kept, so that no attempt is its last.
-async fn develop(app: &App, task: &Task, stop: &CancellationToken) -> Result<Developed, ProcessError> {
-    loop {
-        match app.processor.develop(task).await {
-            Err(ProcessError::Full(why)) if !stop.is_cancelled() => {
-                tracing::warn!(key = %task.key, why, "no room for variants; will try again");
-                wait(NO_ROOM, stop).await;
-            }
-            ended => return ended,
+/// Does a job for as long as it is this worker's.
+async fn hold(app: &App, leased: &Leased, stop: &Stop) -> Result<(), QueueError> {
+    let upload = app.ledger.get(&leased.job.upload_id).await.map_err(|e| QueueError(e.to_string()))?;
+    let Some(upload) = upload else {
+        // Deleted since.
+        return app.queue.drop_job(leased).await;
+    };
+    tokio::select! {
+        done = handle(app, &upload, leased, stop) => done,
+        () = lost(app, leased) => abandon(app, &upload).await,
+        () = stop.now.cancelled() => {
+            tracing::warn!(upload = %upload.id, "no time left: the job is handed on");
+            app.queue.release(leased).await
         }
     }
 }
 
-async fn handle(app: &App, leased: &Leased, stop: &CancellationToken) -> Result<(), QueueError> {
+/// Extends the lease again and again; done once it is lost, or may be.
+async fn lost(app: &App, leased: &Leased) {
+    let lease = app.config.lease;
+    let mut held = Instant::now();
+    loop {
+        tokio::time::sleep(lease / BEATS).await;
+        match app.queue.extend(leased, lease).await {
+            Ok(true) => held = Instant::now(),
+            Ok(false) => return,
+            Err(error) if held.elapsed() < lease => tracing::warn!(%error, "a lease could not be extended"),
+            Err(_) => return,
+        }
+    }
+}
+
+/// The job is another's by now, or its upload was deleted: then what was written meanwhile goes too.
+async fn abandon(app: &App, upload: &Upload) -> Result<(), QueueError> {
+    tracing::warn!(upload = %upload.id, "a job was taken away: its lease ran out, or its upload was deleted");
+    if app.ledger.get(&upload.id).await.is_ok_and(|row| row.is_none()) {
+        app.erase(upload).await.map_err(|e| QueueError(e.to_string()))?;
+    }
+    Ok(())
+}
+
+async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Result<(), QueueError> {
     let job = &leased.job;
-    let upload = app.ledger.get(&job.upload_id).await.map_err(|e| QueueError(e.to_string()))?;
-    let Some(upload) = upload else {
-        // Deleted since.
-        return app.queue.ack(leased).await;
-    };
     // Only a crash skips the end of an attempt: such a job would take every worker down in turn.
-    if leased.attempt > app.config.attempts {
-        let why = format!("given up: {} attempts ended without a word", leased.attempt - 1);
-        record(app, &upload, &Outcome::Failed(Failure::new("internal", why))).await.map_err(QueueError)?;
-        return app.queue.ack(leased).await;
+    if leased.crashes >= app.config.crashes {
+        let why = format!("given up: {} attempts ended without a word", leased.crashes);
+        return record(app, upload, &Outcome::Failed(Failure::new("internal", &why)), JobEnd::Dead(leased, &why)).await;
     }
     let Some(preset) = app.config.presets.get(&upload.preset).cloned() else {
         let why = format!(
@@ -94,9 +126,7 @@ async fn handle(app: &App, leased: &Leased, stop: &CancellationToken) -> Result<
             upload.preset,
             app.config.presets.names()
         );
-        let failure = Failure::new("invalid_request", why);
-        record(app, &upload, &Outcome::Failed(failure)).await.map_err(QueueError)?;
-        return app.queue.ack(leased).await;
+        return record(app, upload, &Outcome::Failed(Failure::new("invalid_request", why)), JobEnd::Done(leased)).await;
     };
     let task = Task {
         version: job.event.version.clone(),
@@ -104,39 +134,48 @@ async fn handle(app: &App, leased: &Leased, stop: &CancellationToken) -> Result<
         force: job.force,
         ..Task::new(job.event.key.clone(), preset)
     };
-    let outcome = match develop(app, &task, stop).await {
-        Ok(developed) => Outcome::Completed(Box::new(developed.manifest)),
-        Err(ProcessError::Final(failure)) => Outcome::Failed(failure),
-        Err(ProcessError::Full(_)) => return app.queue.retry(leased, Duration::ZERO).await,
+    match app.processor.develop(&task).await {
+        Ok(developed) => {
+            record(app, upload, &Outcome::Completed(Box::new(developed.manifest)), JobEnd::Done(leased)).await
+        }
+        Err(ProcessError::Final(failure)) => record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await,
+        Err(ProcessError::Full(why)) => {
+            tracing::warn!(upload = %upload.id, why, "no room for variants; will try again, however often it takes");
+            pause_for_room(stop).await;
+            app.queue.release(leased).await
+        }
         Err(ProcessError::Passing(why)) if leased.attempt < app.config.attempts => {
             let pause = pause(leased.attempt);
             tracing::warn!(upload = %upload.id, attempt = leased.attempt, why, ?pause, "will try again");
-            return app.queue.retry(leased, pause).await;
+            app.queue.retry(leased, pause, &why).await
         }
-        Err(ProcessError::Passing(why)) => Outcome::Failed(Failure::new(
-            "store_unavailable",
-            format!("given up after {} attempts: {why}", leased.attempt),
-        )),
-    };
-    record(app, &upload, &outcome).await.map_err(QueueError)?;
-    app.queue.ack(leased).await
+        Err(ProcessError::Passing(why)) => {
+            let why = format!("given up after {} attempts: {why}", leased.attempt);
+            let failure = Failure::new("store_unavailable", &why);
+            record(app, upload, &Outcome::Failed(failure), JobEnd::Dead(leased, &why)).await
+        }
+    }
 }
 
-/// One transaction for the outcome and its callback; then whoever waits is told.
-async fn record(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), String> {
-    match outcome {
-        Outcome::Completed(manifest) => {
+/// One transaction for the outcome, its callback and the job's end; then whoever waits is told.
+async fn record(app: &App, upload: &Upload, outcome: &Outcome, end: JobEnd<'_>) -> Result<(), QueueError> {
+    let finished = app.settle(upload, outcome, Some(end)).await.map_err(|e| QueueError(e.to_string()))?;
+    match (finished, outcome) {
+        (Finished::LeaseLost, _) => tracing::warn!(upload = %upload.id, "done too late: another has the job"),
+        (Finished::Gone, _) => tracing::info!(upload = %upload.id, "deleted while it was developed"),
+        (Finished::Recorded, Outcome::Completed(manifest)) => {
             tracing::info!(upload = %upload.id, variants = manifest.variants.len(), "completed");
         }
-        Outcome::Processed(_) => {}
-        Outcome::Failed(failure) => {
+        (Finished::Recorded, Outcome::Processed(_)) => {}
+        (Finished::Recorded, Outcome::Failed(failure)) => {
             tracing::info!(upload = %upload.id, code = %failure.code, message = failure.message, "failed");
         }
     }
-    app.settle(upload, outcome).await.map_err(|e| e.to_string())
+    Ok(())
 }
 
-/// 1 s, 2 s, 4 s … up to five minutes.
+/// About 1 s, 2 s, 4 s … up to five minutes; up to half less, so that jobs that failed together do not come back together.
 fn pause(attempt: u32) -> Duration {
-    Duration::from_secs(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+    let most = Duration::from_secs(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+    most.mul_f64(rand::rng().random_range(0.5..=1.0))
 }

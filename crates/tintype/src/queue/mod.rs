@@ -1,15 +1,18 @@
 //! The port to jobs: durable units of work, each done at least once.
 //!
-//! A claim is a lease: a worker that dies lets go of its job when the lease runs out, and another takes it.
+//! A job comes with the change of state that causes it, in one transaction ([`crate::ledger::Ledger::arrived`],
+//! [`crate::ledger::Ledger::reopen`]), and goes with the outcome it finds ([`crate::ledger::Ledger::finish`]); between
+//! those two it is here. A claim is a lease that its worker extends: a worker that dies lets go of its job when the
+//! lease runs out, and another takes it.
 
 #[cfg(all(test, feature = "server"))]
 mod conformance;
-#[cfg(feature = "server")]
-mod ledger;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::event::StorageEvent;
 use crate::upload::UploadId;
@@ -34,8 +37,65 @@ pub struct Leased {
     pub lease: String,
     /// Which try this is, from 1.
     pub attempt: u32,
+    /// How many tries before this ended without a word: their process died.
+    pub crashes: u32,
     /// What to do.
     pub job: Job,
+}
+
+/// How a job ends, together with the outcome of its upload.
+#[derive(Debug, Clone, Copy)]
+pub enum JobEnd<'a> {
+    /// It did what it could do, and goes.
+    Done(&'a Leased),
+    /// It was given up: it is kept as dead, with the reason, until its upload is tried again or deleted.
+    Dead(&'a Leased, &'a str),
+}
+
+/// A job as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobRow {
+    /// The queue's own name for it.
+    pub id: i64,
+    /// The upload it belongs to.
+    pub upload_id: UploadId,
+    /// Where it stands.
+    pub state: JobState,
+    /// Tries so far.
+    pub attempts: u32,
+    /// Why the last try came to nothing, or why it is dead.
+    pub last_error: Option<String>,
+    /// When the next try is due; of one in hand, when its lease runs out.
+    #[serde(with = "time::serde::rfc3339")]
+    pub due_at: OffsetDateTime,
+    /// When it was added.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// For its time, or for a worker.
+    Waiting,
+    /// A worker has it.
+    Leased,
+    /// Given up.
+    Dead,
+}
+
+/// How many jobs there are, and how long the oldest has waited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// For their time, or for a worker.
+    pub waiting: u64,
+    /// In hand.
+    pub leased: u64,
+    /// Given up.
+    pub dead: u64,
+    /// When the oldest that waits was added.
+    pub oldest: Option<OffsetDateTime>,
 }
 
 /// Why the queue did not do what it was asked. Try again.
@@ -46,17 +106,20 @@ pub struct QueueError(pub String);
 /// The jobs.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Adds a job. Once this returns it outlives a crash.
-    async fn push(&self, job: &Job) -> Result<(), QueueError>;
-
     /// Takes the oldest job that is due, for the length of a lease. Jobs of one upload are done one after another.
     async fn claim(&self, lease: Duration) -> Result<Option<Leased>, QueueError>;
 
-    /// Done: the job goes.
-    async fn ack(&self, leased: &Leased) -> Result<(), QueueError>;
+    /// Holds a job for another lease from now. False when it is not the caller's any more: stop working on it.
+    async fn extend(&self, leased: &Leased, lease: Duration) -> Result<bool, QueueError>;
 
-    /// Not done: the job is due again after a while.
-    async fn retry(&self, leased: &Leased, after: Duration) -> Result<(), QueueError>;
+    /// The job goes, without an outcome: its upload is gone.
+    async fn drop_job(&self, leased: &Leased) -> Result<(), QueueError>;
+
+    /// Not done, for this reason: the job is due again after a while.
+    async fn retry(&self, leased: &Leased, after: Duration, why: &str) -> Result<(), QueueError>;
+
+    /// Not done, and not tried either: the job is due at once, and this claim counts for nothing.
+    async fn release(&self, leased: &Leased) -> Result<(), QueueError>;
 
     /// Makes every leased job due: for the only process on this queue, as it starts.
     async fn recover(&self) -> Result<(), QueueError>;
@@ -64,6 +127,14 @@ pub trait Queue: Send + Sync {
     /// Whether an upload has a job that waits or is in hand.
     async fn has(&self, upload: &UploadId) -> Result<bool, QueueError>;
 
-    /// Jobs that wait or are in hand.
-    async fn depth(&self) -> Result<u64, QueueError>;
+    /// How many there are.
+    async fn depth(&self) -> Result<Depth, QueueError>;
+
+    /// Jobs, newest first: of one upload, or of all; those in one state, or in any.
+    async fn jobs(
+        &self,
+        upload: Option<&UploadId>,
+        state: Option<JobState>,
+        most: u32,
+    ) -> Result<Vec<JobRow>, QueueError>;
 }

@@ -1,0 +1,97 @@
+//! Who pushed an event, where it is no API key that says so: each provider's own proof, a file each.
+
+mod certificate;
+mod fetch;
+mod oidc;
+pub mod sns;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use url::Url;
+
+use crate::config::{EventsConfig, SharedKey};
+use oidc::Oidc;
+use sns::{Message, Sns};
+
+/// Why a message is not taken. None of them holds anything of the message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It proves nothing, or something false.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// Its sender is known, and may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// What it is to be held against cannot be had just now; the sender is to try again.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Refusal {
+    fn unauthorized(why: impl Into<String>) -> Self {
+        Self::Unauthorized(why.into())
+    }
+
+    fn forbidden(why: impl Into<String>) -> Self {
+        Self::Forbidden(why.into())
+    }
+}
+
+/// What a sender showed beside the message.
+#[derive(Default)]
+pub struct Shown<'a> {
+    /// In a header.
+    pub header: Option<&'a str>,
+    /// As `?code=`.
+    pub code: Option<&'a str>,
+}
+
+/// Holds pushed messages against what their providers prove themselves by.
+pub struct Gate {
+    sns: Sns,
+    oidc: Option<Oidc>,
+    eventgrid_key: Option<SharedKey>,
+}
+
+impl Gate {
+    /// One that is configured; `aws` is the address of a local AWS.
+    ///
+    /// # Errors
+    /// When no TLS can be set up.
+    pub fn new(config: &EventsConfig, aws: Option<&Url>) -> Result<Self, String> {
+        Ok(Self {
+            sns: Sns::new(config.sns_topics.clone(), aws.cloned())?,
+            oidc: config.oidc.clone().map(Oidc::new).transpose()?,
+            eventgrid_key: config.eventgrid_key.clone(),
+        })
+    }
+
+    /// Whether the sender is a provider that may push; none where nothing was shown that a provider would show.
+    pub async fn judge(&self, shown: &Shown<'_>, message: &Value) -> Option<Result<(), Refusal>> {
+        if let Some(judged) = self.knows(shown) {
+            return Some(judged);
+        }
+        if let (Some(token), Some(oidc)) = (shown.header.filter(|text| Oidc::is_token(text)), &self.oidc) {
+            return Some(oidc.verify(token).await);
+        }
+        let message = Message::of(message)?;
+        Some(self.sns.verify(&message, OffsetDateTime::now_utc()).await)
+    }
+
+    /// Whether Event Grid's key was shown; none where nothing was shown that could be meant for it.
+    pub fn knows(&self, shown: &Shown<'_>) -> Option<Result<(), Refusal>> {
+        let key = self.eventgrid_key.as_ref();
+        if [shown.header, shown.code].into_iter().flatten().any(|text| key.is_some_and(|key| key.is(text))) {
+            return Some(Ok(()));
+        }
+        shown.code.map(|_| Err(Refusal::unauthorized("`code` is not events.eventgrid_key")))
+    }
+
+    /// Answers a request to confirm a subscription of SNS, whose sender is known by now.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn confirm(&self, message: &Message) -> Result<(), Refusal> {
+        self.sns.confirm(message).await
+    }
+}

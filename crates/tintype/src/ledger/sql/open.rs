@@ -1,0 +1,112 @@
+//! Connections.
+
+use std::path::Path;
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sqlx::AnyPool;
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{Executor, SqlStr};
+use url::Url;
+
+use super::{Dialect, SqlLedger, schema, sql};
+use crate::ledger::{LedgerError, LedgerUrl};
+
+/// Connections that read a SQLite file.
+const SQLITE_READERS: u32 = 4;
+/// Connections of one process to Postgres.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// Longest wait for a connection: a request is told to come again rather than kept.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of each connection that writes SQLite: an upload that was answered for must outlive a power cut, and other programs
+/// (a backup, a command beside the server) may hold the file for a while.
+const WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000;";
+/// Of each that reads it.
+const READER: &str = "PRAGMA busy_timeout = 10000;";
+
+impl SqlLedger {
+    /// Opens a ledger, made if need be, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or written, or a newer version of this program made it.
+    pub async fn open(url: &LedgerUrl) -> Result<Self, LedgerError> {
+        let (ledger, _) = Self::migrate(url).await?;
+        Ok(ledger)
+    }
+
+    /// The same, and says which version its tables had before.
+    ///
+    /// # Errors
+    /// As [`SqlLedger::open`].
+    pub async fn migrate(url: &LedgerUrl) -> Result<(Self, i64), LedgerError> {
+        let ledger = Self::connect(url, true).await?;
+        let before = schema::migrate(&ledger.writer, ledger.dialect).await?;
+        Ok((ledger, before))
+    }
+
+    /// Opens a ledger that is there and up to date, beside the processes that serve from it.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another version.
+    pub async fn attach(url: &LedgerUrl) -> Result<Self, LedgerError> {
+        if let LedgerUrl::Sqlite(file) = url
+            && !file.exists()
+        {
+            return Err(LedgerError(format!("there is no file {}", file.display())));
+        }
+        let ledger = Self::connect(url, false).await?;
+        schema::is_current(schema::version(&ledger.readers, ledger.dialect).await?)?;
+        Ok(ledger)
+    }
+
+    /// The version of its tables; 0 for none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn schema_version(&self) -> Result<i64, LedgerError> {
+        schema::version(&self.readers, self.dialect).await
+    }
+
+    /// Opens a ledger as it is: to ask for its version.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn look(url: &LedgerUrl) -> Result<Self, LedgerError> {
+        Self::connect(url, false).await
+    }
+
+    async fn connect(url: &LedgerUrl, make: bool) -> Result<Self, LedgerError> {
+        install_default_drivers();
+        match url {
+            LedgerUrl::Sqlite(file) => {
+                let writer = sqlite(file, if make { "rwc" } else { "rw" }, 1, WRITER).await?;
+                let readers = sqlite(file, "ro", SQLITE_READERS, READER).await?;
+                Ok(Self { writer, readers, dialect: Dialect::Sqlite })
+            }
+            LedgerUrl::Postgres(url) => {
+                let pool = postgres(url).await?;
+                Ok(Self { writer: pool.clone(), readers: pool, dialect: Dialect::Postgres })
+            }
+        }
+    }
+}
+
+async fn sqlite(file: &Path, mode: &str, connections: u32, pragmas: &'static str) -> Result<AnyPool, LedgerError> {
+    let path = utf8_percent_encode(&file.to_string_lossy(), NON_ALPHANUMERIC).to_string();
+    let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE * 2).after_connect(
+        move |connection, _| Box::pin(async move { connection.execute(pragma(pragmas)).await.map(drop) }),
+    );
+    options
+        .connect(&format!("sqlite:{path}?mode={mode}"))
+        .await
+        .map_err(|e| LedgerError(format!("{}: {e}", file.display())))
+}
+
+fn pragma(text: &'static str) -> SqlStr {
+    sql(text)
+}
+
+async fn postgres(url: &Url) -> Result<AnyPool, LedgerError> {
+    let options = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(PATIENCE);
+    Ok(options.connect(url.as_str()).await?)
+}

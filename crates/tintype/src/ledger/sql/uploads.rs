@@ -1,0 +1,378 @@
+//! Uploads, and what changes with them in one transaction.
+
+use async_trait::async_trait;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+use time::OffsetDateTime;
+
+use super::{SqlLedger, cursor, deliveries, jobs, keys, millis, now, read_count, read_id, read_time, sql};
+use crate::event::StorageEvent;
+use crate::key::Key;
+use crate::ledger::{
+    ApiKey, Attempt, Claim, Created, Delivery, DeliveryStatus, Finished, Idempotency, Ledger, LedgerError, Marked,
+    Next, Notice, Page,
+};
+use crate::queue::JobEnd;
+use crate::upload::{Outcome, Status, Upload, UploadId};
+
+const COLUMNS: &str =
+    "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, expires_at";
+/// How often a key is looked at again that another process takes in at the same time.
+const RACES: usize = 5;
+
+#[async_trait]
+impl Ledger for SqlLedger {
+    async fn create(&self, uploads: &[Upload], idempotency: Option<&Idempotency>) -> Result<Created, LedgerError> {
+        let mut tx = self.begin().await?;
+        if let Some(idempotency) = idempotency
+            && !promise(&mut tx, idempotency, uploads).await?
+        {
+            return replay(&mut tx, idempotency).await;
+        }
+        for upload in uploads {
+            insert(&mut tx, upload, "").await?;
+        }
+        tx.commit().await?;
+        Ok(Created::New)
+    }
+
+    async fn arrived(&self, upload: &Upload, event: &StorageEvent) -> Result<Option<Upload>, LedgerError> {
+        // Another process may adopt the key between this one's look and its row: then that row is the one.
+        for _ in 0..RACES {
+            if let Some(taken) = self.take_in(upload, event).await? {
+                return Ok(taken);
+            }
+        }
+        Err(LedgerError(format!("the row of {} is made and removed by others all the time", upload.key)))
+    }
+
+    async fn get(&self, id: &UploadId) -> Result<Option<Upload>, LedgerError> {
+        let query = format!("SELECT {COLUMNS} FROM uploads WHERE id = $1 AND deleted_at IS NULL");
+        let row = sqlx::query(sql(query)).bind(id.as_str()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn find(&self, key: &Key) -> Result<Option<Upload>, LedgerError> {
+        let query = format!("SELECT {COLUMNS} FROM uploads WHERE key = $1 AND deleted_at IS NULL");
+        let row = sqlx::query(sql(query)).bind(key.as_str()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn list(&self, page: &Page) -> Result<Vec<Upload>, LedgerError> {
+        let (before, id) = cursor(page);
+        let rows = sqlx::query(sql(format!(
+            "SELECT {COLUMNS} FROM uploads WHERE deleted_at IS NULL AND ($1 IS NULL OR status = $1)
+               AND (created_at < $2 OR (created_at = $2 AND id > $3))
+             ORDER BY created_at DESC, id LIMIT $4"
+        )))
+        .bind(page.status.clone())
+        .bind(before)
+        .bind(id)
+        .bind(i64::from(page.limit))
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError> {
+        let mut tx = self.begin().await?;
+        let opened = sqlx::query("UPDATE uploads SET status = 'processing' WHERE id = $1 AND deleted_at IS NULL")
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await?;
+        if opened.rows_affected() == 0 {
+            return Ok(false);
+        }
+        jobs::forget_dead(&mut tx, id).await?;
+        jobs::add(&mut tx, id, event, true).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn finish(
+        &self,
+        id: &UploadId,
+        outcome: &Outcome,
+        notice: Option<&Notice>,
+        job: Option<JobEnd<'_>>,
+    ) -> Result<Finished, LedgerError> {
+        let mut tx = self.begin().await?;
+        if let Some(job) = job
+            && !jobs::end(&mut tx, job).await?
+        {
+            // The end of an upload takes its jobs along.
+            let there = sqlx::query("SELECT 1 AS one FROM uploads WHERE id = $1 AND deleted_at IS NULL")
+                .bind(id.as_str())
+                .fetch_optional(&mut *tx)
+                .await?;
+            return Ok(if there.is_some() { Finished::LeaseLost } else { Finished::Gone });
+        }
+        let Some(number) = end(&mut tx, id, outcome).await? else { return Ok(Finished::Gone) };
+        if let Some(notice) = notice {
+            deliveries::add(&mut tx, id, number, notice).await?;
+        }
+        tx.commit().await?;
+        Ok(Finished::Recorded)
+    }
+
+    async fn expire(&self, now: OffsetDateTime) -> Result<Vec<UploadId>, LedgerError> {
+        let rows = sqlx::query(
+            "UPDATE uploads SET status = 'expired'
+             WHERE status = 'pending' AND expires_at <= $1 AND deleted_at IS NULL RETURNING id",
+        )
+        .bind(millis(now))
+        .fetch_all(&self.writer)
+        .await?;
+        rows.iter().map(|row| read_id(row, "id")).collect()
+    }
+
+    async fn forget(&self, before: OffsetDateTime) -> Result<(), LedgerError> {
+        for statement in ["DELETE FROM idempotency WHERE created_at < $1", "DELETE FROM revoked WHERE until < $1"] {
+            sqlx::query(statement).bind(millis(before)).execute(&self.writer).await?;
+        }
+        Ok(())
+    }
+
+    async fn mark_deleted(&self, id: &UploadId) -> Result<Marked, LedgerError> {
+        let mut tx = self.begin().await?;
+        let marked = sqlx::query("UPDATE uploads SET deleted_at = $1 WHERE id = $2 AND deleted_at IS NULL")
+            .bind(now())
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await?;
+        if marked.rows_affected() == 0 {
+            return Ok(Marked::Gone);
+        }
+        deliveries::forget(&mut tx, id).await?;
+        let in_hand = jobs::forget(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(if in_hand { Marked::InHand } else { Marked::Free })
+    }
+
+    async fn deleting(&self, before: OffsetDateTime, most: u32) -> Result<Vec<Upload>, LedgerError> {
+        let query = format!("SELECT {COLUMNS} FROM uploads WHERE deleted_at <= $1 ORDER BY deleted_at, id LIMIT $2");
+        let query = sqlx::query(sql(query)).bind(millis(before)).bind(i64::from(most));
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn remove(&self, upload: &Upload) -> Result<(), LedgerError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO revoked (key, until) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET until = excluded.until",
+        )
+        .bind(upload.key.as_str())
+        .bind(millis(upload.expires_at))
+        .execute(&mut *tx)
+        .await?;
+        deliveries::forget(&mut tx, &upload.id).await?;
+        jobs::forget(&mut tx, &upload.id).await?;
+        sqlx::query("DELETE FROM uploads WHERE id = $1").bind(upload.id.as_str()).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<Vec<(Status, u64)>, LedgerError> {
+        let query = "SELECT status, count(*) AS n FROM uploads WHERE deleted_at IS NULL GROUP BY status";
+        let rows = sqlx::query(query).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((read_status(row)?, read_count(row, "n")?))).collect()
+    }
+
+    async fn claim_deliveries(&self, claim: &Claim<'_>) -> Result<Vec<Delivery>, LedgerError> {
+        deliveries::claim(self, claim).await
+    }
+
+    async fn recover(&self) -> Result<(), LedgerError> {
+        deliveries::recover(self).await
+    }
+
+    async fn settle_delivery(&self, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError> {
+        deliveries::settle(self, id, attempt, next).await
+    }
+
+    async fn delivery(&self, id: &str) -> Result<Option<Delivery>, LedgerError> {
+        deliveries::get(self, id).await
+    }
+
+    async fn count_deliveries(&self) -> Result<Vec<(DeliveryStatus, u64)>, LedgerError> {
+        deliveries::count(self).await
+    }
+
+    async fn deliveries(&self, page: &Page, upload: Option<&UploadId>) -> Result<Vec<Delivery>, LedgerError> {
+        deliveries::list(self, page, upload).await
+    }
+
+    async fn attempts(&self, id: &str) -> Result<Vec<Attempt>, LedgerError> {
+        deliveries::attempts(self, id).await
+    }
+
+    async fn resend(&self, id: &str) -> Result<bool, LedgerError> {
+        deliveries::resend(self, id).await
+    }
+
+    async fn add_key(&self, key: &ApiKey) -> Result<(), LedgerError> {
+        keys::add(self, key).await
+    }
+
+    async fn keys(&self) -> Result<Vec<ApiKey>, LedgerError> {
+        keys::list(self).await
+    }
+
+    async fn revoke_key(&self, id: &str, at: OffsetDateTime) -> Result<bool, LedgerError> {
+        keys::revoke(self, id, at).await
+    }
+
+    async fn key_used(&self, id: &str, at: OffsetDateTime) -> Result<(), LedgerError> {
+        keys::used(self, id, at).await
+    }
+
+    async fn secret(&self, name: &str, offered: &str) -> Result<String, LedgerError> {
+        keys::secret(self, name, offered).await
+    }
+}
+
+impl SqlLedger {
+    /// None when another took the key in just now; otherwise the row, or that there is to be none.
+    async fn take_in(&self, upload: &Upload, event: &StorageEvent) -> Result<Option<Option<Upload>>, LedgerError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(sql(format!(
+            "UPDATE uploads SET status = CASE status WHEN 'completed' THEN status ELSE 'processing' END
+             WHERE key = $1 AND deleted_at IS NULL RETURNING {COLUMNS}"
+        )))
+        .bind(upload.key.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let row = match row {
+            Some(row) => read(&row)?,
+            None if is_revoked(&mut tx, &upload.key).await? => return Ok(Some(None)),
+            None => {
+                let row = Upload { status: Status::Processing, ..upload.clone() };
+                if !insert(&mut tx, &row, "ON CONFLICT DO NOTHING").await? {
+                    return Ok(None);
+                }
+                row
+            }
+        };
+        jobs::add(&mut tx, &row.id, event, false).await?;
+        tx.commit().await?;
+        Ok(Some(Some(row)))
+    }
+}
+
+/// Whether what comes under a key is refused: its upload was deleted.
+async fn is_revoked(tx: &mut AnyConnection, key: &Key) -> Result<bool, LedgerError> {
+    let row = sqlx::query(
+        "SELECT 1 AS one FROM revoked WHERE key = $1 AND until > $2
+         UNION ALL SELECT 1 AS one FROM uploads WHERE key = $1 AND deleted_at IS NOT NULL",
+    )
+    .bind(key.as_str())
+    .bind(now())
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.is_some())
+}
+
+/// False when a row like it is there and the conflict is to be passed over.
+async fn insert(tx: &mut AnyConnection, upload: &Upload, on_conflict: &str) -> Result<bool, LedgerError> {
+    let done = sqlx::query(sql(format!(
+        "INSERT INTO uploads ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) {on_conflict}"
+    )))
+    .bind(upload.id.as_str())
+    .bind(upload.key.as_str())
+    .bind(upload.status.as_str())
+    .bind(serde_json::to_string(&upload.policy)?)
+    .bind(upload.extension.as_deref())
+    .bind(&upload.preset)
+    .bind(upload.processed_key.as_ref().map(Key::as_str))
+    .bind(upload.manifest.as_ref().map(serde_json::to_string).transpose()?)
+    .bind(upload.error.as_ref().map(serde_json::to_string).transpose()?)
+    .bind(millis(upload.created_at))
+    .bind(millis(upload.expires_at))
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Records an outcome; gives its number, which counts those that differ. None when there is no such upload.
+async fn end(tx: &mut AnyConnection, id: &UploadId, outcome: &Outcome) -> Result<Option<i64>, LedgerError> {
+    let (status, processed_key, manifest, error) = match outcome {
+        Outcome::Completed(manifest) => {
+            (Status::Completed, manifest.processed_key(), Some(serde_json::to_string(manifest)?), None)
+        }
+        Outcome::Processed(key) => (Status::Completed, Some(key), None, None),
+        Outcome::Failed(failure) => (Status::Failed, None, None, Some(serde_json::to_string(failure)?)),
+    };
+    let row = sqlx::query(
+        "UPDATE uploads SET
+           outcomes = outcomes + CASE WHEN outcomes = 0 OR processed_key IS DISTINCT FROM $2
+             OR manifest IS DISTINCT FROM $3 OR error IS DISTINCT FROM $4 THEN 1 ELSE 0 END,
+           status = $1, processed_key = $2, manifest = $3, error = $4
+         WHERE id = $5 AND deleted_at IS NULL RETURNING outcomes",
+    )
+    .bind(status.as_str())
+    .bind(processed_key.map(Key::as_str))
+    .bind(manifest)
+    .bind(error)
+    .bind(id.as_str())
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|row| row.try_get("outcomes")).transpose()?)
+}
+
+/// Notes what a request is answered with. False when its key is taken: [`replay`] says by what.
+async fn promise(tx: &mut AnyConnection, asked: &Idempotency, uploads: &[Upload]) -> Result<bool, LedgerError> {
+    let ids: Vec<_> = uploads.iter().map(|upload| &upload.id).collect();
+    let done = sqlx::query(
+        "INSERT INTO idempotency (key, request, upload_ids, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (key) DO NOTHING",
+    )
+    .bind(&asked.key)
+    .bind(&asked.request)
+    .bind(serde_json::to_string(&ids)?)
+    .bind(now())
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What an Idempotency-Key was answered with before.
+async fn replay(tx: &mut AnyConnection, asked: &Idempotency) -> Result<Created, LedgerError> {
+    let row = sqlx::query("SELECT request, upload_ids FROM idempotency WHERE key = $1")
+        .bind(&asked.key)
+        .fetch_one(&mut *tx)
+        .await?;
+    if row.try_get::<String, _>("request")? != asked.request {
+        return Ok(Created::Conflict);
+    }
+    let ids: Vec<UploadId> = serde_json::from_str(&row.try_get::<String, _>("upload_ids")?)?;
+    let mut uploads = Vec::new();
+    for id in &ids {
+        let query = format!("SELECT {COLUMNS} FROM uploads WHERE id = $1 AND deleted_at IS NULL");
+        let row = sqlx::query(sql(query)).bind(id.as_str()).fetch_optional(&mut *tx).await?;
+        uploads.extend(row.as_ref().map(read).transpose()?);
+    }
+    Ok(Created::Replayed(uploads))
+}
+
+fn read(row: &AnyRow) -> Result<Upload, LedgerError> {
+    let text = |column: &str| row.try_get::<Option<String>, _>(column);
+    let key = |key: String| Key::new(key).map_err(|e| LedgerError(e.to_string()));
+    Ok(Upload {
+        id: read_id(row, "id")?,
+        key: key(row.try_get("key")?)?,
+        status: read_status(row)?,
+        policy: serde_json::from_str(&row.try_get::<String, _>("policy")?)?,
+        extension: text("extension")?,
+        preset: row.try_get("preset")?,
+        processed_key: text("processed_key")?.map(key).transpose()?,
+        manifest: text("manifest")?.as_deref().map(serde_json::from_str).transpose()?,
+        error: text("error")?.as_deref().map(serde_json::from_str).transpose()?,
+        created_at: read_time(row, "created_at")?,
+        expires_at: read_time(row, "expires_at")?,
+    })
+}
+
+fn read_status(row: &AnyRow) -> Result<Status, LedgerError> {
+    let word: String = row.try_get("status")?;
+    Status::parse(&word).ok_or_else(|| LedgerError(format!("{word:?} is no status")))
+}

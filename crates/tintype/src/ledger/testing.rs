@@ -1,0 +1,104 @@
+//! Real databases for tests.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use super::{LedgerUrl, SqlLedger};
+
+/// An empty ledger in a file.
+pub async fn sqlite() -> (tempfile::TempDir, SqlLedger) {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = SqlLedger::open(&LedgerUrl::Sqlite(dir.path().join("t.db"))).await.unwrap();
+    (dir, ledger)
+}
+
+/// A Postgres of its own, on a socket in a folder of its own; gone when dropped.
+pub struct Postgres {
+    server: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Postgres {
+    /// None where no Postgres is installed, unless `TINTYPE_TEST_POSTGRES=required`.
+    pub fn start() -> Option<Self> {
+        let Some(bin) = installed() else {
+            assert_ne!(std::env::var("TINTYPE_TEST_POSTGRES").as_deref(), Ok("required"), "no Postgres is installed");
+            eprintln!("skipped: no Postgres is installed");
+            return None;
+        };
+        let folder = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap();
+        let as_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+        if as_root {
+            // Postgres refuses to be root.
+            assert!(Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap().success());
+        }
+        let run = |program: &str| {
+            let mut command = Command::new(if as_root { "setpriv".into() } else { bin.join(program) });
+            if as_root {
+                command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(bin.join(program));
+            }
+            command.stdout(Stdio::null()).stderr(Stdio::null()).current_dir(folder.path());
+            command
+        };
+        let data = folder.path().join("data");
+        let made = run("initdb").args(["-A", "trust", "-U", "tintype", "-D"]).arg(&data).status().unwrap();
+        assert!(made.success());
+        let server = run("postgres")
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .arg(folder.path())
+            .arg("-D")
+            .arg(&data)
+            .spawn()
+            .unwrap();
+        let socket = folder.path().join(".s.PGSQL.5432");
+        let begun = Instant::now();
+        while !socket.exists() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "Postgres did not start");
+            thread::sleep(Duration::from_millis(50));
+        }
+        Some(Self { server, folder })
+    }
+
+    /// Its own database.
+    pub fn url(&self) -> LedgerUrl {
+        let socket = self.folder.path().to_str().unwrap().replace('/', "%2F");
+        LedgerUrl::Postgres(format!("postgres://tintype@{socket}/postgres").parse().unwrap())
+    }
+
+    /// Its ledger, once it takes connections.
+    pub async fn ledger(&self) -> SqlLedger {
+        let begun = Instant::now();
+        loop {
+            match SqlLedger::open(&self.url()).await {
+                Ok(ledger) => return ledger,
+                Err(error) => assert!(begun.elapsed() < Duration::from_secs(30), "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // An orderly end: its children and its shared memory go too.
+        let _ = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status();
+        let _ = self.server.wait();
+    }
+}
+
+/// Debian keeps its programs out of the path.
+fn installed() -> Option<PathBuf> {
+    let mut versions: Vec<_> =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|v| v.path().join("bin")).collect();
+    versions.sort();
+    let on_path = std::env::var("PATH").unwrap_or_default();
+    let on_path = on_path.split(':').map(PathBuf::from);
+    versions.into_iter().rev().chain(on_path).find(|folder: &PathBuf| is_there(folder))
+}
+
+fn is_there(folder: &Path) -> bool {
+    folder.join("initdb").exists() && folder.join("postgres").exists()
+}
