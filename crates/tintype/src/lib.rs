@@ -26,6 +26,8 @@ pub mod event;
 pub mod fuzzing;
 pub mod key;
 pub mod ledger;
+#[cfg(feature = "server")]
+pub mod listen;
 pub mod manifest;
 pub mod preset;
 pub mod presign;
@@ -33,11 +35,15 @@ pub mod process;
 pub mod queue;
 #[cfg(feature = "server")]
 mod request_id;
+#[cfg(feature = "server")]
+pub mod room;
 #[cfg(all(feature = "server", target_os = "linux"))]
 pub mod sandbox;
 #[cfg(all(feature = "server", not(target_os = "linux")))]
 #[path = "sandbox/elsewhere.rs"]
 pub mod sandbox;
+#[cfg(feature = "server")]
+mod seldom;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod stateless;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use axum::Router;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, header};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,11 +22,12 @@ use crate::callback::send::Sender;
 
 use crate::config::{Config, StoreUrl, without_secrets};
 use crate::ledger::sql::News;
+use crate::listen::{self, Front, Patience, Refused, Times, Tls};
 use crate::process::worker::{self, Stop};
 use crate::store::embedded::{self, Endpoint};
 use crate::{api, ledger, sweep};
 
-/// What is left for a stream of events or a job to end in, once its time is up.
+/// What is left for a job to be handed on in, once its time is up.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` is done, then drains.
@@ -33,39 +36,41 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// When an address is taken, data cannot be opened, or a part fails.
 pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let _locks = lock(&config)?;
-    let api_listener = bind(config.listen, "--listen").await?;
+    let api_listener = bind(config.listen, "--listen")?;
     let mut config = config;
     config.listen = api_listener.local_addr()?;
     let store_listener = match config.store {
         StoreUrl::Embedded => {
-            let listener = bind(config.store_listen, "--store-listen").await?;
+            let listener = bind(config.store_listen, "--store-listen")?;
             config.store_listen = listener.local_addr()?;
             Some(listener)
         }
         StoreUrl::S3 { .. } => None,
     };
     let drain = config.drain;
+    let tls = config.front.tls.as_ref().map(Tls::new).transpose()?;
     let (app, parts) = App::open(config).await?;
     let app = Arc::new(app);
     if !app.config.listen.ip().is_loopback() && !app.keys.any_good().await? {
         return Err(NoKey(app.config.listen).into());
     }
     recover(&app).await?;
+    allow_open_files(&app.config);
 
-    let (closing, working) = (CancellationToken::new(), Stop::default());
+    let (closing, working) = (app.signals.stopping.clone(), Stop::default());
     let workers = start_workers(&app, &working)?;
     // Before the first answer, so that who reads the log of a server that answers finds it.
     announce(&app, app.keys.asks().await?);
     let mut servers = JoinSet::new();
-    servers.spawn(answer(api_listener, api::router(app.clone()), closing.clone()));
+    servers.spawn(listen::run(api_front(&app, tls.clone()), api_listener, closing.clone()));
     if let (Some(listener), Some(parts)) = (store_listener, parts) {
-        servers.spawn(answer(listener, embedded::router(endpoint(&app, parts)), closing.clone()));
+        servers.spawn(listen::run(store_front(&app, parts, tls), listener, closing.clone()));
     }
     warn(&app).await;
 
     tokio::select! {
         () = stop => {}
-        Some(ended) = servers.join_next() => ended??,
+        Some(ended) = servers.join_next() => ended?,
     }
     tracing::info!("stopping: no new requests; work in hand is finished");
     closing.cancel();
@@ -112,8 +117,8 @@ async fn recover(app: &App) -> anyhow::Result<()> {
     app.ledger.recover().await.context("cannot take up the callbacks of the last run")
 }
 
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    listen::bind(address).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             anyhow!("cannot listen on {address}: it is in use. Stop what listens there, or choose another with {flag}")
         }
@@ -122,13 +127,49 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-async fn answer(listener: TcpListener, router: Router, closing: CancellationToken) -> anyhow::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned()).await?;
-    Ok(())
+fn allow_open_files(config: &Config) {
+    let most = u64::from(config.front.max_connections);
+    let of_store = if config.store == StoreUrl::Embedded { most } else { 0 };
+    listen::allow_open_files(most + of_store, of_store);
+}
+
+fn api_front(app: &Arc<App>, tls: Option<Tls>) -> Front {
+    front(app, "API", api::router(app.clone()), api::refuse, api::headers(), tls)
+}
+
+fn store_front(app: &Arc<App>, parts: EmbeddedParts, tls: Option<Tls>) -> Front {
+    let tls = tls.filter(|_| app.config.front.store_tls);
+    let router = embedded::router(endpoint(app, parts));
+    front(app, "store", router, embedded::refuse, embedded::headers(), tls)
+}
+
+fn front(
+    app: &App,
+    name: &'static str,
+    router: Router,
+    refuse: fn(Refused) -> Response,
+    mut headers: HeaderMap,
+    tls: Option<Tls>,
+) -> Front {
+    let config = &app.config.front;
+    // It is of the host, not the port: not to be said while anything of ours is plain HTTP.
+    if tls.is_some() && (config.store_tls || app.config.store != StoreUrl::Embedded) {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    let times = Times {
+        head: config.header_timeout,
+        idle: config.keep_alive,
+        patience: Patience { stall: config.stall_timeout, rate: config.min_rate },
+    };
+    let (most, most_of_one) = (config.max_connections as usize, config.max_per_address as usize);
+    Front { name, router, refuse, headers, times, most, most_of_one, tls }
 }
 
 fn endpoint(app: &Arc<App>, parts: EmbeddedParts) -> Endpoint {
     Endpoint {
+        https: app.config.store_scheme() == "https",
+        room: app.room.clone(),
+        origins: app.config.front.store_origins.clone(),
         disk: parts.disk,
         account: parts.account,
         public_folder: app.layout.folder().to_owned(),
@@ -167,13 +208,12 @@ async fn hear(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// Requests end, then workers; what is not done when the time is up is handed on.
-async fn finish(mut servers: JoinSet<anyhow::Result<()>>, mut workers: JoinSet<()>, working: &Stop, drain: Duration) {
+/// Requests and work under way end; what is not done when the time is up is handed on.
+async fn finish(mut servers: JoinSet<()>, mut workers: JoinSet<()>, working: &Stop, drain: Duration) {
     working.gently.cancel();
     let all = async {
         while workers.join_next().await.is_some() {}
-        // A browser may hold a stream of events open for as long as it likes.
-        let _ = tokio::time::timeout(LAST_WORDS, async { while servers.join_next().await.is_some() {} }).await;
+        while servers.join_next().await.is_some() {}
     };
     if tokio::time::timeout(drain, all).await.is_err() {
         tracing::warn!(?drain, "not all work was finished in time; another process or the next start takes it up");
@@ -185,6 +225,13 @@ async fn finish(mut servers: JoinSet<anyhow::Result<()>>, mut workers: JoinSet<(
 /// What works, but hardly as it was meant.
 async fn warn(app: &App) {
     let config = &app.config;
+    if app.room.is_low() {
+        tracing::warn!(
+            free = app.room.free(),
+            least = config.front.min_free_disk,
+            "the disk is nearly full: no uploads are taken. Free some space, or lower limits.min_free_disk"
+        );
+    }
     if let Err(error) = app.store.check().await {
         tracing::warn!(%error, "the store does not answer; uploads wait until it does. Look at store.url, store.endpoint, store.region and the credentials");
     }
@@ -213,7 +260,13 @@ fn announce(app: &App, asks_for_keys: bool) {
             let account = config.data.join("store-credentials");
             line(
                 "store",
-                &format!("http://{}/{} (S3; account in {})", config.store_listen, app.bucket, account.display()),
+                &format!(
+                    "{}://{}/{} (S3; account in {})",
+                    config.store_scheme(),
+                    config.store_listen,
+                    app.bucket,
+                    account.display()
+                ),
             );
         }
         StoreUrl::S3 { bucket } => line("store", &format!("s3://{bucket}")),

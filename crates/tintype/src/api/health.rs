@@ -39,18 +39,19 @@ pub async fn live() -> &'static str {
     "ok\n"
 }
 
-/// Ledger, queue and store answer; to servers, with how much there is to do.
+/// Ledger, queue and store answer, and there is room on the disk; to servers, with how much there is to do.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "ready", tag = "service",
     responses(
         (status = 200, description = "All answer", body = Object,
-         example = json!({"ledger": "ok", "queue": "ok", "store": "ok", "uploads": {"completed": 5}, "jobs": 0})),
+         example = json!({"ledger": "ok", "queue": "ok", "store": "ok", "disk": "ok", "uploads": {"completed": 5}, "jobs": 0})),
         (status = 503, description = "One does not: `failing`", body = Object)
     )
 )]
 pub async fn ready(State(app): State<Arc<App>>, caller: Caller) -> impl IntoResponse {
     let (uploads, jobs, store) = (app.ledger.count().await, app.queue.depth().await, app.store.check().await);
-    let good = uploads.is_ok() && jobs.is_ok() && store.is_ok();
+    let low = app.room.is_low() || app.room.is_full();
+    let good = uploads.is_ok() && jobs.is_ok() && store.is_ok() && !low;
     let say = |error: Option<String>| {
         error.map_or_else(
             || "ok".to_owned(),
@@ -66,6 +67,7 @@ pub async fn ready(State(app): State<Arc<App>>, caller: Caller) -> impl IntoResp
         "ledger": say(uploads.err().map(|e| e.to_string())),
         "queue": say(jobs.as_ref().err().map(ToString::to_string)),
         "store": say(store.err().map(|e| e.to_string())),
+        "disk": say(low.then(|| format!("{} bytes are free: see limits.min_free_disk", app.room.free()))),
     });
     if caller.must(Scope::UploadsRead).is_ok() {
         body["uploads"] = counts.into();

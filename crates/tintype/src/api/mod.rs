@@ -1,5 +1,6 @@
 //! Steps 1 and 3 over HTTP. Routes are thin: they read a request, call the domain, word the answer.
 
+mod admission;
 mod auth;
 mod deliveries;
 mod events;
@@ -15,21 +16,74 @@ mod uploads;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use http::{HeaderValue, StatusCode, header};
-use tower_http::set_header::SetResponseHeaderLayer;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::config::Origins;
+use crate::listen::Refused;
 use crate::request_id;
 use problem::Problem;
 
 /// Most bytes of a request's body: a hundred uploads with full metadata, or a batch of storage events.
 const MAX_BODY: usize = 4 << 20;
+
+/// How long a browser may remember what a page of another origin may do.
+const PREFLIGHT: Duration = Duration::from_secs(3600);
+
+/// What a page of another origin may do: see how an upload stands, with that upload's token.
+fn cors(origins: &Origins) -> CorsLayer {
+    let origins = match origins {
+        Origins::Any => AllowOrigin::from(Any),
+        Origins::These(known) => AllowOrigin::list(known.iter().filter_map(|origin| origin.parse().ok())),
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers([header::AUTHORIZATION, header::CACHE_CONTROL, HeaderName::from_static("last-event-id")])
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(PREFLIGHT)
+}
+
+/// What goes with every answer, unless it says otherwise: it is data, for nobody's cache and no page's frame.
+pub fn headers() -> HeaderMap {
+    let of = HeaderValue::from_static;
+    HeaderMap::from_iter([
+        (header::X_CONTENT_TYPE_OPTIONS, of("nosniff")),
+        (header::CACHE_CONTROL, of("no-store")),
+        (header::CONTENT_SECURITY_POLICY, of("default-src 'none'; frame-ancestors 'none'")),
+        (header::X_FRAME_OPTIONS, of("DENY")),
+        (header::REFERRER_POLICY, of("no-referrer")),
+        (HeaderName::from_static("cross-origin-resource-policy"), of("same-origin")),
+    ])
+}
+
+/// What the network's edge refuses, as a problem document.
+pub fn refuse(why: Refused) -> Response {
+    let (status, code, detail) = match why {
+        Refused::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long", "path and query are more than 8 KiB"),
+        Refused::HeadersTooLarge => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers_too_large",
+            "the headers are more than 100, or more than 32 KiB",
+        ),
+        Refused::TooSlow => {
+            (StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body came too slowly; send it again on a better line")
+        }
+        Refused::Crowded => {
+            (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "there are too many connections; try again")
+        }
+    };
+    Problem::new(status, code, detail).into_response()
+}
 
 /// Every route. Only [`routes!`] puts one in the document too; a test finds those that are not.
 fn routes() -> OpenApiRouter<Arc<App>> {
@@ -60,13 +114,11 @@ pub fn router(app: Arc<App>) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
         })
         .layer(axum::middleware::from_fn_with_state(app.clone(), origin::guard))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), admission::explain))
+        .layer(cors(&app.config.front.api_origins))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(TraceLayer::new_for_http().make_span_with(request_id::span))
+        // Why one failed is told by whoever made the problem of it.
+        .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(request_id::span))
         .layer(axum::middleware::from_fn(|request, next| request_id::name(&request_id::OF_API, request, next)))
         .with_state(app)
 }

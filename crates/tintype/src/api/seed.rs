@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::admission::{Address, admit};
 use super::auth::Caller;
 use super::extract::{Body, Id};
 use super::openapi::ProblemDocument;
@@ -49,6 +50,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
 async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
+    address: Address,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<View>), Problem> {
@@ -57,6 +59,7 @@ async fn create(
     if !body.is_object() {
         return Err(Problem::invalid("the body must be an object such as {\"metadata\": {}}"));
     }
+    admit(&app, &caller, &address, 1).await?;
     let metadata = match body.get("metadata") {
         Some(Value::Object(metadata)) => metadata.clone(),
         None | Some(Value::Null) => Default::default(),

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::admission::{Address, admit};
 use super::auth::Caller;
 use super::extract::{Body, Id, Params};
 use super::openapi::{OneOrMany, ProblemDocument};
@@ -97,12 +98,14 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
 pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
+    address: Address,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Problem> {
     caller.must(Scope::UploadsCreate)?;
     let body = json_body(&headers, &body)?;
     let idempotency = idempotency(&headers, &body)?;
+    admit(&app, &caller, &address, body.as_array().map_or(1, Vec::len)).await?;
     if let Value::Array(list) = body {
         if !(1..=MAX_BATCH).contains(&list.len()) {
             return Err(Problem::invalid(format!("a list has 1 to {MAX_BATCH} requests, this one has {}", list.len())));

@@ -1,6 +1,7 @@
 //! Step 3 and after: how an upload stands, at once, by long poll, or as server-sent events.
 
 use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +53,9 @@ pub async fn status(
     let mut upload = see(&app, &caller, &id).await?;
     let end = Instant::now() + Duration::from_secs(query.wait.unwrap_or(0).min(LONGEST_WAIT));
     while !upload.status.is_final() && Instant::now() < end {
-        change(&mut changes, &upload.id, end).await;
+        if change(&app, &mut changes, &upload.id, end).await.is_break() {
+            break;
+        }
         upload = find(&app, &id).await?;
     }
     Ok(Json(upload.into()))
@@ -91,14 +94,17 @@ async fn see(app: &App, caller: &Caller, id: &str) -> Result<Upload, Problem> {
     find(app, id).await
 }
 
-/// Waits for a change of this upload, a look's time, or the end.
-async fn change(changes: &mut Receiver<UploadId>, id: &UploadId, end: Instant) {
+/// Waits for a change of this upload, a look's time, or the end; breaks off when the server stops.
+async fn change(app: &App, changes: &mut Receiver<UploadId>, id: &UploadId, end: Instant) -> ControlFlow<()> {
     let until = end.min(Instant::now() + LOOK);
     let heard = async {
         // Having missed some is a reason to look, too.
         while changes.recv().await.is_ok_and(|changed| changed != *id) {}
     };
-    let _ = tokio::time::timeout_at(until, heard).await;
+    tokio::select! {
+        _ = tokio::time::timeout_at(until, heard) => ControlFlow::Continue(()),
+        () = app.signals.stopping.cancelled() => ControlFlow::Break(()),
+    }
 }
 
 struct Watch {
@@ -111,7 +117,8 @@ struct Watch {
 }
 
 impl Watch {
-    /// The upload as soon as it differs from what was told; none after its end.
+    /// The upload as soon as it differs from what was told; none after its end, or when the server stops: a browser's
+    /// EventSource then comes again.
     async fn changed(&mut self) -> Option<Upload> {
         if self.told.as_ref().is_some_and(|told| told.status.is_final()) {
             return None;
@@ -120,7 +127,10 @@ impl Watch {
             let now = match self.next.take() {
                 Some(first) => first,
                 None => {
-                    change(&mut self.changes, &self.id, Instant::now() + LOOK).await;
+                    let look = Instant::now() + LOOK;
+                    if change(&self.app, &mut self.changes, &self.id, look).await.is_break() {
+                        return None;
+                    }
                     find(&self.app, self.id.as_str()).await.ok()?
                 }
             };

@@ -1,5 +1,6 @@
 //! One running service: its parts, and what is done with more than one of them.
 
+mod admission;
 mod beside;
 mod open;
 pub(crate) mod secrets;
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
 
+pub use admission::{Admission, NotAdmitted};
 pub use beside::Beside;
 pub use open::{EmbeddedParts, Locks, lock, open_ledger};
 
@@ -25,6 +28,7 @@ use crate::ledger::{Finished, Ledger, LedgerError, Marked};
 use crate::presign::Presigner;
 use crate::process::Processor;
 use crate::queue::{JobEnd, Queue};
+use crate::room::Room;
 use crate::store::embedded::Arrivals;
 use crate::store::{ObjectMeta, Store, StoreError};
 use crate::token::Tokens;
@@ -66,6 +70,10 @@ pub struct App {
     pub tokens: Tokens,
     /// What signs callbacks.
     pub signing: Arc<SigningSecret>,
+    /// What is left of the disk.
+    pub room: Room,
+    /// Who may ask for uploads just now.
+    pub admission: Admission,
     /// Which API keys are good.
     pub keys: Keyring,
     /// What providers' pushed events are held against.
@@ -80,12 +88,19 @@ pub struct Signals {
     pub jobs: Arc<Notify>,
     /// A callback may be due.
     pub callbacks: Arc<Notify>,
+    /// The server stops: whoever waits for a change is answered as things stand.
+    pub stopping: CancellationToken,
     changes: broadcast::Sender<UploadId>,
 }
 
 impl Signals {
     fn new() -> Self {
-        Self { jobs: Arc::default(), callbacks: Arc::default(), changes: broadcast::channel(1024).0 }
+        Self {
+            jobs: Arc::default(),
+            callbacks: Arc::default(),
+            stopping: CancellationToken::new(),
+            changes: broadcast::channel(1024).0,
+        }
     }
 
     /// Says that an upload's status may have changed.
@@ -111,7 +126,7 @@ impl App {
     pub fn api_url(&self) -> String {
         match &self.config.public_url {
             Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-            None => format!("http://{}", self.config.listen),
+            None => format!("{}://{}", self.config.scheme(), self.config.listen),
         }
     }
 

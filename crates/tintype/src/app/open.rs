@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use url::Url;
 
 use super::secrets::{load_account, token_secret};
-use super::{App, Signals};
+use super::{Admission, App, Signals};
 use crate::auth::Keyring;
 use crate::config::{Config, StoreUrl};
 use crate::event::auth::Gate;
@@ -17,6 +17,7 @@ use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::{MemoryBudget, Processor};
+use crate::room::Room;
 use crate::sandbox;
 use crate::store::Store;
 use crate::store::embedded::{self, DiskStore};
@@ -51,10 +52,13 @@ impl App {
         processor.renderer = sandbox::open(config.sandbox, config.workers).map_err(anyhow::Error::msg)?;
         let ledger = Arc::new(ledger);
         let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));
+        let room = Room::new(folders(&config), config.front.min_free_disk);
         let gate = Gate::new(&config.events, config.aws_endpoint.as_ref());
         let gate = gate.map_err(anyhow::Error::msg).context("cannot set up the checks of pushed events")?;
         let app = Self {
             bucket,
+            room: room.clone(),
+            admission: Admission::new(room, ledger.clone(), &config.front),
             signing: Arc::new(signing.unwrap_or_default()),
             layout,
             queue: ledger.clone(),
@@ -70,6 +74,17 @@ impl App {
         };
         Ok((app, embedded))
     }
+}
+
+/// Folders whose disk the service fills.
+fn folders(config: &Config) -> Vec<PathBuf> {
+    let objects = (config.store == StoreUrl::Embedded).then(|| config.data.clone());
+    let rows = match &config.ledger {
+        // Of a name alone, the folder is this one.
+        LedgerUrl::Sqlite(file) => file.parent().map(|folder| Path::new(".").join(folder)),
+        LedgerUrl::Postgres(_) => None,
+    };
+    objects.into_iter().chain(rows).collect()
 }
 
 /// The ledger alone, made if need be, beside whatever serves from it.
@@ -155,7 +170,7 @@ fn open_embedded(config: &Config) -> anyhow::Result<StoreParts> {
 pub(super) fn embedded_url(config: &Config) -> anyhow::Result<Url> {
     let endpoint = match &config.store_endpoint {
         Some(endpoint) => endpoint.clone(),
-        None => format!("http://{}", config.store_listen).parse()?,
+        None => format!("{}://{}", config.store_scheme(), config.store_listen).parse()?,
     };
     Ok(format!("{}/{}", endpoint.as_str().trim_end_matches('/'), embedded::BUCKET).parse()?)
 }

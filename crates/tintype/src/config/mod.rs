@@ -3,6 +3,7 @@
 mod callback;
 mod events;
 mod fields;
+mod front;
 mod presets;
 mod reader;
 mod sources;
@@ -24,6 +25,7 @@ use crate::store::s3::S3Config;
 use crate::upload::Method;
 
 pub use events::{EventsConfig, OidcConfig, SharedKey};
+pub use front::{FrontConfig, Origins, TlsFiles};
 use reader::Reader;
 pub use sources::Sources;
 pub use value::{parse_duration, without_secrets};
@@ -139,6 +141,8 @@ pub struct Config {
     pub memory: u64,
     /// Longest time for one original's pixels.
     pub deadline: Duration,
+    /// What the network's edge allows.
+    pub front: FrontConfig,
     /// Where pixels are made.
     pub sandbox: SandboxMode,
     /// API keys besides those of the ledger.
@@ -217,6 +221,7 @@ impl Config {
         let max_frames = r.number("limits.max_frames", 1, 1_000_000);
         let memory = r.bytes("limits.memory", 1 << 20, 1 << 40);
         let deadline = r.duration("limits.deadline", Duration::from_millis(1), Duration::from_secs(3600));
+        let front = front::read(r);
         let events = events::read(r);
         let sandbox = r.one_of("sandbox.mode", &["auto", "require", "off"]);
         let log_level = read_log_level(r);
@@ -259,6 +264,7 @@ impl Config {
                 _ => SandboxMode::Auto,
             },
             keys: keys?,
+            front: front?,
             events: events?,
             log_level: log_level?,
             log_json: log_format? == "json",
@@ -267,6 +273,16 @@ impl Config {
 }
 
 impl Config {
+    /// `https` if the API speaks TLS itself, else `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.front.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The same of the embedded store.
+    pub fn store_scheme(&self) -> &'static str {
+        if self.front.store_tls { self.scheme() } else { "http" }
+    }
+
     /// A bucket of the S3 that is configured.
     pub fn s3(&self, bucket: &str) -> S3Config {
         let endpoint = self.store_endpoint.as_ref().or(self.aws_endpoint.as_ref()).cloned();

@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use url::Url;
 
 use super::Mistake;
+use super::front::Origins;
 use super::sources::{Setting, Settings, Sources, defaults, place};
 use super::value::{parse_bytes, parse_duration, without_secrets};
 use crate::auth::{ConfiguredKey, KeyHash, Scope, Scopes};
@@ -202,6 +203,20 @@ impl Reader {
         })
     }
 
+    /// Origins of web pages, or `"*"` for any; in a variable, with commas.
+    pub fn origins(&mut self, key: &str) -> Option<Origins> {
+        let items: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| item.as_str().map(origin)).collect();
+        let known = match items {
+            Some(items) if items == [Some("*".to_owned())] => Some(Origins::Any),
+            Some(items) if items.contains(&Some("*".to_owned())) => None,
+            Some(items) => items.into_iter().collect::<Option<_>>().map(Origins::These),
+            None => None,
+        };
+        known.or_else(|| {
+            self.mistake(key, "it must be a list of origins such as [\"https://app.example.com\"], or [\"*\"] alone")
+        })
+    }
+
     /// Hashes of API keys, each with scopes or with all; in a variable, with commas.
     pub fn keys(&mut self, key: &str) -> Option<Vec<ConfiguredKey>> {
         let list: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| configured_key(item.as_str()?)).collect();
@@ -227,6 +242,16 @@ fn items(value: &Value) -> Vec<Value> {
         }
         other => vec![other.clone()],
     }
+}
+
+/// As a browser sends it: no path, no default port.
+fn origin(text: &str) -> Option<String> {
+    let url = match text {
+        "*" => return Some(text.to_owned()),
+        text => Url::parse(text).ok()?,
+    };
+    let plain = matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none();
+    plain.then(|| url.origin().ascii_serialization())
 }
 
 /// `sha256:HEX`, with all scopes, or `sha256:HEX events uploads:read`, with some.

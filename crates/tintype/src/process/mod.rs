@@ -104,6 +104,9 @@ pub enum ProcessError {
     /// The fault lies elsewhere and may pass: try again.
     #[error("{0}")]
     Passing(String),
+    /// There is no room for the variants: try again when there is.
+    #[error("{0}")]
+    Full(String),
     /// The store holds other bytes than it was given. Try again, for it may have been a fault of reading.
     #[error("{0}")]
     Damaged(String),
@@ -115,7 +118,7 @@ impl ProcessError {
         let after = |why: String| format!("given up after {attempts} attempts: {why}");
         match self {
             Self::Final(failure) => failure,
-            Self::Passing(why) => Failure::new("store_unavailable", after(why)),
+            Self::Passing(why) | Self::Full(why) => Failure::new("store_unavailable", after(why)),
             Self::Damaged(why) => Failure::new("corrupt_storage", after(why)),
         }
     }
@@ -134,6 +137,7 @@ impl From<StoreError> for ProcessError {
             StoreError::TooLarge { .. } => Self::Final(Failure::new("too_large", error.to_string())),
             StoreError::Invalid(why) => Self::Final(Failure::new("invalid_request", why)),
             StoreError::Damaged { .. } => Self::Damaged(error.to_string()),
+            StoreError::Full(_) => Self::Full(error.to_string()),
             StoreError::Denied(_) | StoreError::Unavailable(_) => Self::Passing(error.to_string()),
         }
     }

@@ -17,6 +17,8 @@ use crate::upload::{Outcome, Upload};
 
 /// How long to sleep when there is no job and nobody calls.
 const IDLE: Duration = Duration::from_secs(1);
+/// Pause between tries while there is no room for variants.
+const NO_ROOM: Duration = Duration::from_secs(5);
 /// Longest pause between tries while the store fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How often a lease is extended in its length.
@@ -34,6 +36,12 @@ pub struct Stop {
 /// Works until told to stop.
 pub async fn run(app: Arc<App>, stop: Stop) {
     while !stop.gently.is_cancelled() {
+        // Not even the end of a job could be recorded.
+        if app.room.is_full() {
+            tracing::warn!("the disk is full; work waits until there is room");
+            pause_for_room(&stop).await;
+            continue;
+        }
         match app.queue.claim(app.config.lease).await {
             Ok(Some(leased)) => {
                 // There may be more than one worker was woken for.
@@ -65,6 +73,13 @@ async fn rest(app: &App, stop: &Stop) {
     }
 }
 
+async fn pause_for_room(stop: &Stop) {
+    tokio::select! {
+        () = tokio::time::sleep(NO_ROOM) => {}
+        () = stop.gently.cancelled() => {}
+    }
+}
+
 /// Does a job for as long as it is this worker's.
 async fn hold(app: &App, leased: &Leased, stop: &Stop) -> Result<(), QueueError> {
     let upload = app.ledger.get(&leased.job.upload_id).await.map_err(|e| QueueError(e.to_string()))?;
@@ -73,7 +88,7 @@ async fn hold(app: &App, leased: &Leased, stop: &Stop) -> Result<(), QueueError>
         return app.queue.drop_job(leased).await;
     };
     tokio::select! {
-        done = handle(app, &upload, leased) => done,
+        done = handle(app, &upload, leased, stop) => done,
         () = lost(app, leased) => abandon(app, &upload).await,
         () = stop.now.cancelled() => {
             tracing::warn!("no time left: the job is handed on");
@@ -106,7 +121,7 @@ async fn abandon(app: &App, upload: &Upload) -> Result<(), QueueError> {
     Ok(())
 }
 
-async fn handle(app: &App, upload: &Upload, leased: &Leased) -> Result<(), QueueError> {
+async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Result<(), QueueError> {
     let job = &leased.job;
     // Only a crash skips the end of an attempt: such a job would take every worker down in turn.
     if leased.crashes >= app.config.crashes {
@@ -138,6 +153,11 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased) -> Result<(), Queue
                 leave_nothing(app, upload, leased).await;
             }
             record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await
+        }
+        Err(ProcessError::Full(why)) => {
+            tracing::warn!(why, "no room for variants; will try again, however often it takes");
+            pause_for_room(stop).await;
+            app.queue.release(leased).await
         }
         Err(error) if leased.attempt < app.config.attempts => {
             let pause = pause(leased.attempt);

@@ -12,7 +12,9 @@ use super::embedded::{Arrivals, DiskStore, Endpoint, router};
 use super::file::FileStore;
 use super::s3::{S3Config, S3Store};
 use super::*;
+use crate::config::Origins;
 use crate::presign::Credential;
+use crate::room::Room;
 
 /// What a provider can keep beside bytes.
 #[derive(Clone, Copy, PartialEq)]
@@ -72,6 +74,9 @@ async fn s3_store(dir: &TempDir) -> S3Store {
         public_folder: "image/".into(),
         longest_lifetime: Duration::from_secs(900),
         max_bytes: 1 << 20,
+        https: false,
+        room: Room::new([dir.path().to_owned()], 0),
+        origins: Origins::Any,
         arrivals: Arc::new(Nobody),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -106,6 +106,9 @@ pub enum StoreError {
     /// The store refuses these credentials. Try again once they are mended.
     #[error("the store denied access: {0}")]
     Denied(String),
+    /// The store has no room. Try again once it has.
+    #[error("the store is full: {0}")]
+    Full(String),
     /// Anything that may pass: try again later.
     #[error("the store failed: {0}")]
     Unavailable(String),

@@ -18,13 +18,19 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::disk::{DiskError, Incoming};
-use super::{BUCKET, Condition, Endpoint, TakeError};
+use super::{BUCKET, Condition, Endpoint, retry_after};
 use crate::key::Key;
 use crate::presign::policy::{Form, Grant, Refusal, verify};
 use crate::store::{ObjectMeta, PutOptions};
 
 /// Most bytes of all text fields together, names and values; S3 allows 20 KB.
 const MAX_FIELDS: usize = 20 * 1024;
+/// Most text fields; a form of S3's has a dozen, and one for each name of metadata.
+const MAX_COUNT: usize = 100;
+/// Most bytes of a field's own headers.
+const MAX_PART_HEADERS: usize = 4096;
+/// Most bytes of what parts a form's fields, as RFC 2046 says.
+const MAX_BOUNDARY: usize = 70;
 /// Most bytes on the wire before the file begins. What is buffered of a form is bounded by this.
 const MAX_BEFORE_FILE: usize = 512 * 1024;
 /// Most bytes of metadata, names and values, as S3's.
@@ -35,15 +41,18 @@ const MAX_DRAIN: usize = 64 * 1024 * 1024;
 /// Answers one POST upload.
 pub async fn post_object(endpoint: &Endpoint, request: Request) -> Response {
     let bucket = request.uri().path().trim_matches('/').to_owned();
-    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default().to_owned();
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let base = format!("{}://{host}", if endpoint.https { "https" } else { "http" });
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let Ok(boundary) = multer::parse_boundary(content_type.unwrap_or_default()) else {
-        return refuse(&Refusal::new(400, "MalformedPOSTRequest", "The multipart form has no boundary."));
+    let boundary = multer::parse_boundary(content_type.unwrap_or_default()).ok();
+    let Some(boundary) = boundary.filter(|text| (1..=MAX_BOUNDARY).contains(&text.len())) else {
+        let message = "The multipart form must have a boundary of 1 to 70 characters.";
+        return refuse(&Refusal::new(400, "MalformedPOSTRequest", message));
     };
     let wire = Wire::new(request.into_body());
     let received = receive(endpoint, &bucket, Multipart::new(wire.stream(), boundary), &wire).await;
     match received {
-        Ok((form, object)) => accept(&form, &object, &host),
+        Ok((form, object)) => accept(&form, &object, &base),
         Err(refusal) => {
             wire.drain().await;
             refuse(&refusal)
@@ -103,10 +112,8 @@ async fn receive(
     let options = options(&form)?;
     let grant = verify(&form, bucket, &endpoint.account, OffsetDateTime::now_utc())?;
     let incoming = read_file(endpoint, file, &grant).await?;
-    let object = endpoint.take(incoming, key, options, Condition::None).await.map_err(|error| match error {
-        TakeError::Disk(error) => failed(error),
-        TakeError::NotAnnounced(why) => Refusal::new(503, "SlowDown", why),
-    })?;
+    let taken = endpoint.take(incoming, key, options, Condition::None).await;
+    let object = taken.map_err(|error| error.refusal(endpoint))?;
     Ok((form, object))
 }
 
@@ -116,6 +123,12 @@ pub(crate) async fn read_fields(multipart: &mut Multipart<'static>) -> Result<(F
     let mut form = Form::default();
     let mut total = 0;
     while let Some(mut field) = multipart.next_field().await.map_err(malformed)? {
+        let headers: usize = field.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if headers > MAX_PART_HEADERS || form.fields.len() >= MAX_COUNT {
+            let message =
+                format!("A form has at most {MAX_COUNT} fields, each with {MAX_PART_HEADERS} bytes of headers.");
+            return Err(Refusal::new(400, "MaxPostPreDataLengthExceeded", message));
+        }
         let name = field.name().unwrap_or_default().to_owned();
         if name.eq_ignore_ascii_case("file") {
             return Ok((form, field));
@@ -152,7 +165,7 @@ pub(crate) fn object_key(form: &Form, filename: Option<&str>) -> Result<Key, Ref
 
 async fn read_file(endpoint: &Endpoint, mut file: Field<'static>, grant: &Grant) -> Result<Incoming, Refusal> {
     let most = grant.max_bytes.min(endpoint.max_bytes);
-    let mut incoming = endpoint.disk.begin().map_err(|e| failed(e.into()))?;
+    let mut incoming = begin(endpoint).await?;
     while let Some(chunk) = file.chunk().await.map_err(malformed)? {
         if incoming.size() + chunk.len() as u64 > most {
             let message = format!("Your proposed upload exceeds the maximum allowed size of {most} bytes");
@@ -160,8 +173,8 @@ async fn read_file(endpoint: &Endpoint, mut file: Field<'static>, grant: &Grant)
         }
         incoming = tokio::task::spawn_blocking(move || incoming.write(&chunk).map(|()| incoming))
             .await
-            .map_err(|e| failed(DiskError::Io(e.into())))?
-            .map_err(|e| failed(e.into()))?;
+            .map_err(|e| DiskError::Io(e.into()))?
+            .map_err(DiskError::Io)?;
     }
     if incoming.size() < grant.min_bytes {
         let message =
@@ -171,13 +184,19 @@ async fn read_file(endpoint: &Endpoint, mut file: Field<'static>, grant: &Grant)
     Ok(incoming)
 }
 
+async fn begin(endpoint: &Endpoint) -> Result<Incoming, Refusal> {
+    let (disk, room) = (endpoint.disk.clone(), endpoint.room.clone());
+    let begun = tokio::task::spawn_blocking(move || disk.begin(Some(room))).await;
+    Ok(begun.map_err(|e| DiskError::Io(e.into()))?.map_err(DiskError::Io)?)
+}
+
 pub(crate) fn options(form: &Form) -> Result<PutOptions, Refusal> {
     let named = form.fields.iter().filter_map(|(name, value)| {
         let name = name.to_ascii_lowercase();
         name.strip_prefix("x-amz-meta-").map(|name| (name.to_owned(), value.clone()))
     });
     let metadata: BTreeMap<String, String> = named.collect();
-    if metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_METADATA {
+    if is_too_much(&metadata) {
         let message = "Your metadata headers exceed the maximum allowed metadata size.";
         return Err(Refusal::new(400, "MetadataTooLarge", message));
     }
@@ -199,21 +218,18 @@ fn are_headers(options: &PutOptions) -> bool {
         && options.metadata.iter().all(|(name, text)| named(name) && value(text))
 }
 
+/// Whether metadata is more than S3 keeps.
+pub fn is_too_much(metadata: &BTreeMap<String, String>) -> bool {
+    metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_METADATA
+}
+
 fn malformed(error: multer::Error) -> Refusal {
     Refusal::new(400, "MalformedPOSTRequest", format!("The form could not be read: {error}"))
 }
 
-fn failed(error: DiskError) -> Refusal {
-    if matches!(error, DiskError::NameTooLong) {
-        return Refusal::new(400, "KeyTooLongError", error.to_string());
-    }
-    tracing::error!(%error, "the store could not write an upload");
-    Refusal::new(503, "ServiceUnavailable", "The store cannot write just now. Please try again.")
-}
-
-fn accept(form: &Form, object: &ObjectMeta, host: &str) -> Response {
+fn accept(form: &Form, object: &ObjectMeta, base: &str) -> Response {
     let etag = format!("\"{}\"", object.etag.as_deref().unwrap_or_default());
-    let location = format!("http://{host}/{BUCKET}/{}", object.key);
+    let location = format!("{base}/{BUCKET}/{}", object.key);
     let mut response = match (form.get("success_action_redirect"), form.get("success_action_status")) {
         (Some(target), _) if is_web_page(target) => redirect(target, object, &etag),
         (_, Some("200")) => StatusCode::OK.into_response(),
@@ -253,11 +269,14 @@ fn created(object: &ObjectMeta, location: &str, etag: &str) -> Response {
     xml(StatusCode::CREATED, body)
 }
 
-fn refuse(refusal: &Refusal) -> Response {
+/// A refusal as S3 writes it.
+pub fn refuse(refusal: &Refusal) -> Response {
     tracing::debug!(code = refusal.code, message = refusal.message, "refused an upload");
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
     let body = format!("<Error><Code>{}</Code><Message>{}</Message></Error>", refusal.code, escape(&refusal.message));
-    xml(status, body)
+    let mut response = xml(status, body);
+    response.headers_mut().extend(retry_after(status).map(|wait| (header::RETRY_AFTER, wait)));
+    response
 }
 
 fn xml(status: StatusCode, body: String) -> Response {

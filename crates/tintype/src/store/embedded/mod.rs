@@ -18,9 +18,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, StatusCode, header};
-use tower_http::cors::CorsLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use tower_http::trace::TraceLayer;
 use tracing::Instrument;
 
@@ -28,9 +27,13 @@ use disk::Incoming;
 pub use disk::{Condition, DiskError, DiskStore};
 
 use super::{ObjectMeta, PutOptions};
+use crate::config::Origins;
 use crate::key::Key;
+use crate::listen::Refused;
 use crate::presign::Credential;
+use crate::presign::policy::Refusal;
 use crate::request_id;
+use crate::room::{self, Room};
 
 /// The bucket's name, which is part of the contract.
 pub const BUCKET: &str = "tintype";
@@ -60,6 +63,12 @@ pub struct Endpoint {
     pub longest_lifetime: Duration,
     /// Most bytes of one object.
     pub max_bytes: u64,
+    /// Whether clients come by HTTPS.
+    pub https: bool,
+    /// What is left of the disk.
+    pub room: Room,
+    /// Pages that may upload and read.
+    pub origins: Origins,
     /// Who is told of uploads.
     pub arrivals: Arc<dyn Arrivals>,
 }
@@ -68,6 +77,45 @@ pub struct Endpoint {
 enum TakeError {
     Disk(DiskError),
     NotAnnounced(String),
+}
+
+impl TakeError {
+    fn refusal(self, endpoint: &Endpoint) -> Refusal {
+        match self {
+            Self::Disk(error) => error.into(),
+            // The row had no room, whatever the ledger calls it.
+            Self::NotAnnounced(_) if endpoint.room.is_full() => no_room(),
+            Self::NotAnnounced(why) => {
+                tracing::error!(why, "an upload could not be recorded");
+                Refusal::new(503, "SlowDown", "The upload could not be recorded just now. Please try again.")
+            }
+        }
+    }
+}
+
+impl From<DiskError> for Refusal {
+    fn from(error: DiskError) -> Self {
+        match error {
+            DiskError::NotFound => Self::new(404, "NoSuchKey", "The specified key does not exist."),
+            DiskError::NameTooLong => Self::new(400, "KeyTooLongError", error.to_string()),
+            DiskError::ConditionFailed => {
+                Self::new(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+            }
+            DiskError::Damaged(how) => {
+                tracing::error!(how, "the bytes of an object are not those that were written");
+                Self::new(500, "InternalError", "The object's bytes are damaged on disk.")
+            }
+            DiskError::Io(error) if room::is_full(&error) => no_room(),
+            DiskError::Io(error) => {
+                tracing::error!(%error, "the store's disk failed");
+                Self::new(503, "ServiceUnavailable", "The store cannot do that just now. Please try again.")
+            }
+        }
+    }
+}
+
+fn no_room() -> Refusal {
+    Refusal::new(507, "InsufficientStorage", "The store has no room for this object just now. Please try again later.")
 }
 
 impl Endpoint {
@@ -102,20 +150,58 @@ struct Shared {
 pub fn router(endpoint: Endpoint) -> Router {
     let endpoint = Arc::new(endpoint);
     let protocol = protocol::service(endpoint.clone());
+    let origins = match &endpoint.origins {
+        Origins::Any => AllowOrigin::from(Any),
+        Origins::These(known) => AllowOrigin::list(known.iter().filter_map(|origin| origin.parse().ok())),
+    };
     let cors = CorsLayer::very_permissive()
         .allow_credentials(false)
-        .allow_origin(tower_http::cors::Any)
-        .expose_headers([header::ETAG, header::LOCATION])
+        .allow_origin(origins)
+        .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER])
         .max_age(Duration::from_secs(3600));
-    let nosniff =
-        SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Router::new()
         .fallback(answer)
         .layer(cors)
-        .layer(nosniff)
         .layer(TraceLayer::new_for_http().make_span_with(request_id::span))
         .layer(axum::middleware::from_fn(|request, next| request_id::name(&request_id::OF_STORE, request, next)))
         .with_state(Shared { endpoint, protocol })
+}
+
+/// What goes with every answer: an image may be shown on any page, and can do nothing on one of its own.
+pub fn headers() -> HeaderMap {
+    let of = HeaderValue::from_static;
+    HeaderMap::from_iter([
+        (header::X_CONTENT_TYPE_OPTIONS, of("nosniff")),
+        (header::CONTENT_SECURITY_POLICY, of("default-src 'none'; style-src 'unsafe-inline'; sandbox")),
+        (header::REFERRER_POLICY, of("no-referrer")),
+        (http::HeaderName::from_static("cross-origin-resource-policy"), of("cross-origin")),
+    ])
+}
+
+/// When to come back after a refusal that may pass.
+fn retry_after(status: StatusCode) -> Option<HeaderValue> {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => Some(HeaderValue::from_static("5")),
+        StatusCode::INSUFFICIENT_STORAGE => Some(HeaderValue::from_static("30")),
+        _ => None,
+    }
+}
+
+/// What the network's edge refuses, as S3 words it.
+pub fn refuse(why: Refused) -> Response {
+    const TOO_LARGE: &str = "RequestHeaderSectionTooLarge";
+    form::refuse(&match why {
+        Refused::UriTooLong => Refusal::new(414, TOO_LARGE, "Your request's address exceeds 8 KiB."),
+        Refused::HeadersTooLarge => {
+            Refusal::new(431, TOO_LARGE, "Your request's headers are more than 100, or exceed 32 KiB.")
+        }
+        Refused::TooSlow => Refusal::new(
+            400,
+            "RequestTimeout",
+            "Your socket connection to the server was not read from or written to within the timeout period.",
+        ),
+        Refused::Crowded => Refusal::new(503, "SlowDown", "There are too many connections. Please try again."),
+    })
 }
 
 async fn answer(State(shared): State<Shared>, request: Request) -> Response {

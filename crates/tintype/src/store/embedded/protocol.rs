@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 use tokio::io::AsyncReadExt;
@@ -22,15 +22,19 @@ use url::form_urlencoded;
 use super::checksum::{Checksums, of_whole};
 use super::condition::{Asked, of_write};
 use super::disk::DiskError;
-use super::{BUCKET, Endpoint, REGION, TakeError};
+use super::form::is_too_much;
+use super::{BUCKET, Endpoint, REGION, retry_after};
 use crate::key::Key;
 use crate::presign::Credential;
+use crate::presign::policy::Refusal;
 use crate::store::{ObjectMeta, PutOptions};
 
 /// Most keys of one listing, as S3's.
 const MAX_KEYS: i32 = 1000;
 /// Longest lifetime of a presigned URL in seconds, as S3's.
 const LONGEST_LIFETIME: u32 = 7 * 24 * 3600;
+/// Most bytes of a request in XML: the longest keys, a thousand of them, and what is around each.
+const MAX_XML: usize = 4 << 20;
 /// How far the clock of a client that signs headers may be off, as S3's.
 const MAX_SKEW: time::Duration = time::Duration::minutes(15);
 
@@ -40,6 +44,7 @@ pub fn service(endpoint: Arc<Endpoint>) -> S3Service {
     // A URL signed an hour ago is still good if its lifetime says so.
     config.presigned_url_max_skew_time_secs =
         u32::try_from(endpoint.longest_lifetime.as_secs()).unwrap_or(u32::MAX).max(900);
+    config.xml_max_body_size = MAX_XML;
     let account = Account(endpoint.account.clone());
     let access = Access { public_folder: endpoint.public_folder.clone() };
     let mut builder = S3ServiceBuilder::new(Protocol(endpoint));
@@ -136,7 +141,7 @@ impl Protocol {
     ) -> S3Result<T> {
         let disk = self.0.disk.clone();
         let done = tokio::task::spawn_blocking(move || work(&disk)).await.map_err(S3Error::internal_error)?;
-        done.map_err(refusal)
+        done.map_err(|error| worded(error.into()))
     }
 
     async fn objects(&self, prefix: Option<&str>) -> S3Result<Vec<ObjectMeta>> {
@@ -225,8 +230,14 @@ impl S3 for Protocol {
             cache_control: input.cache_control.unwrap_or_default(),
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
         };
+        if is_too_much(&options.metadata) {
+            return Err(s3_error!(MetadataTooLarge, "Your metadata headers exceed the maximum allowed metadata size."));
+        }
         let mut body = input.body.ok_or_else(|| s3_error!(IncompleteBody))?;
-        let mut incoming = self.disk(|disk| Ok(disk.begin()?)).await?;
+        let mut incoming = {
+            let room = self.0.room.clone();
+            self.disk(|disk| Ok(disk.begin(Some(room))?)).await?
+        };
         while let Some(chunk) = body.try_next().await.map_err(|e| s3_error!(IncompleteBody, "{e}"))? {
             if incoming.size() + chunk.len() as u64 > self.0.max_bytes {
                 return Err(s3_error!(EntityTooLarge, "An object here has at most {} bytes.", self.0.max_bytes));
@@ -238,10 +249,8 @@ impl S3 for Protocol {
         if input.content_md5.is_some_and(|expected| expected != incoming.content_md5()) {
             return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
         }
-        let object = self.0.take(incoming, key, options, condition).await.map_err(|error| match error {
-            TakeError::Disk(error) => refusal(error),
-            TakeError::NotAnnounced(why) => s3_error!(ServiceUnavailable, "{why}"),
-        })?;
+        let taken = self.0.take(incoming, key, options, condition).await;
+        let object = taken.map_err(|error| worded(error.refusal(&self.0)))?;
         Ok(S3Response::new(PutObjectOutput { e_tag: etag(&object), ..Default::default() }))
     }
 
@@ -309,16 +318,14 @@ impl S3 for Protocol {
     }
 }
 
-fn refusal(error: DiskError) -> S3Error {
-    match error {
-        DiskError::NotFound => s3_error!(NoSuchKey, "The specified key does not exist."),
-        DiskError::NameTooLong => s3_error!(KeyTooLongError, "{error}"),
-        DiskError::ConditionFailed => {
-            s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
-        }
-        DiskError::Damaged(_) => s3_error!(error, InternalError, "The object's bytes are damaged on disk."),
-        DiskError::Io(error) => s3_error!(error, ServiceUnavailable, "The store cannot do that just now."),
+fn worded(refusal: Refusal) -> S3Error {
+    let code = S3ErrorCode::from_bytes(refusal.code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+    let mut error = S3Error::with_message(code, refusal.message);
+    if let Ok(status) = StatusCode::from_u16(refusal.status) {
+        error.set_status_code(status);
+        error.set_headers(retry_after(status).map(|wait| (header::RETRY_AFTER, wait)).into_iter().collect());
     }
+    error
 }
 
 /// Which part of a listing is asked for.

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
+use crate::room::Room;
+
 /// A new object's bytes; dropped before [`super::DiskStore::commit`], they are gone.
 pub struct Incoming {
     pub(super) file: fs::File,
@@ -18,15 +20,17 @@ pub struct Incoming {
     size: u64,
     md5: Md5,
     sha256: Sha256,
+    room: Option<Room>,
 }
 
 impl Incoming {
-    pub(super) fn new(file: fs::File, path: PathBuf, blob: String) -> Self {
-        Self { file, path: Some(path), blob, size: 0, md5: Md5::new(), sha256: Sha256::new() }
+    pub(super) fn new(file: fs::File, path: PathBuf, blob: String, room: Option<Room>) -> Self {
+        Self { file, path: Some(path), blob, size: 0, md5: Md5::new(), sha256: Sha256::new(), room }
     }
 
     /// Adds bytes. Blocks for as long as the disk takes.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.room.as_ref().map_or(Ok(()), Room::for_upload)?;
         self.file.write_all(bytes)?;
         self.md5.update(bytes);
         self.sha256.update(bytes);

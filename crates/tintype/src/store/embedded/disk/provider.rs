@@ -8,6 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::{Condition, DiskError, DiskStore};
 use crate::key::Key;
+use crate::room;
 use crate::store::{Listed, Object, ObjectMeta, PutOptions, Store, StoreError};
 
 impl DiskStore {
@@ -57,7 +58,7 @@ impl Store for DiskStore {
     async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {
         let options = options.clone();
         self.blocking(key, move |store, key| {
-            let mut incoming = store.begin()?;
+            let mut incoming = store.begin(None)?;
             incoming.write(&bytes)?;
             store.commit(incoming, key, &options, &Condition::None).map(drop)
         })
@@ -103,6 +104,7 @@ fn failure(key: &Key, error: DiskError) -> StoreError {
             tracing::error!(%key, how, "the bytes of an object are not those that were written");
             StoreError::Damaged { key: key.clone(), how }
         }
+        DiskError::Io(error) if room::is_full(&error) => StoreError::Full(format!("{key}: {error}")),
         error => StoreError::Unavailable(format!("{key}: {error}")),
     }
 }

@@ -1,0 +1,268 @@
+//! The network's edge: connections are taken, held to their times and bounds, and given to a router.
+//!
+//! What a peer may cost before anyone knows who it is is decided here: places ([`crowd`]), seconds ([`wire`], [`body`]),
+//! bytes of a head ([`head`]). Who passes is the API's or the store's to judge.
+
+mod body;
+mod crowd;
+mod files;
+mod head;
+mod pace;
+mod stage;
+mod tls;
+mod wire;
+
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, Request, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use body::{Answer, Paced};
+use crowd::{Crowd, Seat};
+pub use files::allow_open_files;
+pub use head::Refused;
+pub use pace::Patience;
+use stage::Stage;
+pub use tls::Tls;
+pub use wire::Times;
+use wire::Wire;
+
+use crate::seldom::Seldom;
+
+/// Most connections that are told at once that there are too many; the rest are closed without a word.
+const TURNED_AWAY: usize = 64;
+/// How long such a one has to ask.
+const TURN_AWAY_TIME: Duration = Duration::from_secs(2);
+/// Connections that the kernel keeps for us while we are busy; beyond them, a client tries again after a second.
+const BACKLOG: u32 = 4096;
+/// How long to wait for something to close when no more files can be opened.
+const STARVED: Duration = Duration::from_millis(200);
+/// Most bytes that the kernel holds unsent: so that a slow peer is seen to take some of an answer now and then.
+const UNSENT: u32 = 128 << 10;
+/// What a peer hears that speaks HTTP where TLS is expected.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+    Content-Length: 47\r\n\r\nthis port speaks TLS: use an https:// address.\n\n";
+
+/// Where a request came from, among its extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// One address that is listened on, and what is behind it.
+pub struct Front {
+    /// `API` or `store`, for the log.
+    pub name: &'static str,
+    /// What answers.
+    pub router: Router,
+    /// How a refusal of the front is worded.
+    pub refuse: fn(Refused) -> Response,
+    /// What goes with every answer, unless it says otherwise.
+    pub headers: HeaderMap,
+    /// What a peer has time for.
+    pub times: Times,
+    /// Most connections at once.
+    pub most: usize,
+    /// Most of one address; 0 for as many as there are.
+    pub most_of_one: usize,
+    /// HTTPS, or none for HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// When it is taken, or none of this machine's.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As every server does: an address that was listened on a moment ago can be again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves until `closing`; then connections without a request are closed, and the others once theirs are answered.
+pub async fn run(front: Front, listener: TcpListener, closing: CancellationToken) {
+    let crowd = Crowd::new(front.most, front.most_of_one);
+    let door = Arc::new(Door {
+        front,
+        crowd,
+        turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+        closing: closing.clone(),
+        full: Seldom::default(),
+        starved: Seldom::default(),
+    });
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = closing.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => door.clone().admit(stream, peer, &connections),
+            // A peer that was gone before it was there.
+            Err(error) if is_of_peer(error.kind()) => {}
+            Err(error) => {
+                if let Some(times) = door.starved.again() {
+                    let name = door.front.name;
+                    tracing::error!(%error, times, "the {name} cannot take connections; raise the limit of open files (ulimit -n), or lower server.max_connections");
+                }
+                tokio::time::sleep(STARVED).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+fn is_of_peer(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused)
+}
+
+/// A front that is open.
+struct Door {
+    front: Front,
+    crowd: Arc<Crowd>,
+    turned_away: Arc<Semaphore>,
+    closing: CancellationToken,
+    full: Seldom,
+    starved: Seldom,
+}
+
+impl Door {
+    fn admit(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &TaskTracker) {
+        if let Some(seat) = self.crowd.enter(peer.ip()) {
+            connections.spawn(async move { self.meet(stream, peer, Some(&seat)).await });
+            return;
+        }
+        if let Some(times) = self.full.again() {
+            let name = self.front.name;
+            tracing::warn!(%peer, times, "the {name} turns connections away: server.max_connections is reached");
+        }
+        if let Ok(permit) = self.turned_away.clone().try_acquire_owned() {
+            connections.spawn(async move {
+                let _ = timeout(TURN_AWAY_TIME, self.meet(stream, peer, None)).await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// One connection from its first byte to its last. Without a seat, it is told that there is none.
+    async fn meet(&self, mut stream: TcpStream, peer: SocketAddr, seat: Option<&Seat>) {
+        let socket = SockRef::from(&stream);
+        // A socket that refuses them is slower, no more.
+        let _ = socket.set_tcp_nodelay(true);
+        let _ = socket.set_tcp_notsent_lowat(UNSENT);
+        let Some(tls) = &self.front.tls else {
+            return self.converse(stream, peer, seat).await;
+        };
+        let shake_hands = async {
+            if !Tls::is_spoken(&stream).await? {
+                // Closed with bytes unread, TCP would take the answer back.
+                let _ = stream.try_read(&mut [0; 8192]);
+                stream.write_all(SPEAK_TLS).await?;
+                return Err(ErrorKind::InvalidData.into());
+            }
+            tls.accept(stream).await
+        };
+        let met = tokio::select! {
+            met = timeout(self.front.times.head, shake_hands) => met,
+            () = self.closing.cancelled() => return,
+        };
+        match met {
+            Ok(Ok(stream)) => self.converse(stream, peer, seat).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS came about"),
+            Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
+        }
+    }
+
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr, seat: Option<&Seat>) {
+        let stage = Arc::new(Stage::default());
+        let wire = Wire::new(stream, self.front.times, stage.clone());
+        let service = service_fn(|request| self.answer(request, peer, stage.clone(), seat.is_some()));
+        let mut http = http1::Builder::new();
+        http.max_buf_size(head::MAX_BUFFER).max_header_size(head::MAX_BUFFER).max_headers(head::MAX_HEADER_COUNT * 2);
+        let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(wire), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.closing.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended early");
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        stage: Arc<Stage>,
+        seated: bool,
+    ) -> Result<Response<Answer>, Infallible> {
+        let turn = stage.begin();
+        let (mut head, body) = request.into_parts();
+        let mut response = match head::check(&head) {
+            _ if !seated => self.refuse(Refused::Crowded),
+            Err(refused) => self.refuse(refused),
+            Ok(()) => {
+                head.extensions.insert(Peer(peer));
+                let body = Body::new(Paced::new(body, self.front.times.patience, stage.clone()));
+                let response = self.pass(Request::from_parts(head, body)).await;
+                if stage.was_too_slow() { self.refuse_late(Refused::TooSlow, &response) } else { response }
+            }
+        };
+        if self.crowd.is_dense() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        for (name, value) in &self.front.headers {
+            response.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        Ok(response.map(|body| Answer::new(body, turn)))
+    }
+
+    async fn pass(&self, request: Request<Body>) -> Response {
+        let mut router = self.front.router.clone();
+        match tower::Service::call(&mut router, request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn refuse(&self, why: Refused) -> Response {
+        let mut response = (self.front.refuse)(why);
+        // What was not read is still on its way, so the connection will end: a client must not use it again.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+
+    /// A refusal instead of an answer, of which a page of another origin may read as much.
+    fn refuse_late(&self, why: Refused, instead: &Response) -> Response {
+        let mut response = self.refuse(why);
+        for (name, value) in instead.headers() {
+            if *name == header::VARY || name.as_str().starts_with("access-control-") {
+                response.headers_mut().append(name, value.clone());
+            }
+        }
+        response
+    }
+}
