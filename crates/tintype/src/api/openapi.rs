@@ -179,7 +179,12 @@ fn add_problems(path: &str, operation: &mut Operation) {
         may.push(("400", "`invalid_request`: `detail` says what to mend"));
         may.push(("413", "`too_large`: a body of more than 4 MiB, or a file of more bytes than are taken"));
     }
-    may.push(("503", "`unavailable`: try again after `Retry-After`"));
+    if operation.request_body.is_some() {
+        may.push(("408", "`request_timeout`: the body came too slowly"));
+    }
+    may.push(("414", "`uri_too_long`: more than 8 KiB"));
+    may.push(("431", "`headers_too_large`: more than 100, or than 32 KiB"));
+    may.push(("503", "`unavailable`, `storage_full`, `too_many_connections`: try again after `Retry-After`"));
     for (status, why) in may {
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(why)));
     }

@@ -33,10 +33,9 @@ fn is_ours(app: &App, request: &Request) -> bool {
     // Of several names each counts, and so does one in the request line.
     let hosts = all(header::HOST).chain(request.uri().authority().map(|authority| authority.as_str()));
     // A page from a file has the origin `null`.
-    // `*` is for callers that show something.
-    let named = |origin: &str| app.config.front.api_origins.name(origin);
-    hosts.map(|host| format!("http://{host}")).all(|host| is_known(&host))
-        && all(header::ORIGIN).all(|origin| named(origin) || is_known(origin))
+    // Those that are named may; `*` is for callers that show something.
+    let may = |origin: &str| app.config.front.api_origins.name(origin) || is_known(origin);
+    hosts.map(|host| format!("http://{host}")).all(|host| is_known(&host)) && all(header::ORIGIN).all(may)
 }
 
 fn is_loopback(url: &Url) -> bool {

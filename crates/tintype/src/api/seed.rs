@@ -43,6 +43,8 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
     request_body(content = Object, example = json!({"metadata": {"id": "12345"}})),
     responses(
         (status = 201, description = "A credential", body = View),
+        (status = 429, description = "`queue_full`, `quota_exceeded`: again after `Retry-After`",
+         body = ProblemDocument, content_type = "application/problem+json"),
         (status = 415, description = "`invalid_request`: the body does not say that it is JSON",
          body = ProblemDocument, content_type = "application/problem+json")
     )

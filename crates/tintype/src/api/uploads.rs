@@ -91,6 +91,8 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
          body = ProblemDocument, content_type = "application/problem+json"),
         (status = 415, description = "`invalid_request`: the body does not say that it is JSON",
          body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "`queue_full`, `quota_exceeded`: again after `Retry-After`",
+         body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "`idempotency_conflict`: that key was used for another request",
          body = ProblemDocument, content_type = "application/problem+json")
     )
@@ -105,7 +107,7 @@ pub async fn create(
     caller.must(Scope::UploadsCreate)?;
     let body = json_body(&headers, &body)?;
     let idempotency = idempotency(&headers, &body)?;
-    admit(&app, &caller, &address, body.as_array().map_or(1, Vec::len)).await?;
+    admit(&app, &caller, &address, body.as_array().map_or(1, Vec::len).min(MAX_BATCH)).await?;
     if let Value::Array(list) = body {
         if !(1..=MAX_BATCH).contains(&list.len()) {
             return Err(Problem::invalid(format!("a list has 1 to {MAX_BATCH} requests, this one has {}", list.len())));

@@ -37,7 +37,7 @@ async fn try_again(backfill: &Backfill, original: &Original, halt: &Cancellation
         let why = match once(backfill, original, halt).await {
             Ok(outcome) => return outcome,
             Err(ProcessError::Final(failure)) => return Outcome::Failed(failure),
-            Err(ProcessError::Passing(why) | ProcessError::Damaged(why) | ProcessError::Full(why)) => why,
+            Err(ProcessError::Passing(why) | ProcessError::Full(why) | ProcessError::Damaged(why)) => why,
         };
         if tries == retry::TRIES {
             let why = format!("given up after {tries} tries: {why}");

@@ -191,6 +191,17 @@ impl Reader {
         }
     }
 
+    /// Origins of web pages, or `"*"` for any; in a variable, with commas.
+    pub fn origins(&mut self, key: &str) -> Option<Origins> {
+        let known = match self.texts(key)?.as_slice() {
+            [any] if any == "*" => Some(Origins::Any),
+            named => named.iter().map(|text| origin(text)).collect::<Option<_>>().map(Origins::These),
+        };
+        known.or_else(|| {
+            self.mistake(key, "it must be a list of origins such as [\"https://app.example.com\"], or [\"*\"] alone")
+        })
+    }
+
     /// A list of networks, or of single addresses; in a variable, with commas.
     pub fn networks(&mut self, key: &str) -> Option<Vec<IpNet>> {
         let network = |text: &String| text.parse().ok().or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)));
@@ -200,20 +211,6 @@ impl Reader {
                 key,
                 "each must be a network or an address, e.g. [\"10.20.0.0/16\", \"fd00::/8\", \"192.168.1.7\"]",
             )
-        })
-    }
-
-    /// Origins of web pages, or `"*"` for any; in a variable, with commas.
-    pub fn origins(&mut self, key: &str) -> Option<Origins> {
-        let items: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| item.as_str().map(origin)).collect();
-        let known = match items {
-            Some(items) if items == [Some("*".to_owned())] => Some(Origins::Any),
-            Some(items) if items.contains(&Some("*".to_owned())) => None,
-            Some(items) => items.into_iter().collect::<Option<_>>().map(Origins::These),
-            None => None,
-        };
-        known.or_else(|| {
-            self.mistake(key, "it must be a list of origins such as [\"https://app.example.com\"], or [\"*\"] alone")
         })
     }
 
@@ -246,10 +243,7 @@ fn items(value: &Value) -> Vec<Value> {
 
 /// As a browser sends it: no path, no default port.
 fn origin(text: &str) -> Option<String> {
-    let url = match text {
-        "*" => return Some(text.to_owned()),
-        text => Url::parse(text).ok()?,
-    };
+    let url = Url::parse(text).ok()?;
     let plain = matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none();
     plain.then(|| url.origin().ascii_serialization())
 }

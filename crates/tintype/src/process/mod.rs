@@ -136,8 +136,8 @@ impl From<StoreError> for ProcessError {
             StoreError::NotFound(_) => Self::Final(Failure::new("not_found", error.to_string())),
             StoreError::TooLarge { .. } => Self::Final(Failure::new("too_large", error.to_string())),
             StoreError::Invalid(why) => Self::Final(Failure::new("invalid_request", why)),
-            StoreError::Damaged { .. } => Self::Damaged(error.to_string()),
             StoreError::Full(_) => Self::Full(error.to_string()),
+            StoreError::Damaged { .. } => Self::Damaged(error.to_string()),
             StoreError::Denied(_) | StoreError::Unavailable(_) => Self::Passing(error.to_string()),
         }
     }

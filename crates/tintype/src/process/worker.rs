@@ -148,16 +148,16 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
         Ok(developed) => {
             record(app, upload, &Outcome::Completed(Box::new(developed.manifest)), JobEnd::Done(leased)).await
         }
+        Err(ProcessError::Full(why)) => {
+            tracing::warn!(why, "no room for variants; will try again, however often it takes");
+            pause_for_room(stop).await;
+            app.queue.release(leased).await
+        }
         Err(ProcessError::Final(failure)) => {
             if progress.may_have_written() || leased.attempt > 1 {
                 leave_nothing(app, upload, leased).await;
             }
             record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await
-        }
-        Err(ProcessError::Full(why)) => {
-            tracing::warn!(why, "no room for variants; will try again, however often it takes");
-            pause_for_room(stop).await;
-            app.queue.release(leased).await
         }
         Err(error) if leased.attempt < app.config.attempts => {
             let pause = pause(leased.attempt);

@@ -138,7 +138,7 @@ impl Stateless {
         match tokio::time::timeout_at(time.saved().into(), processor.develop(&task)).await {
             Err(_) => Err(Unsettled::Work("the store was too slow: no time is left".to_owned())),
             Ok(Ok(developed)) => Ok(Ok(developed)),
-            Ok(Err(ProcessError::Passing(why) | ProcessError::Damaged(why) | ProcessError::Full(why))) => {
+            Ok(Err(ProcessError::Passing(why) | ProcessError::Full(why) | ProcessError::Damaged(why))) => {
                 Err(Unsettled::Work(why))
             }
             // Others took the time: alone it may do.

@@ -185,9 +185,9 @@ async fn read_file(endpoint: &Endpoint, mut file: Field<'static>, grant: &Grant)
 }
 
 async fn begin(endpoint: &Endpoint) -> Result<Incoming, Refusal> {
-    let (disk, room) = (endpoint.disk.clone(), endpoint.room.clone());
-    let begun = tokio::task::spawn_blocking(move || disk.begin(Some(room))).await;
-    Ok(begun.map_err(|e| DiskError::Io(e.into()))?.map_err(DiskError::Io)?)
+    let disk = endpoint.disk.clone();
+    let begun = tokio::task::spawn_blocking(move || disk.begin()).await;
+    Ok(begun.map_err(|e| DiskError::Io(e.into()))?.map_err(DiskError::Io)?.within(endpoint.room.clone()))
 }
 
 pub(crate) fn options(form: &Form) -> Result<PutOptions, Refusal> {

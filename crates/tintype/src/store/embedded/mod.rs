@@ -162,7 +162,7 @@ pub fn router(endpoint: Endpoint) -> Router {
     Router::new()
         .fallback(answer)
         .layer(cors)
-        .layer(TraceLayer::new_for_http().make_span_with(request_id::span))
+        .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(request_id::span))
         .layer(axum::middleware::from_fn(|request, next| request_id::name(&request_id::OF_STORE, request, next)))
         .with_state(Shared { endpoint, protocol })
 }

@@ -31,10 +31,10 @@ use crate::store::{ObjectMeta, PutOptions};
 
 /// Most keys of one listing, as S3's.
 const MAX_KEYS: i32 = 1000;
-/// Longest lifetime of a presigned URL in seconds, as S3's.
-const LONGEST_LIFETIME: u32 = 7 * 24 * 3600;
 /// Most bytes of a request in XML: the longest keys, a thousand of them, and what is around each.
 const MAX_XML: usize = 4 << 20;
+/// Longest lifetime of a presigned URL in seconds, as S3's.
+const LONGEST_LIFETIME: u32 = 7 * 24 * 3600;
 /// How far the clock of a client that signs headers may be off, as S3's.
 const MAX_SKEW: time::Duration = time::Duration::minutes(15);
 
@@ -234,10 +234,7 @@ impl S3 for Protocol {
             return Err(s3_error!(MetadataTooLarge, "Your metadata headers exceed the maximum allowed metadata size."));
         }
         let mut body = input.body.ok_or_else(|| s3_error!(IncompleteBody))?;
-        let mut incoming = {
-            let room = self.0.room.clone();
-            self.disk(|disk| Ok(disk.begin(Some(room))?)).await?
-        };
+        let mut incoming = self.disk(|disk| Ok(disk.begin()?)).await?.within(self.0.room.clone());
         while let Some(chunk) = body.try_next().await.map_err(|e| s3_error!(IncompleteBody, "{e}"))? {
             if incoming.size() + chunk.len() as u64 > self.0.max_bytes {
                 return Err(s3_error!(EntityTooLarge, "An object here has at most {} bytes.", self.0.max_bytes));

@@ -24,8 +24,14 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(file: fs::File, path: PathBuf, blob: String, room: Option<Room>) -> Self {
-        Self { file, path: Some(path), blob, size: 0, md5: Md5::new(), sha256: Sha256::new(), room }
+    pub(super) fn new(file: fs::File, path: PathBuf, blob: String) -> Self {
+        Self { file, path: Some(path), blob, size: 0, md5: Md5::new(), sha256: Sha256::new(), room: None }
+    }
+
+    /// The same, of a client: as long as there is room for it.
+    pub fn within(mut self, room: Room) -> Self {
+        self.room = Some(room);
+        self
     }
 
     /// Adds bytes. Blocks for as long as the disk takes.

@@ -24,7 +24,6 @@ pub use incoming::Incoming;
 use record::Record;
 
 use crate::key::Key;
-use crate::room::Room;
 use crate::store::{ObjectMeta, PutOptions};
 
 /// Why the disk did not do what it was asked.
@@ -147,15 +146,14 @@ impl DiskStore {
         self.root.join("index")
     }
 
-    /// Starts a new object's bytes; those of a client, while there is room for them.
-    pub fn begin(&self, room: Option<Room>) -> io::Result<Incoming> {
-        room.as_ref().map_or(Ok(()), Room::for_upload)?;
+    /// Starts a new object's bytes.
+    pub fn begin(&self) -> io::Result<Incoming> {
         let name = uuid::Uuid::new_v4().simple().to_string();
         let folder = self.blobs().join(&name[..2]);
         self.folders.make(&folder)?;
         let path = folder.join(&name);
         let file = fs::File::create_new(&path)?;
-        Ok(Incoming::new(file, path, format!("{}/{name}", &name[..2]), room))
+        Ok(Incoming::new(file, path, format!("{}/{name}", &name[..2])))
     }
 
     /// Puts finished bytes under a key, if what is there is as it should be. Once this returns they outlive a power cut.
@@ -262,7 +260,7 @@ mod tests {
     use super::*;
 
     fn put(store: &DiskStore, key: &str, bytes: &[u8]) {
-        let mut incoming = store.begin(None).unwrap();
+        let mut incoming = store.begin().unwrap();
         incoming.write(bytes).unwrap();
         store.commit(incoming, &Key::new(key).unwrap(), &PutOptions::default(), &Condition::None).unwrap();
     }
@@ -278,7 +276,7 @@ mod tests {
         let store = DiskStore::open(dir.path()).unwrap();
         put(&store, "temp/a", b"kept");
         put(&store, "temp/a", b"replaced");
-        let mut cut_off = store.begin(None).unwrap();
+        let mut cut_off = store.begin().unwrap();
         cut_off.write(b"half").unwrap();
         std::mem::forget(cut_off);
         fs::write(dir.path().join("index/temp~/~part"), b"{").unwrap();
@@ -302,7 +300,7 @@ mod tests {
     fn bytes_that_are_dropped_leave_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let store = DiskStore::open(dir.path()).unwrap();
-        store.begin(None).unwrap().write(b"gone").unwrap();
+        store.begin().unwrap().write(b"gone").unwrap();
         assert_eq!(files(&store.blobs()), 0);
     }
 
@@ -338,9 +336,7 @@ mod tests {
         let store = DiskStore::open(dir.path()).unwrap();
         let key = Key::new("temp/a").unwrap();
         let write = |condition: &Condition| {
-            store
-                .commit(store.begin(None).unwrap(), &key, &PutOptions::default(), condition)
-                .map(|meta| meta.etag.unwrap())
+            store.commit(store.begin().unwrap(), &key, &PutOptions::default(), condition).map(|meta| meta.etag.unwrap())
         };
         assert!(matches!(write(&Condition::Present(None)), Err(DiskError::NotFound)));
         let etag = write(&Condition::Absent).unwrap();

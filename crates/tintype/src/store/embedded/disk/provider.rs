@@ -58,7 +58,7 @@ impl Store for DiskStore {
     async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {
         let options = options.clone();
         self.blocking(key, move |store, key| {
-            let mut incoming = store.begin(None)?;
+            let mut incoming = store.begin()?;
             incoming.write(&bytes)?;
             store.commit(incoming, key, &options, &Condition::None).map(drop)
         })
