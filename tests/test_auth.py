@@ -79,12 +79,17 @@ def make(server, *scopes: str, name: str = "test", **options) -> str:
     assert done.returncode == 0, done.stderr
     key = done.stdout.strip()
     if server.daemon:
-        wait_for("the key", lambda: known(server, key), SOON)
+        wait_for("the key", lambda: asks(server) and known(server, key), SOON)
     return key
 
 
 def bearer(key: str) -> dict:
     return {"Authorization": f"Bearer {key}"}
+
+
+def asks(server) -> bool:
+    """Whether a call without a key is refused: a server that has just got its first key does not know yet."""
+    return server.call("GET", "/v1/uploads").status_code == 401
 
 
 def known(server, key: str) -> bool:
@@ -195,7 +200,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(serve):
     table = keys(server.home, "list").stdout
     assert id_of(key) in table and "web shop" in table and key not in table
 
-    wait_for("the key", lambda: known(server, key), SOON)
+    wait_for("the key", lambda: asks(server) and known(server, key), SOON)
     for path in ("/v1/uploads", "/v1/deliveries", "/readyz"):
         server.call("GET", path, headers=bearer(key))
     wait_for("last use", lambda: listed(server.home)[id_of(key)]["last_used_at"])
@@ -221,12 +226,12 @@ def test_a_key_is_asked_for_as_soon_as_there_is_one_and_for_good(serve):
     server = serve()
     assert server.call("GET", "/v1/uploads").status_code == 200
     key = make(server, "uploads:read")
-    wait_for("the door to close", lambda: server.call("GET", "/v1/uploads").status_code == 401, SOON)
+    assert asks(server)
     assert server.call("GET", "/v1/uploads", headers=bearer(key)).status_code == 200
     revoked = keys(server.home, "revoke", id_of(key))
     assert revoked.returncode == 0, revoked.stderr
-    gone = wait_for("its end", lambda: (a := server.call("GET", "/v1/uploads", headers=bearer(key))).status_code == 401 and a, SOON)
-    assert "revoked" in gone.json()["detail"]
+    gone = wait_for("its end", lambda: (a := server.call("GET", "/v1/uploads", headers=bearer(key))).status_code == 401 and a.text, SOON)
+    assert "revoked" in gone
     assert server.call("GET", "/v1/uploads").status_code == 401  # closed, though no key is left
     server.stop()
     server.start()
@@ -238,10 +243,9 @@ def test_a_key_expires(serve):
     server = serve()
     done = keys(server.home, "create", "--name", "short", "--scope", "admin", "--expires", "4s")
     key = done.stdout.strip()
-    wait_for("the key", lambda: server.call("GET", "/v1/uploads", headers=bearer(key)).status_code == 200
-             and server.call("GET", "/v1/uploads").status_code == 401, SOON)
-    gone = wait_for("its end", lambda: (a := server.call("GET", "/v1/uploads", headers=bearer(key))).status_code == 401 and a, 8)
-    assert "expired" in gone.json()["detail"]
+    wait_for("the key", lambda: asks(server) and known(server, key), SOON)
+    gone = wait_for("its end", lambda: (a := server.call("GET", "/v1/uploads", headers=bearer(key))).status_code == 401 and a.text, 8)
+    assert "expired" in gone
     assert server.call("GET", "/v1/uploads").status_code == 401
 
 
@@ -249,7 +253,7 @@ def test_almost_a_key_is_none(serve):
     server = serve()
     key = make(server, "admin")
     start, secret = key[:14], key[14:]
-    wait_for("the door to close", lambda: server.call("GET", "/v1/uploads").status_code == 401, SOON)
+    assert asks(server)
     for wrong in (key[:-1], key + "A", start + "A" * 43, key.upper(), f"tt_abcdefghij_{secret}", key.replace("tt_", ""), id_of(key)):
         answer = server.call("GET", "/v1/uploads", headers=bearer(wrong))
         assert answer.status_code == 401 and wrong not in answer.text
@@ -324,7 +328,7 @@ def signed(body: dict, webhook_id: str, age: float = 0, secret: str = SECRET) ->
 def test_a_signed_result_is_taken_lately_and_for_its_own_upload(serve, receiver, path):
     server = serve()
     key = make(server, "uploads:create", "uploads:read")
-    wait_for("the door to close", lambda: server.call("GET", "/v1/uploads").status_code == 401, SOON)
+    assert asks(server)
     new = lambda: server.call("POST", "/v1/uploads", json={"filename": "a.jpg"}, headers=bearer(key)).json()["id"]
     status = lambda upload: server.call("GET", f"/v1/uploads/{upload}", headers=bearer(key)).json()["status"]
     mine, other = new(), new()

@@ -64,7 +64,7 @@ def test_what_sns_signed_is_work(told_by_sns, sns, version, subject):
 
 
 FORGED = {
-    "changed message": lambda m, sns: m | {"Message": json.dumps(s3_event("temp/FORGED.jpg"))},
+    "changed message": lambda m, sns: m | {"Message": json.dumps(s3_event("temp/FORGED2.jpg"))},
     "changed topic": lambda m, sns: m | {"TopicArn": sns.TOPIC + "2"},
     "changed time": lambda m, sns: m | {"Timestamp": "2026-01-01T00:00:00.000Z"},
     "changed type": lambda m, sns: m | {"Type": "SubscriptionConfirmation"},

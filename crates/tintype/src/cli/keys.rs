@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -110,7 +111,10 @@ async fn act(config: &Config, command: &Command) -> anyhow::Result<u8> {
     // The first key is made before the first start, and so is its ledger.
     let ledger = match command {
         Command::Create(_) => open_ledger(config).await?,
-        Command::List(_) | Command::Revoke(_) => SqlLedger::attach(&config.ledger).await?,
+        Command::List(_) | Command::Revoke(_) => {
+            let ledger = SqlLedger::attach(&config.ledger).await;
+            ledger.with_context(|| format!("cannot open the ledger {}", config.ledger))?
+        }
     };
     let code = match command {
         Command::Create(args) => create(&ledger, args).await?,

@@ -24,7 +24,9 @@ fn config() -> OidcConfig {
 
 fn rsa() -> EncodingKey {
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
-    EncodingKey::from_rsa_der(AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap().as_ref())
+    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+    // PKCS #1 is what PKCS #8 has inside, after 26 bytes that say that it is RSA.
+    EncodingKey::from_rsa_der(&der.as_ref()[26..])
 }
 
 fn ec() -> EncodingKey {
