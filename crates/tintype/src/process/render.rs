@@ -63,6 +63,10 @@ impl Renderer {
 pub async fn variants(
     processor: &Processor,
     original: &Original,
+    #[cfg_attr(
+        not(all(feature = "server", target_os = "linux")),
+        expect(unused_variables, reason = "the box looks at it")
+    )]
     header: Probe,
     task: &Task,
 ) -> Result<Rendered, ProcessError> {

@@ -30,6 +30,7 @@ pub struct Ask<'a> {
 }
 
 /// What came of a job, with the files after it that are not parts of the upload.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is read at once")]
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
     /// All that was asked for.
