@@ -1,7 +1,7 @@
 //! The network's edge: connections are taken, held to their times and bounds, and given to a router.
 //!
-//! What a peer may cost before anyone knows who it is is decided here: places ([`crowd`]), seconds ([`wire`], [`body`]),
-//! bytes of a head ([`head`]). Who passes is the API's or the store's to judge.
+//! What a peer may cost before anyone knows who it is is decided here: places (`crowd`), seconds (`wire`, `body`),
+//! bytes of a head (`head`). Who passes is the API's or the store's to judge.
 
 mod body;
 mod crowd;

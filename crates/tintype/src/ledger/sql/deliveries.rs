@@ -64,8 +64,8 @@ pub(super) async fn claim(ledger: &SqlLedger, claim: &Claim<'_>) -> Result<Vec<D
                  (SELECT p.id, row_number() OVER (PARTITION BY p.endpoint ORDER BY p.due_at, p.id) AS place
                   FROM deliveries AS p WHERE p.status = 'pending' AND p.due_at <= $2
                     AND p.endpoint NOT IN ($5{busy}) AND NOT EXISTS
-                      (SELECT 1 FROM deliveries AS o WHERE o.upload_id = p.upload_id AND o.status = 'pending'
-                         AND o.outcome < p.outcome)) AS ranked
+                      (SELECT 1 FROM deliveries AS o WHERE o.upload_id = p.upload_id AND o.status = 'pending' AND o.id <> p.id
+                         AND (o.outcome < p.outcome OR (o.leased = 1 AND o.due_at > $2)))) AS ranked
                WHERE place <= $4)
             ORDER BY d.due_at, d.id LIMIT $3 {skip})
          RETURNING {COLUMNS}",
@@ -180,11 +180,17 @@ pub(super) async fn attempts(ledger: &SqlLedger, id: &str) -> Result<Vec<Attempt
 }
 
 pub(super) async fn resend(ledger: &SqlLedger, id: &str) -> Result<bool, LedgerError> {
-    let done = sqlx::query("UPDATE deliveries SET status = 'pending', attempts = 0, due_at = $1 WHERE id = $2")
-        .bind(now())
-        .bind(id)
-        .execute(&ledger.writer)
-        .await?;
+    // One in hand is being sent just now.
+    let done = sqlx::query(
+        "UPDATE deliveries SET status = 'pending',
+           attempts = CASE WHEN status = 'pending' AND leased = 1 AND due_at > $1 THEN attempts ELSE 0 END,
+           due_at = CASE WHEN status = 'pending' AND leased = 1 AND due_at > $1 THEN due_at ELSE $1 END
+         WHERE id = $2",
+    )
+    .bind(now())
+    .bind(id)
+    .execute(&ledger.writer)
+    .await?;
     Ok(done.rows_affected() == 1)
 }
 

@@ -1,7 +1,7 @@
 //! One ledger in SQL, for SQLite and for Postgres: the same tables, the same statements.
 //!
 //! SQLite is one file with one writer and many readers (WAL), Postgres a server that many processes share. Where the two
-//! differ, [`Dialect`] says how.
+//! differ, `Dialect` says how.
 
 mod deliveries;
 pub mod dump;
