@@ -19,9 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -108,17 +109,29 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 /// The API as a service.
 pub fn router(app: Arc<App>) -> Router {
     let (router, _) = routes().split_for_parts();
-    router
+    let router = router
         .fallback(|| async { Problem::not_found("there is no such path; see docs/api.md") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
         })
         .layer(axum::middleware::from_fn_with_state(app.clone(), origin::guard))
         .layer(axum::middleware::from_fn_with_state(app.clone(), admission::explain))
-        .layer(cors(&app.config.front.api_origins))
+        .with_state(app.clone());
+    for_pages(router, cors(&app.config.front.api_origins))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         // Why one failed is told by whoever made the problem of it.
         .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(request_id::span))
         .layer(axum::middleware::from_fn(|request, next| request_id::name(&request_id::OF_API, request, next)))
-        .with_state(app)
+}
+
+/// Lets pages of other origins in. Their browsers ask with OPTIONS what they may do; who asks otherwise is answered by the
+/// route (`OPTIONS /v1/events`).
+fn for_pages(router: Router, cors: CorsLayer) -> Router {
+    let open = router.clone().layer(cors);
+    let choose = move |request: Request| {
+        let preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let chosen = if request.method() == Method::OPTIONS && !preflight { router.clone() } else { open.clone() };
+        chosen.oneshot(request)
+    };
+    Router::new().fallback(choose)
 }
