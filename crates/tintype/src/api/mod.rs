@@ -114,10 +114,10 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
         })
-        .layer(axum::middleware::from_fn_with_state(app.clone(), origin::guard))
         .layer(axum::middleware::from_fn_with_state(app.clone(), admission::explain))
         .with_state(app.clone());
     for_pages(router, cors(&app.config.front.api_origins))
+        .layer(axum::middleware::from_fn_with_state(app, origin::guard))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         // Why one failed is told by whoever made the problem of it.
         .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(request_id::span))
