@@ -96,7 +96,7 @@ def test_original_nobody_told_of_is_found_at_the_next_start(tmp_path, seaweedfs,
 
 
 def test_job_that_kills_the_process_is_given_up(serve, receiver):
-    server = serve(env={"TINTYPE_QUEUE__ATTEMPTS": "1"}, start=False)
+    server = serve(env={"TINTYPE_QUEUE__CRASHES": "1"}, start=False)
     # AVIF of six megapixels takes many seconds: it is in work when the process dies.
     (server.home / "tintype.toml").write_text("""
         [presets.slow]

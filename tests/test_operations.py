@@ -49,7 +49,7 @@ def test_every_line_of_an_upload_carries_its_id(serve, receiver):
     began = next(i for i, line in enumerate(lines) if message(line) == "original arrived")
     flow = lines[began:]
     words = [message(line) for line in flow]
-    assert "completed" in words and words.count("callback") == 2, words
+    assert "completed" in words and sum(word.startswith("callback") for word in words) == 2, words
     for line in flow:
         spans = {name: value for span in line.get("spans", []) for name, value in span.items()}
         assert created["id"] in (spans.get("upload"), line["fields"].get("upload")), line

@@ -108,7 +108,7 @@ pub struct Swatch {
     /// `#rrggbb`.
     pub color: String,
     /// How much of the image it stands for, 0.01 to 1.
-    pub share: f32,
+    pub share: f64,
 }
 
 /// What a photo was taken with.

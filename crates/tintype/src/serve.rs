@@ -54,7 +54,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     if !app.config.listen.ip().is_loopback() && !app.keys.any_good().await? {
         return Err(NoKey(app.config.listen).into());
     }
-    recover(&app).await?;
+    recover(&app).await;
     allow_open_files(&app.config);
 
     let (closing, working) = (app.signals.stopping.clone(), Stop::default());
@@ -109,12 +109,16 @@ pub async fn work(config: Config, stop: impl Future<Output = ()>) -> anyhow::Res
 
 /// What was in hand when the last process on this ledger ended is free, if there can be no other. On a shared one the
 /// leases run out.
-async fn recover(app: &App) -> anyhow::Result<()> {
+async fn recover(app: &App) {
     if app.config.ledger.is_shared() {
-        return Ok(());
+        return;
     }
-    app.queue.recover().await.context("cannot take up the jobs of the last run")?;
-    app.ledger.recover().await.context("cannot take up the callbacks of the last run")
+    let jobs = app.queue.recover().await.map_err(|error| error.to_string());
+    let callbacks = app.ledger.recover().await.map_err(|error| error.to_string());
+    // On a full disk, say.
+    if let Err(error) = jobs.and(callbacks) {
+        tracing::warn!(error, "what the last run had in hand is taken up once its leases run out");
+    }
 }
 
 fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {

@@ -70,7 +70,8 @@ struct Ignored {
         example = json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
             "s3": {"bucket": {"name": "my-bucket"}, "object": {"key": "temp/abc.jpg", "size": 3}}}]})
     ),
-    responses((status = 200, description = "What became of each record, or the answer to a handshake", body = Answer))
+    responses((status = 200, description = "What became of each record, or the answer to a handshake, in its provider's shape", body = Object,
+         example = json!({"accepted": ["0123456789abcdef0123456789abcdef"], "ignored": [{"key": "image/a.jpg", "reason": "it is in the folder of variants"}]})))
 )]
 pub async fn push(
     State(app): State<Arc<App>>,

@@ -121,7 +121,7 @@ fn facts(rendered: &Rendered) -> Image {
 }
 
 fn swatch(swatch: &tintype_image::Swatch) -> Swatch {
-    Swatch { color: swatch.color.clone(), share: f32::from(swatch.percent) / 100.0 }
+    Swatch { color: swatch.color.clone(), share: f64::from(swatch.percent) / 100.0 }
 }
 
 fn camera(camera: &tintype_image::Camera) -> Camera {
