@@ -138,7 +138,7 @@ def test_start_on_a_full_disk(small, left):
     disk.fill(left)
     server.ready = "/healthz"
     server.start()
-    assert "the disk is nearly full" in server.daemon.log.read_text()
+    wait_for("its word on the disk", lambda: "the disk is nearly full" in server.daemon.log.read_text(), 10)
     assert server.call("POST", "/v1/uploads", json={}).json()["code"] == "storage_full"
     assert boto3_style(created[1]["presign"], NOISE).code == "InsufficientStorage"
     assert server.status(created[0]["id"])["status"] in ("pending", "processing")
