@@ -1,21 +1,19 @@
 //! `tintype deliveries`: the log of callbacks, and sending them again, beside a server that runs on the same ledger.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tintype::callback::log::entry;
 use tintype::callback::resend::{parse_since, resend_dead};
-use tintype::config::Sources;
 use tintype::config::without_secrets;
 use tintype::ledger::{Attempt, Delivery, DeliveryStatus, Ledger, LedgerError, Page, SqlLedger};
 use tintype::upload::UploadId;
 
+use super::place::Place;
 use super::report::out;
 use super::table::plain;
-use super::{DONE, FAILED, USAGE, load, runtime, start_log};
+use super::{DONE, FAILED, USAGE, runtime, start_log};
 
 /// Rows read at a time.
 const ROWS: u32 = 500;
@@ -35,12 +33,8 @@ Exit code: 0 done, 1 no such delivery or no ledger, 2 wrong usage or configurati
 pub struct DeliveriesArgs {
     #[command(subcommand)]
     what: What,
-    /// Folder for everything that is kept [default: tintype-data]
-    #[arg(long, value_name = "DIR", global = true)]
-    data: Option<String>,
-    /// Configuration file [default: tintype.toml, if there is one]
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Subcommand)]
@@ -97,8 +91,7 @@ fn since(text: &str) -> Result<OffsetDateTime, String> {
 
 /// Runs it; gives the exit code.
 pub fn run(args: DeliveriesArgs) -> u8 {
-    let flags = args.data.map(|data| ("server.data", data)).into_iter().collect();
-    let Some(config) = load(&Sources::of_process(args.config, flags)) else {
+    let Some(config) = args.place.config() else {
         return USAGE;
     };
     start_log("error", false);

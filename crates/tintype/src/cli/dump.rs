@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use tintype::app::lock;
-use tintype::config::{Config, Sources};
+use tintype::config::Config;
 use tintype::ledger::SqlLedger;
 use tintype::ledger::sql::dump::Counts;
 
-use super::{DONE, FAILED, USAGE, load, runtime};
+use super::place::Place;
+use super::{DONE, FAILED, USAGE, runtime};
 
 /// Write every row of the ledger to a file, while it is in use.
 #[derive(Args)]
@@ -47,24 +48,6 @@ pub struct ImportArgs {
     file: PathBuf,
     #[command(flatten)]
     place: Place,
-}
-
-/// Which ledger.
-#[derive(Args)]
-struct Place {
-    /// Folder for everything that is kept [default: tintype-data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<String>,
-    /// Configuration file [default: tintype.toml, if there is one]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-impl Place {
-    fn config(&self) -> Option<Config> {
-        let flags = self.data.clone().map(|data| ("server.data", data)).into_iter().collect();
-        load(&Sources::of_process(self.config.clone(), flags))
-    }
 }
 
 /// Exports; gives the exit code.

@@ -1,14 +1,12 @@
 //! `tintype jobs`: what waits, what is in hand, and what was given up.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
-use tintype::config::Sources;
 use tintype::ledger::SqlLedger;
 use tintype::queue::{JobRow, JobState, Queue};
 use tintype::upload::UploadId;
 
-use super::{DONE, FAILED, USAGE, load, report, runtime};
+use super::place::{Place, upload_id};
+use super::{DONE, FAILED, USAGE, report, runtime};
 
 /// List jobs: those that wait, those in hand, and the dead, with the reason.
 #[derive(Args)]
@@ -32,12 +30,8 @@ pub struct JobsArgs {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-    /// Folder for everything that is kept [default: tintype-data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<String>,
-    /// Configuration file [default: tintype.toml, if there is one]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -47,14 +41,9 @@ enum State {
     Dead,
 }
 
-fn upload_id(text: &str) -> Result<UploadId, String> {
-    UploadId::parse(text).ok_or_else(|| "an upload's id is 32 hex digits".to_owned())
-}
-
 /// Prints them.
 pub fn run(args: &JobsArgs) -> u8 {
-    let flags = args.data.clone().map(|data| ("server.data", data));
-    let Some(config) = load(&Sources::of_process(args.config.clone(), flags.into_iter().collect())) else {
+    let Some(config) = args.place.config() else {
         return USAGE;
     };
     let state = args.state.map(|state| match state {

@@ -1,7 +1,5 @@
 //! `tintype keys`: API keys made, listed and revoked, beside a server that runs or without one.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -9,10 +7,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tintype::app::open_ledger;
 use tintype::auth::{NewKey, Scope, Scopes};
-use tintype::config::{Config, Sources, parse_duration};
+use tintype::config::{Config, parse_duration};
 use tintype::ledger::{ApiKey, Ledger, LedgerError, SqlLedger};
 
-use super::{DONE, FAILED, USAGE, load, report, runtime};
+use super::place::Place;
+use super::{DONE, FAILED, USAGE, report, runtime};
 
 /// Make, list and revoke the API keys that servers call with.
 #[derive(Args)]
@@ -27,12 +26,8 @@ A running server knows of it within two seconds. Once there is a key, every call
 pub struct KeysArgs {
     #[command(subcommand)]
     command: Command,
-    /// Folder of the server whose keys they are [default: tintype-data]
-    #[arg(long, value_name = "DIR", global = true)]
-    data: Option<String>,
-    /// Configuration file [default: tintype.toml, if there is one]
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Subcommand)]
@@ -94,8 +89,7 @@ fn expiry(text: &str) -> Result<time::Duration, String> {
 
 /// Does it.
 pub fn run(args: &KeysArgs) -> u8 {
-    let flags = args.data.iter().map(|data| ("server.data", data.clone())).collect();
-    let Some(config) = load(&Sources::of_process(args.config.clone(), flags)) else {
+    let Some(config) = args.place.config() else {
         return USAGE;
     };
     match runtime().block_on(act(&config, &args.command)) {

@@ -1,13 +1,12 @@
 //! `tintype migrate`: the ledger's tables, brought up to date before anything serves from them.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use tintype::config::{Config, Sources};
+use tintype::config::Config;
 use tintype::ledger::sql::schema::LATEST;
 use tintype::ledger::{LedgerError, SqlLedger};
 
-use super::{DONE, FAILED, USAGE, load, report, runtime};
+use super::place::Place;
+use super::{DONE, FAILED, USAGE, report, runtime};
 
 /// Bring the ledger's tables up to date.
 #[derive(Args)]
@@ -22,18 +21,13 @@ pub struct MigrateArgs {
     /// Only say which version there is
     #[arg(long)]
     check: bool,
-    /// Folder for everything that is kept [default: tintype-data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<String>,
-    /// Configuration file [default: tintype.toml, if there is one]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Migrates, or looks.
 pub fn run(args: &MigrateArgs) -> u8 {
-    let flags = args.data.clone().map(|data| ("server.data", data));
-    let Some(config) = load(&Sources::of_process(args.config.clone(), flags.into_iter().collect())) else {
+    let Some(config) = args.place.config() else {
         return USAGE;
     };
     let done = runtime().block_on(async { if args.check { check(&config).await } else { migrate(&config).await } });

@@ -11,6 +11,7 @@ mod heap;
 mod jobs;
 mod keys;
 mod migrate;
+mod place;
 mod plan;
 mod process;
 mod replay;

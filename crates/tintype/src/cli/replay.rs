@@ -6,15 +6,16 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use tintype::app::Beside;
-use tintype::config::{Config, Sources};
+use tintype::config::Config;
 use tintype::process::{Processor, Task};
 use tintype::store::Store;
 use tintype::store::file::FileStore;
 use tintype::upload::{Upload, UploadId};
 
+use super::place::{Place, upload_id};
 use super::replay_report::{Past, Report};
 use super::replay_source::Given;
-use super::{DONE, FAILED, USAGE, load, runtime, start_log};
+use super::{DONE, FAILED, USAGE, runtime, start_log};
 
 /// Develop an upload's original again, here, and say what each step came to.
 #[derive(Args)]
@@ -42,22 +43,13 @@ pub struct ReplayArgs {
     /// Write one JSON document on stdout
     #[arg(long)]
     json: bool,
-    /// Folder for everything that is kept [default: tintype-data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<String>,
-    /// Configuration file [default: tintype.toml, if there is one]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-fn upload_id(text: &str) -> Result<UploadId, String> {
-    UploadId::parse(text).ok_or_else(|| "an upload's id is 32 hex digits".to_owned())
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Runs it; gives the exit code.
 pub fn run(args: &ReplayArgs) -> u8 {
-    let flags = args.data.clone().map(|data| ("server.data", data)).into_iter().collect();
-    let Some(config) = load(&Sources::of_process(args.config.clone(), flags)) else {
+    let Some(config) = args.place.config() else {
         return USAGE;
     };
     start_log("warn", false);

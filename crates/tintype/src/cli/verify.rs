@@ -1,19 +1,18 @@
 //! `tintype verify`: arguments in, findings out. The work is `tintype::verify`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde_json::json;
 use tintype::app::Beside;
-use tintype::config::Sources;
 use tintype::ledger::Ledger;
 use tintype::verify::{Action, Finding, Options, Summary, Tell, Verifier};
 
+use super::place::Place;
 use super::report::out;
 use super::table::plain;
-use super::{DONE, FAILED, USAGE, load, runtime, start_log, stop_signal};
+use super::{DONE, FAILED, USAGE, runtime, start_log, stop_signal};
 
 /// Hold the store against the ledger: is all there that should be, and nothing else?
 #[derive(Args)]
@@ -40,18 +39,13 @@ pub struct VerifyArgs {
     /// Write one finding a line on stdout, and at the end how much was looked at
     #[arg(long)]
     json: bool,
-    /// Folder for everything that is kept [default: tintype-data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<String>,
-    /// Configuration file [default: tintype.toml, if there is one]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Runs it; gives the exit code.
 pub fn run(args: &VerifyArgs) -> u8 {
-    let flags = args.data.clone().map(|data| ("server.data", data)).into_iter().collect();
-    let Some(config) = load(&Sources::of_process(args.config.clone(), flags)) else {
+    let Some(config) = args.place.config() else {
         return USAGE;
     };
     start_log("error", false);
