@@ -309,6 +309,8 @@ PROTOCOL = [
     ("Host of another name", lambda at: at.api("GET", "/v1/uploads", headers={"Host": "evil.example"}), 403, "forbidden"),
     ("Host that is no name", lambda at: at.api("GET", "/v1/uploads", headers={"Host": "127.0.0.1@evil.example"}), 403, "forbidden"),
     ("Host 127.0.0.1.evil.example", lambda at: at.api("GET", "/v1/uploads", headers={"Host": "127.0.0.1.evil.example"}), 403, "forbidden"),
+    ("own Host, by a proxy: X-Forwarded-For", lambda at: at.api("GET", "/v1/uploads", headers={"X-Forwarded-For": "203.0.113.9"}), 403, "forbidden"),
+    ("own Host, by a proxy: Forwarded", lambda at: at.api("GET", "/v1/uploads", headers={"Forwarded": "for=203.0.113.9"}), 403, "forbidden"),
     ("two Hosts, the second foreign", lambda at: at.api("GET", "/v1/uploads", headers=[("Host", "127.0.0.1"), ("Host", "evil.example")]), {400, 403}, None),
     ("absolute form of a foreign name", lambda at: at.api("GET", "http://evil.example/v1/uploads"), {400, 403}, None),
     ("no Host, which no browser leaves out", lambda at: wire.exchange(at.open.url, b"GET /v1/uploads HTTP/1.1\r\nConnection: close\r\n\r\n")[0], {200, 400}, None),

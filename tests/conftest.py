@@ -17,21 +17,19 @@ from support.seaweed import SeaweedFS  # noqa: E402
 DATA = REPO.parent / "shared" / "data"  # photos kept beside the repository, where there are any
 
 
-def pytest_configure(config):
-    config._printed = []
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    if config._printed:
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for ended in terminalreporter.stats.values() for report in ended]
+    lines = {(report.nodeid, line) for report in reports for name, line in getattr(report, "user_properties", []) if name == "measured"}
+    if lines:
         terminalreporter.section("measured")
-        for line in config._printed:
-            terminalreporter.write_line(line)
+        for test, line in sorted(lines):
+            terminalreporter.write_line(f"{test.rpartition('::')[2]}: {line}")
 
 
 @pytest.fixture
 def say(request):
-    """Prints a figure at the end of the run, whatever pytest captures."""
-    return lambda line: request.config._printed.append(f"{request.node.name}: {line}")
+    """Prints a figure at the end of the run, whatever pytest captures, and whichever of its processes runs the test."""
+    return lambda line: request.node.user_properties.append(("measured", line))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 //! While no key is asked for, only programs of this machine may call: not a web page that a browser of this
-//! machine shows, whether it calls from another origin or by a name that leads here (DNS rebinding).
+//! machine shows, whether it calls from another origin or by a name that leads here (DNS rebinding), and not
+//! whoever a proxy on this machine lets in.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,11 +14,14 @@ use url::{Host, Url};
 use super::problem::Problem;
 use crate::app::App;
 
-/// Lets a request through that is not led here by a foreign page.
+/// What proxies add for whom they call for (RFC 7239, RFC 9110 section 7.6.3, and the names from before them).
+const BY_PROXY: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+
+/// Lets a request through that is not led here by a foreign page, or by a proxy.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match app.keys.asks().await {
         Ok(false) if !is_ours(&app, &request) => {
-            let detail = "without API keys, only this machine may call, and no web page of another origin";
+            let detail = "without API keys, only this machine may call: no proxy, and no web page of another origin";
             Problem::forbidden(detail).into_response()
         }
         Ok(_) => next.run(request).await,
@@ -26,9 +30,10 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
 }
 
 fn is_ours(app: &App, request: &Request) -> bool {
-    let known =
-        |url: &Url| is_loopback(url) || app.config.public_url.as_ref().is_some_and(|own| own.host() == url.host());
-    let is_known = |text: &str| Url::parse(text).is_ok_and(|url| known(&url));
+    if BY_PROXY.iter().any(|name| request.headers().contains_key(*name)) {
+        return false;
+    }
+    let is_known = |text: &str| Url::parse(text).is_ok_and(|url| is_loopback(&url));
     let all = |name| request.headers().get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
     // Of several names each counts, and so does one in the request line.
     let hosts = all(header::HOST).chain(request.uri().authority().map(|authority| authority.as_str()));

@@ -79,8 +79,8 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
 #[utoipa::path(
     post, path = "/v1/uploads", operation_id = "create_upload", tag = "uploads",
     security(("api_key" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
-            description = "The same request again is answered the same, for a day")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\t -~]+$",
+            description = "The same request again is answered the same, for a day. Spaces and tabs around it are HTTP's, not the key's")),
     request_body(
         content = inline(Asked), description = "What the client wants to send",
         example = json!({"filename": "corgi.jpg", "metadata": {"id": "12345"}})
@@ -160,7 +160,7 @@ fn idempotency(headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency>,
         return Ok(None);
     };
     let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
-    let key = key.ok_or_else(|| Problem::invalid("Idempotency-Key must be 1 to 255 ASCII characters"))?;
+    let key = key.ok_or_else(|| Problem::invalid("Idempotency-Key must be 1 to 255 printable ASCII characters"))?;
     Ok(Some(Idempotency { key: key.to_owned(), request: hex(&Sha256::digest(body.to_string())) }))
 }
 

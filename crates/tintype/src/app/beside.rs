@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use url::Url;
 
 use super::open::embedded_url;
@@ -31,8 +31,7 @@ impl Beside {
     /// # Errors
     /// When there is none, or it is of another version; the text says what to do.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
-        let ledger = SqlLedger::attach(&config.ledger).await;
-        let ledger = ledger.map_err(|error| anyhow!("the ledger {}: {}", config.ledger, error.0))?;
+        let ledger = SqlLedger::attach(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
         let (store, bucket_url) = match &config.store {
             StoreUrl::Embedded => beside_server(&config)?,
             StoreUrl::S3 { bucket } => {

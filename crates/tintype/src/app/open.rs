@@ -39,9 +39,7 @@ impl App {
     /// When data cannot be opened, or is in use by another process.
     pub async fn open(config: Config) -> anyhow::Result<(Self, Option<EmbeddedParts>)> {
         let data = &config.data;
-        let ledger = SqlLedger::open(&config.ledger)
-            .await
-            .with_context(|| format!("cannot open the ledger {}", config.ledger))?;
+        let ledger = SqlLedger::open(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
         let tokens = Tokens::new(ledger.secret("token", &token_secret(data)?).await?);
         let layout = config.layout.clone();
         let (store, presigner, bucket_url, bucket, embedded) = match &config.store {
@@ -95,7 +93,7 @@ pub async fn open_ledger(config: &Config) -> anyhow::Result<SqlLedger> {
     if !config.ledger.is_shared() {
         make_data(&config.data)?;
     }
-    SqlLedger::open(&config.ledger).await.with_context(|| format!("cannot open the ledger {}", config.ledger))
+    SqlLedger::open(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))
 }
 
 /// What keeps other processes away, for as long as it is held.

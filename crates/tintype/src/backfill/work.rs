@@ -34,16 +34,15 @@ pub async fn finish(
 async fn try_again(backfill: &Backfill, original: &Original, halt: &CancellationToken) -> Outcome {
     let mut tries = 1;
     loop {
-        let why = match once(backfill, original, halt).await {
+        let error = match once(backfill, original, halt).await {
             Ok(outcome) => return outcome,
             Err(ProcessError::Final(failure)) => return Outcome::Failed(failure),
-            Err(ProcessError::Passing(why) | ProcessError::Full(why) | ProcessError::Damaged(why)) => why,
+            Err(error) => error,
         };
         if tries == retry::TRIES {
-            let why = format!("given up after {tries} tries: {why}");
-            return Outcome::Passing(Failure::new("store_unavailable", why));
+            return Outcome::Passing(error.given_up(tries));
         }
-        tracing::debug!(key = %original.sighting.key, why, "will be tried again");
+        tracing::debug!(key = %original.sighting.key, %error, "will be tried again");
         tokio::select! {
             () = tokio::time::sleep(retry::pause(tries)) => tries += 1,
             () = halt.cancelled() => return Outcome::NotBegun,

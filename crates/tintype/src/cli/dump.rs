@@ -79,8 +79,7 @@ fn told(done: anyhow::Result<Counts>, word: &str) -> u8 {
 }
 
 async fn write(config: &Config, file: &Path) -> anyhow::Result<Counts> {
-    let ledger = SqlLedger::attach(&config.ledger).await;
-    let ledger = ledger.with_context(|| format!("cannot open the ledger {}", config.ledger))?;
+    let ledger = SqlLedger::attach(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
     if file == Path::new("-") {
         let mut out = BufWriter::new(io::stdout());
         let counts = ledger.export(&mut out).await?;
@@ -107,8 +106,7 @@ async fn read(config: &Config, file: &Path) -> anyhow::Result<Counts> {
     };
     // No server may be on it.
     let _locks = lock(config)?;
-    let ledger = SqlLedger::open(&config.ledger).await;
-    let ledger = ledger.with_context(|| format!("cannot open the ledger {}", config.ledger))?;
+    let ledger = SqlLedger::open(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
     let counts = ledger.import(&mut *from).await?;
     ledger.close().await;
     Ok(counts)

@@ -1,6 +1,5 @@
 //! `tintype keys`: API keys made, listed and revoked, beside a server that runs or without one.
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -106,8 +105,7 @@ async fn act(config: &Config, command: &Command) -> anyhow::Result<u8> {
     let ledger = match command {
         Command::Create(_) => open_ledger(config).await?,
         Command::List(_) | Command::Revoke(_) => {
-            let ledger = SqlLedger::attach(&config.ledger).await;
-            ledger.with_context(|| format!("cannot open the ledger {}", config.ledger))?
+            SqlLedger::attach(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?
         }
     };
     let code = match command {

@@ -208,9 +208,8 @@ async fn develop(processor: &Processor, preset: &Arc<Preset>, input: &Input) -> 
     let developed = processor.develop(&task).await;
     developed.map(|developed| developed.manifest).map_err(|error| match error {
         ProcessError::Final(failure) => failure,
-        ProcessError::Passing(why) | ProcessError::Full(why) | ProcessError::Damaged(why) => {
-            Failure::new("store_unavailable", format!("the disk did not do it: {why}"))
-        }
+        ProcessError::NoDecoder(why) => Failure::new("internal", why),
+        disk => Failure::new("store_unavailable", format!("the disk did not do it: {disk}")),
     })
 }
 

@@ -31,6 +31,14 @@ use crate::upload::{Outcome, Status, Upload, UploadId};
 #[error("the ledger failed: {0}")]
 pub struct LedgerError(pub String);
 
+impl LedgerError {
+    /// What a command says that could not even open it.
+    #[cfg(feature = "server")]
+    pub fn at_opening(self, url: &LedgerUrl) -> anyhow::Error {
+        anyhow::anyhow!("cannot open the ledger {url}: {}", self.0)
+    }
+}
+
 #[cfg(feature = "server")]
 impl From<sqlx::Error> for LedgerError {
     fn from(error: sqlx::Error) -> Self {

@@ -37,7 +37,7 @@ pub async fn render(
         }
         NotRendered::NoDecoder(error) => {
             tracing::error!(%error, "no decoder can be started");
-            ProcessError::Passing(format!("no decoder can be started: {error}"))
+            ProcessError::NoDecoder(format!("no decoder can be started: {error}"))
         }
     })
 }

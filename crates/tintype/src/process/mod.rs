@@ -104,6 +104,9 @@ pub enum ProcessError {
     /// The fault lies elsewhere and may pass: try again.
     #[error("{0}")]
     Passing(String),
+    /// This machine can start no decoder just now: try again.
+    #[error("{0}")]
+    NoDecoder(String),
     /// There is no room for the variants: try again when there is.
     #[error("{0}")]
     Full(String),
@@ -119,6 +122,7 @@ impl ProcessError {
         match self {
             Self::Final(failure) => failure,
             Self::Passing(why) | Self::Full(why) => Failure::new("store_unavailable", after(why)),
+            Self::NoDecoder(why) => Failure::new("internal", after(why)),
             Self::Damaged(why) => Failure::new("corrupt_storage", after(why)),
         }
     }

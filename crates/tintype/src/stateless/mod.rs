@@ -138,9 +138,6 @@ impl Stateless {
         match tokio::time::timeout_at(time.saved().into(), processor.develop(&task)).await {
             Err(_) => Err(Unsettled::Work("the store was too slow: no time is left".to_owned())),
             Ok(Ok(developed)) => Ok(Ok(developed)),
-            Ok(Err(ProcessError::Passing(why) | ProcessError::Full(why) | ProcessError::Damaged(why))) => {
-                Err(Unsettled::Work(why))
-            }
             // Others took the time: alone it may do.
             Ok(Err(ProcessError::Final(failure)))
                 if failure.code == ErrorCode::Timeout.as_str() && !time.was_fair(began, processor.deadline) =>
@@ -148,6 +145,7 @@ impl Stateless {
                 Err(Unsettled::Work(format!("{}, with little time left when it began", failure.message)))
             }
             Ok(Err(ProcessError::Final(failure))) => Ok(Err(failure)),
+            Ok(Err(passing)) => Err(Unsettled::Work(passing.to_string())),
         }
     }
 
