@@ -122,11 +122,19 @@ class Memory(threading.Thread):
 
     def __init__(self, root: int):
         super().__init__(daemon=True)
-        self.root, self.seen, self.ended = root, [], threading.Event()
+        self.root, self.server, self.decoders, self.ended = root, [], [], threading.Event()
 
     def run(self) -> None:
         while not self.ended.wait(0.5):
-            self.seen.append(sum(map(resident, tree(self.root))))
+            self.server.append(resident(self.root))
+            self.decoders.append(sum(map(resident, tree(self.root)[1:])))
+
+
+def course(seen: list[int]) -> str:
+    """Where it began, the most, and where it ended."""
+    fifth = max(len(seen) // 5, 1)
+    return f"{max(seen) / 2**20:.0f} MiB at most; median of each fifth " + ", ".join(
+        f"{statistics.median(seen[at:at + fifth]) / 2**20:.0f}" for at in range(0, fifth * 5, fifth) if seen[at:at + fifth])
 
 
 def share(values: list[float], part: float) -> float:
@@ -137,7 +145,6 @@ def table(args, photos: list[bytes], tally: Tally, memory: Memory, seconds: floa
     waits = [tally.told[i] - left for i, (left, _) in tally.sent.items() if i in tally.told]
     size = sum(size for _, size in tally.sent.values())
     lost = len(tally.sent.keys() - tally.told.keys())
-    minute = max(len(memory.seen) // 5, 1)
     rows = {
         "photos": f"{len(photos)}, {min(map(len, photos)) / 1e6:.1f} to {max(map(len, photos)) / 1e6:.1f} MB, in turn",
         "uploads in": f"{len(tally.sent)} by {args.clients} clients in {seconds / 60:.1f} min",
@@ -145,8 +152,9 @@ def table(args, photos: list[bytes], tally: Tally, memory: Memory, seconds: floa
         "last byte to callback": f"p50 {share(waits, .5):.2f} s, p99 {share(waits, .99):.2f} s, longest {max(waits):.2f} s",
         "`POST /v1/uploads`": f"p50 {share(tally.created, .5) * 1e3:.0f} ms, p99 {share(tally.created, .99) * 1e3:.0f} ms",
         "outcomes": ", ".join(f"{n} {status}" for status, n in tally.statuses.items()),
-        "peak memory": f"{max(memory.seen) / 2**20:.0f} MiB, server and children together; median of the first fifth "
-                       f"{statistics.median(memory.seen[:minute]) / 2**20:.0f}, of the last {statistics.median(memory.seen[-minute:]) / 2**20:.0f}",
+        "memory, all": course([*map(sum, zip(memory.server, memory.decoders))]),
+        "memory, the server": course(memory.server),
+        "memory, its decoders": course(memory.decoders),
         "CPU": f"{used / seconds:.2f} of {len(os.sched_getaffinity(0))} cores, which clients and backend share",
         "errors": ", ".join(f"{n} {error}" for error, n in tally.errors.items()) or "none",
         "lost": str(lost),

@@ -156,6 +156,7 @@ fn serve(args: ServeArgs) -> u8 {
         return USAGE;
     };
     start_log(&config.log_level, config.log_json);
+    heap::prepare_to_serve();
     let served = runtime().block_on(async { tintype::serve::serve(config, stop_gently()).await });
     match served {
         Ok(()) => DONE,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tintype::config::Sources;
 
-use super::{DONE, FAILED, USAGE, load, runtime, start_log, stop_gently};
+use super::{DONE, FAILED, USAGE, heap, load, runtime, start_log, stop_gently};
 
 /// Develop originals and send callbacks, without an API: more hands beside `tintype serve`.
 #[derive(Args)]
@@ -28,6 +28,7 @@ pub fn run(args: WorkArgs) -> u8 {
         return USAGE;
     };
     start_log(&config.log_level, config.log_json);
+    heap::prepare_to_serve();
     match runtime().block_on(async { tintype::serve::work(config, stop_gently()).await }) {
         Ok(()) => DONE,
         Err(error) => {
