@@ -1,0 +1,42 @@
+"""The same with Django REST framework: its authentication (tokens, sessions, yours), parsers, throttles and renderers."""
+from typing import Any
+from uuid import UUID
+
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from .permissions import permits
+from .views import Answer, asked, pending, standing
+
+
+class Permitted(BasePermission):
+    def has_permission(self, request: Any, view: Any) -> bool:
+        return permits(request)
+
+
+@method_decorator(never_cache, "dispatch")
+class Collection(APIView):
+    permission_classes = [Permitted]
+
+    def get(self, request: Request) -> Response:
+        return _response(pending(request.user))
+
+    def post(self, request: Request) -> Response:
+        return _response(asked(request.user, request.data))
+
+
+@method_decorator(never_cache, "dispatch")
+class Detail(APIView):
+    permission_classes = [Permitted]
+
+    def get(self, request: Request, uuid: UUID) -> Response:
+        return _response(standing(request.user, uuid))
+
+
+def _response(answer: Answer) -> Response:
+    status, body, headers = answer
+    return Response(body, status=status, headers=headers)
