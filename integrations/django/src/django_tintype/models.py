@@ -52,7 +52,7 @@ class AbstractProcessedImage(models.Model):
         verbose_name_plural = _("images")
 
     def __str__(self) -> str:
-        return self.uuid.hex
+        return str(self.uuid)
 
     @property
     def status(self) -> str:

@@ -1,6 +1,5 @@
 """A thumbhash (https://evanw.github.io/thumbhash/) as a picture of some 16 pixels, which browsers enlarge smoothly."""
 import base64
-import binascii
 import struct
 import zlib
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ def placeholder(thumbhash: str) -> str:
     """A data URL; empty for what is no thumbhash, or is one of a picture with alpha."""
     try:
         code = base64.b64decode(thumbhash, validate=True)
-    except binascii.Error:
+    except ValueError:
         return ""
     if not 5 <= len(code) <= 32 or code[2] & 0x80:
         return ""

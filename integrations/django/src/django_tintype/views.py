@@ -25,6 +25,17 @@ def shown(image: AbstractProcessedImage) -> dict[str, Any]:
             "metadata": image.metadata, "variants": image.urls}
 
 
+def read_json(stream: Any) -> Any:
+    """Of a body, no more than is reasonable. Raises ValueError, which says what to send."""
+    body = stream.read(LONGEST_BODY + 1)
+    if len(body) > LONGEST_BODY:
+        raise ValueError(f"send at most {LONGEST_BODY} bytes")
+    try:
+        return json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise ValueError('send JSON such as {"metadata": {}}') from None
+
+
 def asked(user: Any, body: Any) -> Answer:
     """POST presignedurl/: credentials."""
     try:
@@ -59,13 +70,10 @@ def collection(request: HttpRequest) -> HttpResponse:
         return _json((403, {"code": "forbidden", "detail": "log in first"}, {}))
     if request.method != "POST":
         return _json(pending(request.user))
-    body = request.read(LONGEST_BODY + 1)
     try:
-        if len(body) > LONGEST_BODY:
-            raise ValueError
-        told = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        return _json((400, {"code": "invalid_request", "detail": 'send JSON such as {"metadata": {}}'}, {}))
+        told = read_json(request)
+    except ValueError as why:
+        return _json((400, {"code": "invalid_request", "detail": str(why)}, {}))
     return _json(asked(request.user, told))
 
 
