@@ -1,14 +1,20 @@
 """The Django package in projects that `startproject` made, against a real Tintype: forms, admin, callbacks, async views."""
 import hashlib
+import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 
 import pytest
 import requests
+from standardwebhooks import Webhook
 
 import corpus
-from support import django, s3, upload
-from support.django import Project
+from support import django, s3
+from support.django import BIN, PACKAGE, Project
+from support.function import BOOTSTRAP, Function, s3_event
 from support.receiver import SECRET
+from support.upload import DRIVERS, boto3_style, with_fields
 
 PHOTO = corpus.save(corpus.photo(1600, 1200, 51), "JPEG", quality=85)
 KEY = "tt_of_the_tests_0123456789abcdefghij"
@@ -109,3 +115,158 @@ def test_a_fresh_project_takes_a_photo_by_a_form_and_shows_it(database, server, 
     assert "1 will be developed again" in seen["retry"]
     assert len(seen["variants"]) == 8 and all(width for width, *_ in seen["variants"])
     assert "Traceback" not in shop.log()
+
+
+@pytest.fixture
+def with_server(serve, project, postgres):
+    """A project on Postgres and uvicorn, with a Tintype that asks for a key and calls it back."""
+    tintype = serve(backend=None, start=False)
+    shop = project(f'ASYNC_IMAGE_UPLOAD_SERVER = "{tintype.url}"', f'ASYNC_IMAGE_UPLOAD_API_KEY = "{KEY}"',
+                   f'ASYNC_IMAGE_UPLOAD_CALLBACK_SECRETS = ["{SECRET}"]', apps=("profiles",), database=postgres.database())
+    with_profiles(shop).start("uvicorn")
+    scopes = f"sha256:{hashlib.sha256(KEY.encode()).hexdigest()} uploads:create uploads:write"
+    tintype.env |= {"TINTYPE_AUTH__KEYS": scopes, "TINTYPE_CALLBACK__SECRET": SECRET, "CALLBACK_URL": shop.callback_url,
+                    "TINTYPE_UPLOAD__MAX_BYTES": "1000000"}
+    tintype.start()
+    return shop, tintype
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_old_clients_flow_goes_through(with_server, driver):
+    """POST, form, GET until it ended: what clients of django-async-image-upload do."""
+    shop, _ = with_server
+    ada = shop.login()
+    asked = shop.ask(ada, {"metadata": {"id": "12345"}})
+    assert asked.status_code == 201, asked.text
+    told = asked.json()
+    assert DRIVERS[driver](told["credential"], PHOTO).status == 204
+    ended = shop.ended(ada, told["uuid"])
+    assert ended["status"] == "completed" and ended["processed_key"] == f"image/{told['uuid']}.jpeg" and ended["metadata"] == {"id": "12345"}
+    assert len(ended["variants"]) == 8
+    for url in ended["variants"].values():
+        assert requests.get(url, timeout=10).headers["Content-Type"] == "image/jpeg"
+    assert requests.get(f"{shop.url}/async_image_upload/presignedurl/{told['uuid']}/").status_code == 403, "a stranger"
+
+
+def test_what_the_server_refuses_is_said_and_what_is_ours_to_mend_is_logged(with_server):
+    shop, tintype = with_server
+    ada = shop.login()
+    refused = shop.ask(ada, {"size": 1000001})
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+    refused = shop.ask(ada, {"preset": "nothing"})
+    assert refused.status_code == 400 and "nothing" in refused.json()["detail"]
+    assert shop.ask(ada, [{}] * 100).status_code == 201
+    tintype.stop()
+    refused = shop.ask(ada, {})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    tintype.env["TINTYPE_AUTH__KEYS"] = "sha256:" + "0" * 64
+    tintype.start()
+    refused = shop.ask(ada, {})
+    assert (refused.status_code, refused.json()["code"]) == (502, "unavailable") and KEY not in refused.text
+    assert "ASYNC_IMAGE_UPLOAD_SERVER answered 401" in shop.log() and KEY not in shop.log()
+
+
+def test_async_views_ask_side_by_side(with_server):
+    shop, _ = with_server
+    ada = shop.login()
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: ada.get(f"{shop.url}/profiles/ask/"), range(32)))
+    assert {answer.status_code for answer in answers} == {200}
+    asked = [one for answer in answers for one in answer.json()]
+    assert len({uuid for uuid, _ in asked}) == 64
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: boto3_style(one[1], PHOTO), asked[:16]))
+    assert {shop.ended(ada, uuid)["status"] for uuid, _ in asked[:16]} == {"completed"}
+    assert "SynchronousOnlyOperation" not in shop.log() and "Traceback" not in shop.log()
+
+
+# --- without a server ---
+
+@pytest.fixture(scope="module")
+def bucket(seaweedfs):
+    return seaweedfs.bucket("django-photos")
+
+
+@pytest.fixture
+def alone(bucket, project) -> Project:
+    """A project that presigns by itself, set by the old names."""
+    return project(f'ASYNC_IMAGE_UPLOAD_BUCKET = "{bucket.bucket}"', f'ASYNC_IMAGE_UPLOAD_ENDPOINT = "{bucket.endpoint}"',
+                   f'ASYNC_IMAGE_UPLOAD_REGION = "{s3.REGION}"', "ASYNC_IMAGE_UPLOAD_PRESIGNED_URL_CONTENT_LENGTH = 1000000",
+                   f'AWS_ACCESS_KEY_ID, AWS_ACCESS_KEY_SECRET = "{s3.ACCESS_KEY}", "{s3.SECRET_KEY}"',
+                   env={"TINTYPE_CALLBACK__SECRET": SECRET}).start()
+
+
+def test_a_store_holds_clients_to_what_was_presigned(alone, bucket):
+    ada = alone.login()
+    told = alone.ask(ada, {"metadata": {"id": "12345"}, "filename": "a.jpg"}).json()
+    credential = told["credential"]
+    key = credential["fields"]["key"]
+    for wrong in (with_fields(credential, key="temp/another.jpg"), with_fields(credential, acl="public-read"),
+                  with_fields(credential, Content__Type="text/html"), with_fields(credential, x__amz__meta__id="9")):
+        assert boto3_style(wrong, PHOTO).status == 403
+    assert boto3_style(credential, PHOTO + bytes(1000000)).status == 400
+    assert boto3_style(with_fields(credential, Content__Type="image/jpeg"), PHOTO).status == 204
+    head = bucket.s3.head_object(Bucket=bucket.bucket, Key=key)
+    assert (head["ContentLength"], head["ContentType"], head["Metadata"]) == (len(PHOTO), "image/jpeg", {"id": "12345"})
+
+
+@pytest.mark.skipif(not BOOTSTRAP.exists(), reason="deploy/aws/build makes the function")
+@pytest.mark.parametrize("address", ["{id}/", "{key}/"])
+def test_the_function_calls_back(alone, bucket, tmp_path, address):
+    ada = alone.login()
+    function = Function(tmp_path / "function", {
+        "CALLBACK_URL": f"{alone.url}/async_image_upload/presignedurl/{address}", "TINTYPE_CALLBACK__SECRET": SECRET,
+        "TINTYPE_CALLBACK__ALLOW_PRIVATE": "true", "AWS_ENDPOINT_URL": bucket.endpoint, "AWS_ACCESS_KEY_ID": s3.ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": s3.SECRET_KEY, "AWS_REGION": s3.REGION})
+    try:
+        for data, status in ((PHOTO, "completed"), (b"no image", "failed")):
+            told = alone.ask(ada, {"filename": "a.jpg"}).json()
+            assert boto3_style(told["credential"], data).status == 204
+            event = s3_event(bucket.bucket, told["credential"]["fields"]["key"])
+            for _ in range(2):  # a function's event may come twice
+                assert function.invoke(event).ok
+            ended = alone.standing(ada, told["uuid"])
+            assert ended["status"] == status
+    finally:
+        function.stop()
+    assert ended["error"]["code"] == "unsupported_format"
+
+
+def test_a_callback_as_the_documents_say_it_is(alone):
+    ada = alone.login()
+    told = alone.ask(ada, {"filename": "a.jpg"}).json()
+    url, now = f"{alone.url}/async_image_upload/presignedurl/{told['uuid']}/", datetime.now(timezone.utc)
+    body = f'{{"id": "{told["uuid"]}", "status": "failed", "error": {{"code": "corrupt", "message": "cut off"}}}}'
+    headers = {"webhook-id": "one", "webhook-timestamp": str(int(now.timestamp())), "Content-Type": "application/json"}
+    assert requests.put(url, body, headers=headers).status_code == 401
+    headers["webhook-signature"] = Webhook(SECRET).sign("one", now, body)
+    assert requests.put(url, body.replace("cut", "put"), headers=headers).status_code == 401
+    assert requests.put(url, body, headers=headers).status_code == 200
+    assert alone.standing(ada, told["uuid"])["error"] == {"code": "corrupt", "message": "cut off"}
+    assert requests.put(url, iter([b"x" * 3000000]), headers=headers).status_code in (400, 401, 413)
+
+
+# --- the package by itself ---
+
+def test_a_project_without_a_setting_is_told_which(project):
+    said = project().manage("check", check=False)
+    assert "tintype.E001" in said and "ASYNC_IMAGE_UPLOAD_SERVER" in said
+    said = project('ASYNC_IMAGE_UPLOAD_SERVER = "http://127.0.0.1:8000"').manage("check")
+    assert "tintype.W002" in said and "TINTYPE_CALLBACK__SECRET" in said
+
+
+@pytest.mark.parametrize("way", ["sqlite", "postgres", "without-rest-framework", "own-model", "own-model+postgres"])
+def test_the_packages_own_tests_pass(way, request):
+    env = {"without-rest-framework": {"WITH_DRF": "0"}}.get(way, {})
+    if "own-model" in way:
+        env["WITH_MODEL"] = "gallery.Photo"
+    if "postgres" in way:
+        env["WITH_POSTGRES"] = request.getfixturevalue("postgres").database()
+    done = subprocess.run([BIN / "pytest", "-q"], cwd=PACKAGE, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, **env, "PYTHONDONTWRITEBYTECODE": "1"})
+    assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-4000:] + done.stderr
+
+
+def test_the_types_hold():
+    done = subprocess.run([BIN / "mypy"], cwd=PACKAGE, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,5 +1,7 @@
 """A project as small as it gets; variables choose what the tests turn."""
 import os
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 SECRET_KEY = "of the tests"
 USE_TZ = True
@@ -17,11 +19,11 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
     "django.template.context_processors.request", "django.contrib.auth.context_processors.auth",
     "django.contrib.messages.context_processors.messages"]}}]
 STATIC_URL = "/static/"
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-if url := os.environ.get("WITH_POSTGRES"):
-    user, password, port, name = url.split(" ")
-    DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "PORT": port, "NAME": name,
-                             "USER": user, "PASSWORD": password}}
+DATABASES: dict[str, Any] = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+if postgres := os.environ.get("WITH_POSTGRES"):
+    at = urlsplit(postgres)
+    DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "HOST": at.hostname, "PORT": at.port,
+                             "NAME": at.path[1:], "USER": at.username, "PASSWORD": unquote(at.password or "")}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ASYNC_IMAGE_UPLOAD_BUCKET = "photos"
 ASYNC_IMAGE_UPLOAD_REGION = "eu-west-1"
