@@ -112,7 +112,8 @@ def test_a_fresh_project_takes_a_photo_by_a_form_and_shows_it(database, server, 
     [listed] = seen["listed"]
     assert listed[:2] == [100, 75]
     assert any("unsupported_format" in row for row in seen["rows"]) and any("completed" in row for row in seen["rows"])
-    assert "1 will be developed again" in seen["retry"]
+    assert "1 will be developed again" in seen["retry"] and "1 deleted, here and in the store" in seen["erase"]
+    assert [requests.get(url, timeout=10).status_code for url in seen["urls"]] == [404] * 8
     assert len(seen["variants"]) == 8 and all(width for width, *_ in seen["variants"])
     assert "Traceback" not in shop.log()
 

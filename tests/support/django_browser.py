@@ -18,8 +18,16 @@ def log_in(page: Page, url: str, user: str, password: str) -> None:
     expect(page.locator("#site-name")).to_be_visible()
 
 
+def choose(page: Page, action: str) -> str:
+    """An action of the admin on what is ticked; what is said of it."""
+    page.select_option("select[name=action]", action)
+    page.click("button[name=index]")
+    return page.locator(".messagelist").inner_text()
+
+
 def profile(page: Page, url: str, user: str, password: str, photo: str, text: str, shots: str) -> dict:
-    """A profile with a photo, by the project's own form; then a second photo by the admin's; then the admin's list of images."""
+    """A profile with a photo, by the project's own form; then a second photo by the admin's; then the admin's list of images,
+    its actions, and the page of one."""
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     log_in(page, url, user, password)
@@ -60,15 +68,19 @@ def profile(page: Page, url: str, user: str, password: str, photo: str, text: st
     rows = page.locator("#result_list tbody tr").all_inner_texts()
 
     page.locator("#result_list tr", has_text="unsupported_format").locator("input.action-select").check()
-    page.select_option("select[name=action]", "retry")
-    page.click("button[name=index]")
-    said = page.locator(".messagelist").inner_text()
+    said = choose(page, "retry")
 
     page.locator("#result_list tr", has_text="completed").locator("th a, td a").first.click()
     page.wait_for_load_state("networkidle")
     page.screenshot(path=f"{shots}/image.png", full_page=True)
-    return {"shown": shown, "listed": listed, "rows": rows, "retry": said, "problems": problems,
-            "variants": page.locator(".field-all_variants img").evaluate_all(LOADED)}
+    variants = page.locator(".field-all_variants img").evaluate_all(LOADED)
+    urls = page.locator(".field-all_variants a").evaluate_all("all => all.map(link => link.href)")
+
+    page.go_back()
+    page.locator("#result_list tr", has_text="completed").locator("input.action-select").check()
+    erased = choose(page, "erase")
+    return {"shown": shown, "listed": listed, "rows": rows, "retry": said, "problems": problems, "variants": variants,
+            "urls": urls, "erase": erased}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from django.db import connection
 
 from django_tintype.models import get_image_model
 
+pytestmark = pytest.mark.django_db  # some of Django's own checks look at the database
+
 TABLES = """
 CREATE TABLE presignedurl (id {serial}, uuid {uuid} NOT NULL, user_id integer, credential {json}, processed_key varchar(256),
   timestamp_created {time}, timestamp_expire {time}, timestamp_completed {time}, metadata {json}, error {json});
@@ -54,7 +56,6 @@ def test_the_model_in_force_is_the_one_that_is_set():
     assert get_image_model()._meta.label == (os.environ.get("WITH_MODEL") or "async_image_upload.ProcessedImage")
 
 
-@pytest.mark.django_db
 def test_migrations_are_complete():
     call_command("makemigrations", "--check", "--dry-run", stdout=io.StringIO())
     assert (get_image_model()._meta.db_table in connection.introspection.table_names())
@@ -62,7 +63,6 @@ def test_migrations_are_complete():
     assert ("async_image_upload_processedimage" in connection.introspection.table_names()) is not swapped
 
 
-@pytest.mark.django_db
 def test_old_rows_are_taken_over(ada):
     done, broken, pending, alone = (uuid.uuid4() for _ in range(4))
     as_stored = str if connection.vendor == "postgresql" else (lambda one: one.hex)
@@ -88,7 +88,6 @@ def test_old_rows_are_taken_over(ada):
     assert images[broken].status == "failed" and images[broken].error["message"] == '{"code": 7}'
 
 
-@pytest.mark.django_db
-def test_no_old_rows_are_said(db):
+def test_no_old_rows_are_said():
     with pytest.raises(CommandError, match="There is no table presignedurl"):
         call_command("import_async_image_upload")

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -23,7 +24,7 @@ class ProcessedImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ["user"]
     search_fields = ["uuid", "processed_key"]
     date_hierarchy = "timestamp_created"
-    actions = ["retry"]
+    actions = ["retry", "erase"]
     readonly_fields = ["status", "why", "all_variants", "uuid", "user", "processed_key", "metadata", "manifest",
                        "timestamp_created", "timestamp_expire", "timestamp_completed"]
     exclude = ["outcome", "error"]
@@ -31,11 +32,16 @@ class ProcessedImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
         return False
 
-    def get_actions(self, request: HttpRequest) -> Any:
-        actions = super().get_actions(request)
-        if not conf.server():
-            actions.pop("retry", None)
-        return actions
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        shown = [name for name in self.get_fields(request, obj) if name != "manifest"]
+        return [(None, {"fields": shown}), ("Manifest", {"fields": ["manifest"], "classes": ["collapse"]})]
+
+    # The actions take a server; Django leaves out those that are not permitted.
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return bool(conf.server()) and self.has_change_permission(request)
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        return bool(conf.server()) and self.has_delete_permission(request)
 
     @admin.display(description="")
     def preview(self, image: AbstractProcessedImage) -> str:
@@ -53,17 +59,25 @@ class ProcessedImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
              variant_img(image, v["name"], style="max-width: 400px; height: auto", alt=""))
             for name in image.variants if (v := image.variant(name))))
 
-    @admin.action(description="Develop the original again", permissions=["change"])
+    @admin.action(description="Develop the original again", permissions=["retry"])
     def retry(self, request: HttpRequest, chosen: QuerySet[AbstractProcessedImage]) -> None:
-        asked = 0
+        self._each(request, chosen, uploads.retry, "will be developed again; what comes of it is shown here once it is told")
+
+    @admin.action(description="Delete, with every variant in the store", permissions=["erase"])
+    def erase(self, request: HttpRequest, chosen: QuerySet[AbstractProcessedImage]) -> None:
+        self._each(request, chosen, uploads.erase, "deleted, here and in the store")
+
+    def _each(self, request: HttpRequest, chosen: QuerySet[AbstractProcessedImage],
+              do: Callable[[AbstractProcessedImage], None], said: str) -> None:
+        done = 0
         for image in chosen[:uploads.MOST_AT_ONCE]:
             try:
-                uploads.retry(image)
-                asked += 1
+                do(image)
+                done += 1
             except Refused as why:
                 self.message_user(request, f"{image}: {why.detail}", messages.ERROR)
-        if asked:
-            self.message_user(request, f"{asked} will be developed again; what comes of it is shown here once it is told.")
+        if done:
+            self.message_user(request, f"{done} {said}.")
 
 
 if not ProcessedImage._meta.swapped:

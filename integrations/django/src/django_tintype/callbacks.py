@@ -22,8 +22,6 @@ MOST_VARIANTS = 1000
 
 def callback(request: HttpRequest, uuid: UUID) -> JsonResponse:
     """`PUT` or `POST`. Any answer but 2xx has Tintype try again."""
-    if int(request.META.get("CONTENT_LENGTH") or 0) > LONGEST_BODY:
-        return _answer(413, "too_large", f"at most {LONGEST_BODY} bytes")
     body = request.read(LONGEST_BODY + 1)
     if len(body) > LONGEST_BODY:
         return _answer(413, "too_large", f"at most {LONGEST_BODY} bytes")

@@ -39,7 +39,7 @@ class AbstractProcessedImage(models.Model):
     manifest = models.JSONField(default=None, null=True, blank=True)
     error = models.JSONField(default=None, null=True, blank=True)
     timestamp_created = models.DateTimeField(_("asked for"), default=timezone.now, db_index=True)
-    timestamp_expire = models.DateTimeField(null=True, blank=True)
+    timestamp_expire = models.DateTimeField(_("can be sent until"), null=True, blank=True)
     timestamp_completed = models.DateTimeField(_("ended"), null=True, blank=True)
     # Of the outcome that was told last: whether the next one is a repeat, or older.
     webhook_id = models.CharField(max_length=200, blank=True, editable=False)

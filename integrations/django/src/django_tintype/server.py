@@ -32,6 +32,8 @@ _opener = build_opener(_NoRedirects)
 
 
 def call(method: str, path: str, body: Any = None) -> Any:
+    if not conf.server():
+        raise Refused(501, "invalid_request", "this takes a Tintype server: set ASYNC_IMAGE_UPLOAD_SERVER")
     headers = {"Accept": "application/json"}
     if key := conf.get("API_KEY"):
         headers["Authorization"] = f"Bearer {key}"

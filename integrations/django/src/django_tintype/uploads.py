@@ -1,4 +1,4 @@
-"""For your code, and behind the URLs: ask for uploads, and have one done again. Each with an `a…` for async code."""
+"""For your code, and behind the URLs: ask for uploads, have one done again, or away. Each with an `a…` for async code."""
 import logging
 import re
 import uuid
@@ -54,8 +54,19 @@ def retry(image: AbstractProcessedImage) -> None:
     server.call("POST", f"/v1/uploads/{image.uuid.hex}/retry")
 
 
+def erase(image: AbstractProcessedImage) -> None:
+    """Has the server remove the original and every variant, and then the row. `image.delete()` removes the row alone."""
+    try:
+        server.call("DELETE", f"/v1/uploads/{image.uuid.hex}")
+    except Refused as why:
+        if why.status != 404:
+            raise
+    image.delete()
+
+
 acreate = sync_to_async(create)
 aretry = sync_to_async(retry)
+aerase = sync_to_async(erase)
 
 
 def parse(body: Any) -> list[NewUpload]:

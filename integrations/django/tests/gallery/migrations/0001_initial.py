@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('manifest', models.JSONField(blank=True, default=None, null=True)),
                 ('error', models.JSONField(blank=True, default=None, null=True)),
                 ('timestamp_created', models.DateTimeField(db_index=True, default=django.utils.timezone.now, verbose_name='asked for')),
-                ('timestamp_expire', models.DateTimeField(blank=True, null=True)),
+                ('timestamp_expire', models.DateTimeField(blank=True, null=True, verbose_name='can be sent until')),
                 ('timestamp_completed', models.DateTimeField(blank=True, null=True, verbose_name='ended')),
                 ('webhook_id', models.CharField(blank=True, editable=False, max_length=200)),
                 ('webhook_timestamp', models.BigIntegerField(default=0, editable=False)),
