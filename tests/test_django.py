@@ -1,7 +1,10 @@
 """The Django package in projects that `startproject` made, against a real Tintype: forms, admin, callbacks, async views."""
 import hashlib
+import json
 import os
+import sqlite3
 import subprocess
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
@@ -188,13 +191,16 @@ def bucket(seaweedfs):
     return seaweedfs.bucket("django-photos")
 
 
+def old_settings(bucket) -> list[str]:
+    """Those of a project that presigns by itself, by their old names; AWS needs no endpoint."""
+    return [f'ASYNC_IMAGE_UPLOAD_BUCKET = "{bucket.bucket}"', "ASYNC_IMAGE_UPLOAD_PRESIGNED_URL_CONTENT_LENGTH = 1000000",
+            f'AWS_ACCESS_KEY_ID, AWS_ACCESS_KEY_SECRET = "{s3.ACCESS_KEY}", "{s3.SECRET_KEY}"',
+            f'ASYNC_IMAGE_UPLOAD_ENDPOINT, ASYNC_IMAGE_UPLOAD_REGION = "{bucket.endpoint}", "{s3.REGION}"']
+
+
 @pytest.fixture
 def alone(bucket, project) -> Project:
-    """A project that presigns by itself, set by the old names."""
-    return project(f'ASYNC_IMAGE_UPLOAD_BUCKET = "{bucket.bucket}"', f'ASYNC_IMAGE_UPLOAD_ENDPOINT = "{bucket.endpoint}"',
-                   f'ASYNC_IMAGE_UPLOAD_REGION = "{s3.REGION}"', "ASYNC_IMAGE_UPLOAD_PRESIGNED_URL_CONTENT_LENGTH = 1000000",
-                   f'AWS_ACCESS_KEY_ID, AWS_ACCESS_KEY_SECRET = "{s3.ACCESS_KEY}", "{s3.SECRET_KEY}"',
-                   env={"TINTYPE_CALLBACK__SECRET": SECRET}).start()
+    return project(*old_settings(bucket), env={"TINTYPE_CALLBACK__SECRET": SECRET}).start()
 
 
 def test_a_store_holds_clients_to_what_was_presigned(alone, bucket):
@@ -245,6 +251,54 @@ def test_a_callback_as_the_documents_say_it_is(alone):
     assert requests.put(url, body, headers=headers).status_code == 200
     assert alone.standing(ada, told["uuid"])["error"] == {"code": "corrupt", "message": "cut off"}
     assert requests.put(url, iter([b"x" * 3000000]), headers=headers).status_code in (400, 401, 413)
+
+
+# --- from django-async-image-upload ---
+
+OLD_TABLES = """
+CREATE TABLE presignedurl (id integer PRIMARY KEY, uuid char(32), user_id integer, credential text, processed_key varchar(256),
+  timestamp_created datetime, timestamp_expire datetime, timestamp_completed datetime, metadata text, error text);
+CREATE TABLE processedimage (id integer PRIMARY KEY, uuid char(32), user_id integer, processed_key varchar(256), metadata text);
+"""
+
+
+def test_the_way_over_as_it_is_written(project, bucket):
+    """docs/django.md, step by step: old rows, the old Lambda, then Tintype's function in its place."""
+    old = uuid.uuid4().hex
+    bucket.s3.put_object(Bucket=bucket.bucket, Key=f"image/{old}_50x50.jpg", Body=b"made long ago", ContentType="image/jpeg")
+    unsigned = "ASYNC_IMAGE_UPLOAD_UNSIGNED_CALLBACKS = True"
+    shop = project(*old_settings(bucket), 'PROCESSED_IMAGE_MODEL = "ProcessedImage"', unsigned, apps=("rest_framework",))
+    database = sqlite3.connect(shop.home / "db.sqlite3")
+    database.executescript(OLD_TABLES)
+    database.execute("INSERT INTO presignedurl VALUES (1, ?, NULL, '{}', ?, '2021-06-01 10:00:00', '2021-06-01 10:16:40', "
+                     "'2021-06-01 10:00:05', '{\"id\": \"12345\"}', 'null')", [old, f"image/{old}.jpg"])
+    database.commit()
+    shop.start()
+    assert "1 images taken over" in shop.manage("import_async_image_upload")
+    asked = f"from django_tintype.models import get_image_model as m; print('at', m().objects.get(pk='{old}').url('50x50'))"
+    [url] = [line.split()[1] for line in shop.manage("shell", "-c", asked).splitlines() if line.startswith("at ")]
+    assert requests.get(url, timeout=10).content == b"made long ago"
+
+    ada = shop.login()
+    told = shop.ask(ada, {"metadata": {"id": "12345"}}).json()
+    assert boto3_style(told["credential"], PHOTO).status == 204
+    answer = f"{shop.url}/async_image_upload/presignedurl/{told['uuid']}/"
+    assert requests.put(answer, json={"processed_key": f"image/{told['uuid']}.jpg"}, timeout=10).status_code == 200
+    assert shop.standing(ada, told["uuid"])["status"] == "completed"
+    assert "tintype.W001" in shop.manage("check")
+
+    shop.stop()
+    shop.env["TINTYPE_CALLBACK__SECRET"] = SECRET
+    shop.change("shop/settings.py", unsigned, "")
+    assert "no issues" in shop.manage("check")
+    shop.run()
+    told = shop.ask(ada, {"metadata": {"id": "12345"}}).json()
+    answer = f"{shop.url}/async_image_upload/presignedurl/{told['uuid']}/"
+    assert requests.put(answer, json={"processed_key": f"image/{told['uuid']}.jpg"}, timeout=10).status_code == 401
+    now = datetime.now(timezone.utc)
+    body = json.dumps({"id": told["uuid"], "status": "completed", "processed_key": f"image/{told['uuid']}.jpg"})
+    signed = {"webhook-id": "two", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": Webhook(SECRET).sign("two", now, body)}
+    assert requests.put(answer, body, headers=signed, timeout=10).status_code == 200
 
 
 # --- the package by itself ---

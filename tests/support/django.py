@@ -70,6 +70,10 @@ class Project:
         self.manage("migrate")
         self.manage("createsuperuser", "--noinput", env={
             "DJANGO_SUPERUSER_USERNAME": USER, "DJANGO_SUPERUSER_PASSWORD": PASSWORD, "DJANGO_SUPERUSER_EMAIL": "ada@example.com"})
+        return self.run(server)
+
+    def run(self, server: str = "runserver") -> "Project":
+        """What `start` does, once the database is there."""
         argv = {"runserver": [BIN / "python", "manage.py", "runserver", "--noreload", f"127.0.0.1:{self.port}"],
                 "uvicorn": [BIN / "uvicorn", "--port", self.port, "--lifespan", "off", "shop.asgi:application"]}[server]
         self.daemon = Daemon(argv, self.home / "django.log", self.env, self.home)
