@@ -16,6 +16,7 @@ import corpus
 from support import django, s3
 from support.django import BIN, PACKAGE, Project
 from support.function import BOOTSTRAP, Function, s3_event
+from support.process import wait_for
 from support.receiver import SECRET
 from support.upload import DRIVERS, boto3_style, with_fields
 
@@ -23,11 +24,20 @@ PHOTO = corpus.save(corpus.photo(1600, 1200, 51), "JPEG", quality=85)
 KEY = "tt_of_the_tests_0123456789abcdefghij"
 MODELS = '''
 from django.db import models
+from django.dispatch import receiver
 from django_tintype.fields import ProcessedImageField
+from django_tintype.signals import image_completed, image_failed
 
 class Profile(models.Model):
     name = models.CharField(max_length=100)
     photo = ProcessedImageField()
+
+class Heard(models.Model):
+    uuid = models.UUIDField()
+
+@receiver([image_completed, image_failed])
+async def hear(image, **_):
+    await Heard.objects.acreate(uuid=image.uuid)
 '''
 VIEWS = '''
 import json
@@ -37,7 +47,7 @@ from django.template import engines
 from django.urls import path
 from django.views.generic import CreateView, DetailView
 from django_tintype import uploads
-from .models import Profile
+from .models import Heard, Profile
 
 admin.site.register(Profile)
 
@@ -60,7 +70,10 @@ async def ask(request):
     images = await uploads.acreate([uploads.NewUpload(filename="a.jpg")] * 2, await request.auser())
     return JsonResponse([[image.uuid.hex, image.credential] for image in images], safe=False)
 
-urlpatterns = [path("new/", New.as_view()), path("<int:pk>/", Show.as_view()), path("ask/", ask)]
+async def heard(request, uuid):
+    return HttpResponse(await Heard.objects.filter(uuid=uuid).acount())
+
+urlpatterns = [path("new/", New.as_view()), path("<int:pk>/", Show.as_view()), path("ask/", ask), path("heard/<uuid>/", heard)]
 '''
 
 
@@ -184,6 +197,28 @@ def test_async_views_ask_side_by_side(with_server):
     assert "SynchronousOnlyOperation" not in shop.log() and "Traceback" not in shop.log()
 
 
+def test_of_many_that_tell_the_same_at_once_one_is_heard(with_server):
+    shop, _ = with_server
+    ada = shop.login()
+    told = shop.ask(ada, {"filename": "a.jpg"}).json()
+    assert boto3_style(told["credential"], PHOTO).status == 204
+    assert shop.ended(ada, told["uuid"])["status"] == "completed"
+    heard = lambda: int(requests.get(f"{shop.url}/profiles/heard/{told['uuid']}/", timeout=10).text)
+    wait_for("the receiver", lambda: heard() == 1)
+    body = json.dumps({"id": told["uuid"], "status": "failed", "error": {"code": "corrupt", "message": "said later"}})
+    headers = signed(f"msg_{told['uuid']}_2", body)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: requests.put(f"{shop.url}/async_image_upload/presignedurl/{told['uuid']}/", body,
+                                                       headers=headers, timeout=30).status_code, range(32)))
+    assert set(answers) == {200} and heard() == 2
+
+
+def signed(webhook_id: str, body: str) -> dict:
+    now = datetime.now(timezone.utc)
+    return {"webhook-id": webhook_id, "webhook-timestamp": str(int(now.timestamp())), "Content-Type": "application/json",
+            "webhook-signature": Webhook(SECRET).sign(webhook_id, now, body)}
+
+
 # --- without a server ---
 
 @pytest.fixture(scope="module")
@@ -242,11 +277,10 @@ def test_the_function_calls_back(alone, bucket, tmp_path, address):
 def test_a_callback_as_the_documents_say_it_is(alone):
     ada = alone.login()
     told = alone.ask(ada, {"filename": "a.jpg"}).json()
-    url, now = f"{alone.url}/async_image_upload/presignedurl/{told['uuid']}/", datetime.now(timezone.utc)
+    url = f"{alone.url}/async_image_upload/presignedurl/{told['uuid']}/"
     body = f'{{"id": "{told["uuid"]}", "status": "failed", "error": {{"code": "corrupt", "message": "cut off"}}}}'
-    headers = {"webhook-id": "one", "webhook-timestamp": str(int(now.timestamp())), "Content-Type": "application/json"}
-    assert requests.put(url, body, headers=headers).status_code == 401
-    headers["webhook-signature"] = Webhook(SECRET).sign("one", now, body)
+    headers = signed("one", body)
+    assert requests.put(url, body, headers=headers | {"webhook-signature": None}).status_code == 401
     assert requests.put(url, body.replace("cut", "put"), headers=headers).status_code == 401
     assert requests.put(url, body, headers=headers).status_code == 200
     assert alone.standing(ada, told["uuid"])["error"] == {"code": "corrupt", "message": "cut off"}
@@ -295,10 +329,8 @@ def test_the_way_over_as_it_is_written(project, bucket):
     told = shop.ask(ada, {"metadata": {"id": "12345"}}).json()
     answer = f"{shop.url}/async_image_upload/presignedurl/{told['uuid']}/"
     assert requests.put(answer, json={"processed_key": f"image/{told['uuid']}.jpg"}, timeout=10).status_code == 401
-    now = datetime.now(timezone.utc)
     body = json.dumps({"id": told["uuid"], "status": "completed", "processed_key": f"image/{told['uuid']}.jpg"})
-    signed = {"webhook-id": "two", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": Webhook(SECRET).sign("two", now, body)}
-    assert requests.put(answer, body, headers=signed, timeout=10).status_code == 200
+    assert requests.put(answer, body, headers=signed("two", body), timeout=10).status_code == 200
 
 
 # --- the package by itself ---

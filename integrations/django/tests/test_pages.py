@@ -1,5 +1,9 @@
 """What is seen: tags, the model field's form, the admin."""
+import base64
 import os
+import statistics
+import struct
+import zlib
 from html.parser import HTMLParser
 
 import pytest
@@ -74,6 +78,23 @@ def test_while_there_is_nothing_nothing_is_shown(image):
 @pytest.mark.parametrize("code", ["", "AAAA", "1QcSHQRnh4==", "?", "é", "A" * 100])
 def test_what_is_no_thumbhash_is_no_picture(code):
     assert placeholder(code) == ""
+
+
+def test_a_placeholder_has_the_pictures_colour():
+    """Waves even out: the mean of all pixels is what the thumbhash says of the whole."""
+    code = "2/kFDYIIp5mPd3dxfXaHevWOiaAp"
+    head = int.from_bytes(base64.b64decode(code)[:3], "little")
+    lightness, p, q = (head & 63) / 63, (head >> 6 & 63) / 31.5 - 1, (head >> 12 & 63) / 31.5 - 1
+    blue = lightness - p * 2 / 3
+    red = (3 * lightness - blue + q) / 2
+    png = base64.b64decode(placeholder(code).partition(",")[2])
+    width, height = struct.unpack(">II", png[16:24])
+    length = int.from_bytes(png[33:37], "big")
+    rows = zlib.decompress(png[41:41 + length])
+    assert (width, height) == (16, 11) and len(rows) == height * (width * 3 + 1)
+    pixels = b"".join(rows[y * (width * 3 + 1) + 1:(y + 1) * (width * 3 + 1)] for y in range(height))
+    for channel, wanted in enumerate((red, red - q, blue)):
+        assert abs(statistics.mean(pixels[channel::3]) - 255 * wanted) < 2
 
 
 def test_a_form_takes_an_uploads_uuid(client, image, done):
