@@ -127,6 +127,8 @@ def test_others_uploads_are_not_found(client, image):
     other = Client()
     other.force_login(get_user_model().objects.create_user("bob"))
     assert other.get(f"{URL}{image.uuid.hex}/").status_code == 404 and other.get(URL).json() == []
+    get_image_model().objects.update(user=None)
+    assert client.get(f"{URL}{image.uuid.hex}/").status_code == 404, "its owner may have gone"
     other.force_login(get_user_model().objects.create_user("eve", is_staff=True))
     assert other.get(f"{URL}{image.uuid}/").status_code == 200
 

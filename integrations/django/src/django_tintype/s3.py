@@ -1,5 +1,6 @@
 """Presigning without a server: a form that puts one object at one key, held to what Tintype's own forms are held to."""
 import re
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -11,16 +12,19 @@ MOST_METADATA = 2048  # bytes, S3's limit
 
 
 def client() -> Any:
+    # The first is the name of what this replaces, the second everybody else's.
+    secret = getattr(settings, "AWS_ACCESS_KEY_SECRET", None) or getattr(settings, "AWS_SECRET_ACCESS_KEY", None)
+    return _client(conf.get("REGION") or None, conf.get("ENDPOINT") or None, getattr(settings, "AWS_ACCESS_KEY_ID", None), secret,
+                   getattr(settings, "AWS_SESSION_TOKEN", None))
+
+
+@lru_cache(8)
+def _client(region: str | None, endpoint: str | None, key: str | None, secret: str | None, token: str | None) -> Any:
+    """Making one takes longer than a hundred signatures; threads may share it."""
     import boto3
     from botocore.client import Config
-    endpoint = conf.get("ENDPOINT") or None
-    return boto3.client(
-        "s3", region_name=conf.get("REGION") or None, endpoint_url=endpoint,
-        aws_access_key_id=getattr(settings, "AWS_ACCESS_KEY_ID", None),
-        # The first is the name of what this replaces, the second everybody else's.
-        aws_secret_access_key=getattr(settings, "AWS_ACCESS_KEY_SECRET", None)
-        or getattr(settings, "AWS_SECRET_ACCESS_KEY", None),
-        aws_session_token=getattr(settings, "AWS_SESSION_TOKEN", None),
+    return boto3.session.Session().client(
+        "s3", region_name=region, endpoint_url=endpoint, aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token,
         config=Config(signature_version="s3v4", s3={"addressing_style": "path" if endpoint else "virtual"}))
 
 

@@ -3,7 +3,6 @@ import json
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -55,10 +54,10 @@ def pending(user: Any) -> Answer:
 
 
 def standing(user: Any, uuid: UUID) -> Answer:
-    """GET presignedurl/<uuid>/: one's own, or one that nobody owns; of anybody's, for staff."""
+    """GET presignedurl/<uuid>/: one's own; for a stranger one that nobody owns, for staff anybody's."""
     found = get_image_model()._default_manager.filter(pk=uuid)
     if not (user.is_authenticated and user.is_staff):
-        found = found.filter(Q(user=None) | Q(user_id=user.pk))
+        found = found.filter(user_id=user.pk)  # a stranger's is None
     image = found.first()
     return (200, shown(image), {}) if image else (404, {"code": "not_found", "detail": "there is no such upload"}, {})
 
