@@ -105,14 +105,14 @@ def with_profiles(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("database, server", [("sqlite", "runserver"), ("postgres", "uvicorn")])
-def test_a_fresh_project_takes_a_photo_by_a_form_and_shows_it(database, server, serve, project, request, tmp_path, say):
+@pytest.mark.parametrize("database, server, method", [("sqlite", "runserver", "POST"), ("postgres", "uvicorn", "PUT")])
+def test_a_fresh_project_takes_a_photo_by_a_form_and_shows_it(database, server, method, serve, project, request, tmp_path, say):
     address = request.getfixturevalue("postgres").database() if database == "postgres" else ""
     tintype = serve(backend=None, start=False)
     shop = project(f'ASYNC_IMAGE_UPLOAD_SERVER = "{tintype.url}"', apps=("profiles",), database=address,
                    env={"TINTYPE_CALLBACK__SECRET": SECRET})
     with_profiles(shop).start(server)
-    tintype.env |= {"TINTYPE_CALLBACK__SECRET": SECRET, "CALLBACK_URL": shop.callback_url}
+    tintype.env |= {"TINTYPE_CALLBACK__SECRET": SECRET, "CALLBACK_URL": shop.callback_url, "TINTYPE_UPLOAD__METHOD": method}
     tintype.start()
     photo, text = tmp_path / "photo.jpg", tmp_path / "text.jpg"
     photo.write_bytes(PHOTO)

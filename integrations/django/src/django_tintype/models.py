@@ -32,7 +32,7 @@ class AbstractProcessedImage(models.Model):
     uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=16, choices=Status.choices, default=Status.PENDING, db_index=True)
-    # While it can be used: {"url", "fields"}.
+    # While it can be used: {"url", "fields"}; of a store without forms also "method" and "headers".
     credential = models.JSONField(default=None, null=True, blank=True, editable=False)
     processed_key = models.CharField(max_length=1024, blank=True)
     metadata = models.JSONField(default=dict, blank=True)

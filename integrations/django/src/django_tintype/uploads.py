@@ -106,15 +106,20 @@ def _by_server(wanted: Sequence[NewUpload], metadata: list[dict[str, str]]) -> l
     asked = []
     for one, told in zip(wanted, metadata, strict=True):
         known = {"filename": one.filename, "content_type": one.content_type, "size": one.size, "preset": one.preset}
-        asked.append({"method": "POST", "metadata": told, **{name: value for name, value in known.items() if value}})
+        asked.append({"metadata": told, **{name: value for name, value in known.items() if value}})
     answered = server.call("POST", "/v1/uploads", asked)
     try:
-        return [_pending(uuid.UUID(one["id"]), {"url": one["presign"]["url"], "fields": one["presign"]["fields"]}, told,
-                         parse_datetime(one["presign"]["expires_at"]))
+        return [_pending(uuid.UUID(one["id"]), _credential(one["presign"]), told, parse_datetime(one["presign"]["expires_at"]))
                 for one, told in zip(answered, metadata, strict=True)]
     except (KeyError, TypeError, ValueError) as error:
         log.error("ASYNC_IMAGE_UPLOAD_SERVER is no Tintype, or of another version: %r", error)
         raise Refused(502, "unavailable", "uploads are not set up rightly; the log says what to mend") from None
+
+
+def _credential(presign: dict[str, Any]) -> dict[str, Any]:
+    """What clients have always read; more of it only where the store takes no forms (`upload.method = "PUT"`)."""
+    form = {"url": presign["url"], "fields": presign["fields"]}
+    return form if presign["method"] == "POST" else {**form, "method": presign["method"], "headers": presign["headers"]}
 
 
 def _by_ourselves(wanted: Sequence[NewUpload], metadata: list[dict[str, str]]) -> list[AbstractProcessedImage]:

@@ -21,11 +21,14 @@
       }),
     });
     if (!asked.ok) throw new Error(await reason(asked));
-    const { uuid, credential } = await asked.json();
-    const form = new FormData();
-    for (const [name, value] of Object.entries(credential.fields)) form.append(name, value);
-    form.append("file", file);
-    const stored = await fetch(credential.url, { method: "POST", body: form });
+    const { uuid, credential: { url, fields, method = "POST", headers = {} } } = await asked.json();
+    let body = file;
+    if (method === "POST") {
+      body = new FormData();
+      for (const [name, value] of Object.entries(fields)) body.append(name, value);
+      body.append("file", file);
+    }
+    const stored = await fetch(url, { method, headers, body });
     if (!stored.ok) throw new Error(`the store answered ${stored.status}`);
     return uuid;
   }
