@@ -218,8 +218,8 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     }
 }
 
-/// A 304 is of the object, and has none of S3's error document: browsers take its headers for those of the copy they keep,
-/// and would block an image that is called XML.
+/// A 304 is of the object, and has none of S3's error document: browsers take its headers for those of the copy they
+/// keep, and would block an image that is called XML.
 fn unchanged(mut response: Response) -> Response {
     if response.status() == StatusCode::NOT_MODIFIED {
         response.headers_mut().remove(header::CONTENT_TYPE);
