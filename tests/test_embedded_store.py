@@ -40,6 +40,17 @@ def test_boto3_puts_gets_lists_and_deletes(client):
         client.put_object(Bucket="another", Key="a", Body=b"")
 
 
+@pytest.mark.parametrize("known", [{"If-None-Match": "ETag"}, {"If-Modified-Since": "Last-Modified"}], ids=lambda known: [*known][0])
+def test_what_a_browser_keeps_stays_an_image(client, known):
+    """A browser takes the headers of a 304 for those of its copy, and blocks an image that they call XML."""
+    client.put_object(Bucket="tintype", Key="image/kept.jpg", Body=IMAGE, **EXTRA)
+    url = client.generate_presigned_url("get_object", {"Bucket": "tintype", "Key": "image/kept.jpg"})
+    first = requests.get(url, timeout=10)
+    again = requests.get(url, headers={name: first.headers[theirs] for name, theirs in known.items()}, timeout=10)
+    assert again.status_code == 304 and again.content == b""
+    assert again.headers.get("Content-Type", "image/jpeg") == "image/jpeg" and "Content-Length" not in again.headers
+
+
 @pytest.mark.parametrize("key", ["temp/a b.jpg", "temp/a+b%2Fc.jpg", "temp/é/日本.jpg", "temp/a&b=c;d'\"<x>.jpg"])
 def test_any_key_comes_back_as_it_went_in(client, key):
     client.put_object(Bucket="tintype", Key=key, Body=b"x")

@@ -210,12 +210,23 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     }
     let mut protocol = shared.protocol.clone();
     match tower::Service::call(&mut protocol, request).await {
-        Ok(response) => response.map(Body::new),
+        Ok(response) => unchanged(response.map(Body::new)),
         Err(error) => {
             tracing::error!(?error, "the store's endpoint failed");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// A 304 is of the object, and has none of S3's error document: browsers take its headers for those of the copy they
+/// keep, and would block an image that is called XML.
+fn unchanged(mut response: Response) -> Response {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = Body::empty();
+    }
+    response
 }
 
 fn is_form(request: &Request) -> bool {
