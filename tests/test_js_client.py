@@ -1,0 +1,67 @@
+"""The JavaScript client, in Node and in Chromium, against a server that is real and faults that are."""
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+import corpus
+from support.process import REPO, free_port
+
+PACKAGE = REPO / "integrations/js"
+KEY = "the-backend's-key"
+CHROMIUM = shutil.which("chromium")
+# Node of tests/install, where the machine has none that is new enough.
+ENV = {**os.environ, "PATH": f"{REPO}/.peers/node/bin:{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def built():
+    """The package as it is published, made of the sources that are there now."""
+    done = subprocess.run(["npm", "run", "--silent", "build"], cwd=PACKAGE, capture_output=True, text=True, timeout=120, env=ENV)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def surroundings(serve, tmp_path):
+    """What the tests are told: addresses, a key, a photo, and where to ask for a restart."""
+    page = free_port()
+    keys = {"TINTYPE_AUTH__KEYS": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest(),
+            "TINTYPE_SERVER__CORS_ORIGINS": f"http://127.0.0.1:{page}"}
+    server = serve(env=keys)
+    brief = serve(name="brief", env=keys | {"TINTYPE_UPLOAD__EXPIRES": "2s", "TINTYPE_LIMITS__UPLOADS_PER_MINUTE": "30"})
+
+    class Control(BaseHTTPRequestHandler):
+        def do_POST(self):
+            server.daemon.kill()
+            server.start()
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    # One thread for all: a child dies with the thread that started it.
+    control = HTTPServer(("127.0.0.1", 0), Control)
+    threading.Thread(target=control.serve_forever, daemon=True).start()
+    (tmp_path / "photo.jpg").write_bytes(corpus.good()["baseline.jpg"])
+    yield {"url": server.url, "store": server.store, "brief": brief.url, "key": KEY, "photo": str(tmp_path / "photo.jpg"),
+           "control": f"http://127.0.0.1:{control.server_port}", "page": page, "folder": str(tmp_path), "chromium": CHROMIUM}
+    control.shutdown()
+    control.server_close()
+
+
+@pytest.mark.parametrize("suite", ["client", "faults", "batch", "chromium", "uppy", "form", "pack"])
+def test_in_javascript(built, surroundings, suite, say):
+    done = subprocess.run(
+        ["node", "--test", "--test-reporter=spec", "--test-timeout=60000", f"test/{suite}.test.js"],
+        cwd=PACKAGE, capture_output=True, text=True, timeout=300,
+        env={**ENV, "TINTYPE_TEST": json.dumps(surroundings)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = next(line.split()[-1] for line in done.stdout.splitlines() if "pass " in line)
+    assert int(passed) > 0, done.stdout
+    say(f"{passed} tests in JavaScript")
