@@ -5,6 +5,7 @@
  *
  * TINTYPE_URL (http://127.0.0.1:8000) is Tintype's API; the key needs the scopes uploads:create and uploads:read.
  * The pages follow their uploads by themselves: let them, with server.cors_origins = ["http://127.0.0.1:3000"].
+ * The client is built first: npm install && npm run build, in integrations/js.
  */
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -41,7 +42,7 @@ async function passOn(response) {
 
 async function body(request) {
   let text = "";
-  for await (const chunk of request) if ((text += chunk).length > 16384) throw new Error("too much");
+  for await (const chunk of request) if ((text += chunk).length > 16384) throw new SyntaxError("too long");
   return text;
 }
 
@@ -54,7 +55,7 @@ export function backend({ url, key, port, files = {} }) {
     });
   const server = createServer(async (request, response) => {
     const { status, type = "text/plain", headers = {}, text } = await answer(request, tintype, { ...FILES, ...files })
-      .catch((error) => ({ status: 500, text: String(error) }));
+      .catch((error) => (console.error(error), { status: error instanceof SyntaxError ? 400 : 502, text: "that did not work" }));
     response.writeHead(status, { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store", ...headers }).end(text);
   });
   return new Promise((resolve) => server.listen(port, "127.0.0.1", () => resolve(server)));

@@ -1,7 +1,8 @@
 /** Many files, so many at a time. */
 import type { Manifest } from "./api.js";
+import { isSource, sizeOf, type Source } from "./source.js";
 import { tell } from "./tell.js";
-import type { BatchItem, BatchOptions, Source, UploadOptions } from "./uploader.js";
+import type { BatchItem, BatchOptions, UploadOptions } from "./uploader.js";
 
 type One = (file: Source, options: UploadOptions) => Promise<Manifest>;
 
@@ -10,8 +11,9 @@ export async function uploadAll(
   files: Iterable<BatchItem>,
   { concurrency = 3, onProgress, ...shared }: BatchOptions,
 ): Promise<PromiseSettledResult<Manifest>[]> {
-  const items = [...files].map((item) => (isSource(item) ? { file: item } : item));
-  const sizes = items.map(({ file }) => (file instanceof Blob ? file.size : file.byteLength));
+  // What is neither is for `upload` to refuse, as the result of that one.
+  const items = [...files].map((item) => (isSource(item) || !item ? { file: item } : item));
+  const sizes = items.map(({ file }) => sizeOf(file));
   const loaded = sizes.map(() => 0);
   const results: PromiseSettledResult<Manifest>[] = new Array(items.length);
   let settled = 0;
@@ -49,9 +51,6 @@ export async function uploadAll(
   await Promise.all(Array.from({ length: lanes }, lane));
   return results;
 }
-
-const isSource = (item: BatchItem): item is Source =>
-  item instanceof Blob || item instanceof ArrayBuffer || ArrayBuffer.isView(item);
 
 /** A signal that fires with the batch's or the file's own; ended, it lets go of both. */
 function either(...signals: (AbortSignal | undefined)[]): { signal: AbortSignal | undefined; end: () => void } {

@@ -1,7 +1,7 @@
 /** After step 4: the upload is followed to its end, by server-sent events, and by long polls where these fail. */
 import type { Manifest, Status, Ticket, Upload } from "./api.js";
 import { mayPass, refused, TintypeError, unreachable } from "./error.js";
-import { retrying, sleep, type Retry } from "./retry.js";
+import { RETRIES, retrying, sleep, type Retry } from "./retry.js";
 import { messages } from "./sse.js";
 import { tell } from "./tell.js";
 
@@ -13,6 +13,8 @@ const SILENCE = 40_000;
 const FIRST = 10_000;
 /** Milliseconds that a long poll may be late. */
 const LATE = 20_000;
+/** Nothing has to be sent again to look again, so it is tried more often than other steps. */
+const PATIENCE = 2;
 /** Least milliseconds between polls, should something answer them at once. */
 const BETWEEN = 1000;
 
@@ -26,7 +28,8 @@ type Followed = Pick<Ticket, "id" | "token" | "status_url" | "events_url">;
 
 /** Resolves to the manifest of an upload whose file is sent, whoever sent it. */
 export async function follow(ticket: Followed, options: FollowOptions = {}): Promise<Manifest> {
-  const { signal, onStatus } = options;
+  const { signal, onStatus, retries = RETRIES } = options;
+  const patient = { ...options, retries: retries * PATIENCE };
   let told: Status | undefined;
   const seen = (upload: Upload) => {
     if (upload.status !== told) tell(onStatus, (told = upload.status));
@@ -34,7 +37,7 @@ export async function follow(ticket: Followed, options: FollowOptions = {}): Pro
   let upload = await listen(ticket, seen, signal);
   while (!upload) {
     const started = Date.now();
-    const now = await retrying(options, signal, () => look(ticket, WAIT, signal));
+    const now = await retrying(patient, signal, () => look(ticket, WAIT, signal));
     seen(now);
     if (isEnd(now.status)) upload = now;
     else await sleep(Math.max(0, BETWEEN - (Date.now() - started)), signal);

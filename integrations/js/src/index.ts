@@ -9,9 +9,9 @@ export {
   type BatchOptions,
   type BatchProgress,
   type Progress,
-  type Source,
   type UploadOptions,
   type Uploader,
   type UploaderOptions,
 } from "./uploader.js";
+export type { Source } from "./source.js";
 export type * from "./api.js";

@@ -1,8 +1,10 @@
 /** Trying again what may pass: a bounded number of times, each pause longer than the last, none the same for two clients. */
 import { TintypeError } from "./error.js";
 
+export const RETRIES = 5;
+
 export interface Retry {
-  /** How often a step is tried again; 5. */
+  /** How often a step is tried again; 5. Twice as often while the upload is followed. */
   retries?: number;
   /** Milliseconds of the first pause, doubled each time; 500. */
   pause?: number;
@@ -11,7 +13,7 @@ export interface Retry {
 }
 
 export async function retrying<T>(
-  { retries = 5, pause = 500, longestPause = 60_000 }: Retry,
+  { retries = RETRIES, pause = 500, longestPause = 60_000 }: Retry,
   signal: AbortSignal | undefined,
   work: (attempt: number) => Promise<T>,
 ): Promise<T> {

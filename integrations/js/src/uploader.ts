@@ -6,10 +6,8 @@ import { follow, look } from "./follow.js";
 import { presign, type Presigning } from "./presign.js";
 import { retrying, type Retry } from "./retry.js";
 import { hasExpired, send } from "./send.js";
+import { asBlob, type Source } from "./source.js";
 import { tell } from "./tell.js";
-
-/** A `File`, `Blob`, `Buffer` or other bytes. Of a path in Node: `await openAsBlob(path)`. */
-export type Source = Blob | ArrayBuffer | ArrayBufferView;
 
 /** How often a credential that ran out is replaced. */
 const NEW_TICKETS = 2;
@@ -126,11 +124,6 @@ async function hasArrived(ticket: Ticket, signal: AbortSignal | undefined): Prom
     signal?.throwIfAborted();
     return false; // Not to be known; the store takes the same file twice.
   }
-}
-
-function asBlob(source: Source, type: string | undefined): Blob {
-  if (!(source instanceof Blob)) return new Blob([source as BlobPart], type ? { type } : {});
-  return type && type !== source.type ? source.slice(0, source.size, type) : source;
 }
 
 function describe(file: Blob, filename: string | undefined, { metadata, preset }: UploadOptions): NewUpload {

@@ -53,6 +53,11 @@ test("a file may have options of its own, and none is a batch too", async () => 
   assert.deepEqual([a.value.metadata.album, b.value.metadata.album], ["1", "0"]);
 });
 
+test("what is no file spoils no batch", async () => {
+  const results = await uploadAll([undefined, photo, "corgi.jpg", {}, null]);
+  assert.deepEqual(results.map(({ value, reason }) => value?.variants.length ?? reason.name), ["TypeError", 8, "TypeError", "TypeError", "TypeError"]);
+});
+
 test("one of them may be cancelled", async () => {
   const results = await uploadAll([photo, { file: photo, signal: AbortSignal.abort(new Error("not this one")) }, photo],
     { signal: new AbortController().signal });

@@ -48,6 +48,14 @@ test("bytes of every kind are files", async () => {
   }
 });
 
+test("what is no file is refused, and nobody is asked", async () => {
+  const before = server.count.presigned;
+  for (const wrong of [undefined, null, "corgi.jpg", 5, {}, [photo]]) {
+    assert.match((await failing(upload(wrong))).message, /openAsBlob/);
+  }
+  assert.equal(server.count.presigned, before);
+});
+
 test("the true type is sent where the policy leaves it open", async () => {
   const sent = [];
   const before = await gate(env.store, (request) => void request.once("data", (form) =>

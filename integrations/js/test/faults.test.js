@@ -23,9 +23,10 @@ async function sendByHand(ticket) {
 
 test("events come by one stream, and nobody polls", async () => {
   const seen = await gate(env.url);
-  const { upload } = rerouted({ api: seen.url });
+  const { upload, tickets } = rerouted({ api: seen.url });
   await upload(jpeg());
-  assert.deepEqual(seen.seen.map((line) => line.replace(/[0-9a-f]{32}/, "ID")), ["GET /v1/uploads/ID/events"]);
+  // The token is in a header: addresses are logged.
+  assert.deepEqual(seen.seen, [`GET /v1/uploads/${tickets[0].id}/events`]);
 });
 
 test("a stream that is cut is followed by long polls", async () => {
@@ -89,7 +90,7 @@ test("polls that fail are tried again, and no end is not waited for forever", as
   const gone = rerouted({ api: dead.url }, { retries: 2 });
   const error = await failing(gone.upload(jpeg()));
   assert.deepEqual([error.code, error.retryable, error.uploadId], ["network", true, gone.tickets[0].id]);
-  assert.equal(polls(dead).length, 3);
+  assert.equal(polls(dead).length, 5);
 });
 
 test("a store that is busy is asked again when it says", async () => {
