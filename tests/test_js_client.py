@@ -40,7 +40,7 @@ def surroundings(serve, tmp_path):
     keys = {"TINTYPE_AUTH__KEYS": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest(),
             "TINTYPE_SERVER__CORS_ORIGINS": f"http://127.0.0.1:{page}"}
     server = serve(env=keys)
-    brief = serve(name="brief", env=keys | {"TINTYPE_UPLOAD__EXPIRES": "2s", "TINTYPE_LIMITS__UPLOADS_PER_MINUTE": "30"})
+    brief = serve(name="brief", env=keys | {"TINTYPE_UPLOAD__EXPIRES": "4s", "TINTYPE_LIMITS__UPLOADS_PER_MINUTE": "30"})
 
     class Control(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -65,8 +65,8 @@ def surroundings(serve, tmp_path):
 @pytest.mark.parametrize("suite", ["client", "faults", "batch", "chromium", "uppy", "form", "pack"])
 def test_in_javascript(built, surroundings, suite, say):
     done = subprocess.run(
-        ["node", "--test", "--test-reporter=spec", "--test-timeout=60000", f"test/{suite}.test.js"],
-        cwd=PACKAGE, capture_output=True, text=True, timeout=300,
+        ["node", "--test", "--test-reporter=spec", "--test-timeout=120000", f"test/{suite}.test.js"],
+        cwd=PACKAGE, capture_output=True, text=True, timeout=150,
         env={**ENV, "TINTYPE_TEST": json.dumps(surroundings)})
     assert done.returncode == 0, done.stdout + done.stderr
     passed = next(line.split()[-1] for line in done.stdout.splitlines() if "pass " in line)

@@ -2,7 +2,7 @@
 import type { Manifest } from "./api.js";
 import { isSource, sizeOf, type Source } from "./source.js";
 import { tell } from "./tell.js";
-import type { BatchItem, BatchOptions, UploadOptions } from "./uploader.js";
+import type { BatchItem, BatchOptions, Progress, UploadOptions } from "./uploader.js";
 
 type One = (file: Source, options: UploadOptions) => Promise<Manifest>;
 
@@ -23,15 +23,18 @@ export async function uploadAll(
   async function one(index: number): Promise<void> {
     const { file, onProgress: own, ...options } = items[index]!;
     const link = either(shared.signal, options.signal);
+    let last: Progress = { stage: "presign", loaded: 0, total: sizes[index]! };
+    const report = () => tell(onProgress, { ...last, index, all: { loaded: sum(loaded), total, settled, files: items.length } });
     try {
       const value = await upload(file, {
         ...shared,
         ...options,
         ...(link.signal ? { signal: link.signal } : {}),
         onProgress: (progress) => {
+          last = progress;
           loaded[index] = progress.loaded;
           tell(own, progress);
-          tell(onProgress, { ...progress, index, all: { loaded: sum(loaded), total, settled, files: items.length } });
+          report();
         },
       });
       results[index] = { status: "fulfilled", value };
@@ -40,6 +43,7 @@ export async function uploadAll(
     } finally {
       settled++;
       link.end();
+      report();
     }
   }
 

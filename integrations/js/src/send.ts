@@ -2,32 +2,33 @@
 import type { Presign } from "./api.js";
 import { refused, TintypeError, unreachable, type Answer } from "./error.js";
 
-/** Told how many bytes of the file are on their way. */
-export type Report = (loaded: number) => void;
+export interface Parcel {
+  file: Blob;
+  filename: string;
+  /** Told how many bytes of the file are on their way. */
+  report: (loaded: number) => void;
+  /** Milliseconds without progress after which it is given up. */
+  stall: number;
+  signal: AbortSignal | undefined;
+}
 
 interface Outgoing {
   method: string;
   url: string;
   headers: [string, string][];
   body: Blob | FormData;
-  size: number;
 }
 
 /** Sends it once; resolves when the store has taken it. */
-export async function send(
-  presign: Presign,
-  file: Blob,
-  filename: string,
-  report: Report,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+export async function send(presign: Presign, parcel: Parcel): Promise<void> {
+  const { file, report } = parcel;
   const { max_bytes: most } = presign.constraints;
   if (file.size > most) {
     throw new TintypeError("too_large", `the file has ${file.size} bytes; at most ${most} are taken`);
   }
-  const outgoing = prepare(presign, file, filename);
+  const outgoing = prepare(presign, parcel);
   // Only XMLHttpRequest tells how far an upload is; Node and service workers have none.
-  const answer = await (typeof XMLHttpRequest === "undefined" ? byFetch : byXhr)(outgoing, report, signal);
+  const answer = await (typeof XMLHttpRequest === "undefined" ? byFetch : byXhr)(outgoing, parcel);
   if (answer.status < 200 || answer.status > 299) throw refused("the store", answer);
   report(file.size);
 }
@@ -38,17 +39,16 @@ export function hasExpired(error: unknown, presign: Presign): boolean {
   return /expired/i.test(error.code + error.message) || (error.status === 403 && Date.now() >= Date.parse(presign.expires_at));
 }
 
-function prepare({ method, url, headers, fields }: Presign, file: Blob, filename: string): Outgoing {
-  const common = { method, url, size: file.size };
+function prepare({ method, url, headers, fields }: Presign, { file, filename }: Parcel): Outgoing {
   if (method === "PUT") {
     // What is sent of these is for the browser to say, and is what was signed.
     const own = (name: string) => !["content-length", "host"].includes(name.toLowerCase());
-    return { ...common, headers: Object.entries(headers).filter(([name]) => own(name)), body: file };
+    return { method, url, headers: Object.entries(headers).filter(([name]) => own(name)), body: file };
   }
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, isOpen(name, value, file.type) ? file.type : value);
   form.append("file", file, filename);
-  return { ...common, headers: Object.entries(headers), body: form };
+  return { method, url, headers: Object.entries(headers), body: form };
 }
 
 /** `image/*` leaves the type to the client: the policy takes any that starts so. */
@@ -56,7 +56,7 @@ function isOpen(name: string, value: string, type: string): boolean {
   return name.toLowerCase() === "content-type" && value.endsWith("/*") && type.startsWith(value.slice(0, -1));
 }
 
-async function byFetch(out: Outgoing, report: Report, signal: AbortSignal | undefined): Promise<Answer> {
+async function byFetch(out: Outgoing, { report, signal }: Parcel): Promise<Answer> {
   report(0);
   const { method, headers, body } = out;
   try {
@@ -67,20 +67,28 @@ async function byFetch(out: Outgoing, report: Report, signal: AbortSignal | unde
   }
 }
 
-function byXhr(out: Outgoing, report: Report, signal: AbortSignal | undefined): Promise<Answer> {
+function byXhr(out: Outgoing, { file, report, stall, signal }: Parcel): Promise<Answer> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const xhr = new XMLHttpRequest();
     const abort = () => xhr.abort();
+    let timer = setTimeout(abort, stall);
     xhr.open(out.method, out.url);
     for (const [name, value] of out.headers) xhr.setRequestHeader(name, value);
-    // Bytes of the form around the file do not count; the fields come first.
-    xhr.upload.onprogress = ({ loaded, total }) => report(Math.min(out.size, Math.max(0, loaded - (total - out.size))));
+    xhr.upload.onprogress = ({ loaded, total }) => {
+      clearTimeout(timer);
+      timer = setTimeout(abort, stall);
+      // Bytes of the form around the file do not count; the fields come first.
+      report(Math.min(file.size, Math.max(0, loaded - (total - file.size))));
+    };
     xhr.onload = () =>
       resolve({ status: xhr.status, header: (name) => xhr.getResponseHeader(name), text: xhr.responseText });
     xhr.onerror = () => reject(unreachable("the store"));
-    xhr.onabort = () => reject(signal?.reason);
-    xhr.onloadend = () => signal?.removeEventListener("abort", abort);
+    xhr.onabort = () => reject(signal?.aborted ? signal.reason : unreachable("the store"));
+    xhr.onloadend = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    };
     signal?.addEventListener("abort", abort, { once: true });
     report(0);
     xhr.send(out.body);

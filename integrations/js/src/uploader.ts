@@ -5,18 +5,21 @@ import { TintypeError } from "./error.js";
 import { follow, look } from "./follow.js";
 import { presign, type Presigning } from "./presign.js";
 import { retrying, type Retry } from "./retry.js";
-import { hasExpired, send } from "./send.js";
+import { hasExpired, send, type Parcel } from "./send.js";
 import { asBlob, type Source } from "./source.js";
 import { tell } from "./tell.js";
 
 /** How often a credential that ran out is replaced. */
 const NEW_TICKETS = 2;
+const STALL = 60_000;
 
 export interface UploaderOptions extends Retry {
   /** Who presigns: a route of your own backend, or a function. */
   presign: Presigning;
   /** Sent to that route: a token against forged requests, say. A function is asked for each ticket. */
   headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
+  /** Milliseconds without progress after which an upload is given up, and tried again; 60000. Only with XMLHttpRequest. */
+  stall?: number;
 }
 
 export interface Progress {
@@ -85,7 +88,7 @@ async function run(options: UploaderOptions, source: Source, own: UploadOptions)
       const got = (ticket = await retrying(options, signal, () => presign(options.presign, headers, wanted, signal)));
       try {
         const report = (loaded: number) => advance({ stage: "upload", loaded, uploadId: got.id });
-        await deliver(options, got, file, filename ?? "file", report, signal);
+        await deliver(options, got, { file, filename: filename ?? "file", report, stall: options.stall ?? STALL, signal });
         break;
       } catch (error) {
         if (renewed >= NEW_TICKETS || !hasExpired(error, got.presign)) throw error;
@@ -102,17 +105,10 @@ async function run(options: UploaderOptions, source: Source, own: UploadOptions)
 }
 
 /** Sends until the store has it. An answer that got lost may have been a yes: Tintype knows, and is asked before all is sent again. */
-function deliver(
-  retry: Retry,
-  ticket: Ticket,
-  file: Blob,
-  filename: string,
-  report: (loaded: number) => void,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  return retrying(retry, signal, async (attempt) => {
-    if (attempt > 0 && (await hasArrived(ticket, signal))) return;
-    await send(ticket.presign, file, filename, report, signal);
+function deliver(retry: Retry, ticket: Ticket, parcel: Parcel): Promise<void> {
+  return retrying(retry, parcel.signal, async (attempt) => {
+    if (attempt > 0 && (await hasArrived(ticket, parcel.signal))) return;
+    await send(ticket.presign, parcel);
   });
 }
 

@@ -20,6 +20,7 @@ test("results come in the files' order, whatever became of each", async () => {
   const all = news.map((progress) => progress.all.loaded);
   assert.deepEqual(all, all.toSorted((a, b) => a - b));
   assert.deepEqual([all.at(-1), news[0].all.total, news[0].all.files], [total, total, 12]);
+  assert.deepEqual(news.filter(({ all }, at) => all.settled !== news[at - 1]?.all.settled).map(({ all }) => all.settled), [...files.keys(), 12]);
   assert.deepEqual(new Set(news.map(({ index }) => index)), new Set(files.keys()));
 });
 

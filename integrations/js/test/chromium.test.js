@@ -150,6 +150,19 @@ test("a store that breaks off or is busy is tried again, and a stream that break
   await page.close();
 });
 
+test("a store that takes nothing any more is given up, and tried again", async () => {
+  const page = await blank();
+  const stuck = await wire(env.store, { rate: 1 });
+  const { code, retryable, zeros } = await page.evaluate(async (store) => {
+    let zeros = 0;
+    const { upload } = createUploader({ presign: through(store), stall: 1500, retries: 1, pause: 50 });
+    return upload(random(9_000_000), { onProgress: ({ stage, loaded }) => void (stage === "upload" && !loaded && zeros++) }).then(
+      () => ({ code: "it went through" }), ({ code, retryable }) => ({ code, retryable, zeros }));
+  }, stuck.url);
+  assert.deepEqual([code, retryable, zeros >= 2], ["network", true, true]);
+  await page.close();
+});
+
 test("a page that cors_origins does not name may upload, but not follow", async () => {
   const page = await blank(stranger);
   const { code, retryable, id } = await page.evaluate(async (base64) => {

@@ -146,7 +146,7 @@ test("a credential that ran out is replaced", async () => {
       ...brisk,
       presign: async (wanted) => {
         const ticket = await ticketFor({ ...wanted, method }, env.brief);
-        if (!ids.length) await sleep(3000);
+        if (!ids.length) await sleep(4500);
         ids.push(ticket.id);
         return ticket;
       },
@@ -161,7 +161,7 @@ test("a credential that ran out is replaced", async () => {
 test("a credential that is always too old is replaced twice", async () => {
   let asked = 0;
   const stale = await ticketFor({}, env.brief);
-  await sleep(2500);
+  await sleep(4500);
   const error = await failing(createUploader({ ...brisk, presign: async () => (asked++, stale) }).upload(jpeg()));
   assert.deepEqual([error.code, error.status, asked], ["AccessDenied", 403, 3]);
 });

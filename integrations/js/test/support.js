@@ -76,7 +76,7 @@ export async function wire(target, { rate = Infinity } = {}) {
       client.pause();
       seen.bytes += chunk.length;
       behind.write(chunk);
-      if (rate < Infinity) await sleep((chunk.length / rate) * 1000);
+      if (rate < Infinity) await sleep((chunk.length / rate) * 1000, undefined, { ref: false });
       client.resume();
     });
   });
