@@ -62,13 +62,25 @@ def surroundings(serve, tmp_path):
     control.server_close()
 
 
-@pytest.mark.parametrize("suite", ["client", "faults", "batch", "chromium", "uppy", "form", "pack"])
-def test_in_javascript(built, surroundings, suite, say):
+def run(suite: str, surroundings: dict, say) -> None:
     done = subprocess.run(
         ["node", "--test", "--test-reporter=spec", "--test-timeout=120000", f"test/{suite}.test.js"],
-        cwd=PACKAGE, capture_output=True, text=True, timeout=150,
-        env={**ENV, "TINTYPE_TEST": json.dumps(surroundings)})
+        cwd=PACKAGE, capture_output=True, text=True, timeout=150, env={**ENV, "TINTYPE_TEST": json.dumps(surroundings)})
     assert done.returncode == 0, done.stdout + done.stderr
     passed = next(line.split()[-1] for line in done.stdout.splitlines() if "pass " in line)
     assert int(passed) > 0, done.stdout
     say(f"{passed} tests in JavaScript")
+
+
+@pytest.mark.parametrize("suite", ["client", "faults", "batch", "chromium", "uppy", "form", "pack"])
+def test_in_javascript(built, surroundings, suite, say):
+    run(suite, surroundings, say)
+
+
+def test_on_another_s3(built, serve, ceph, tmp_path, say):
+    server = serve(start=False)
+    server.at = ceph.bucket("photos-of-javascript", f"{server.url}/v1/events")
+    server.env |= server.at.env | {"TINTYPE_UPLOAD__EXPIRES": "8s"}
+    server.start()
+    (tmp_path / "photo.jpg").write_bytes(corpus.good()["baseline.jpg"])
+    run("s3", {"url": server.url, "key": "none", "photo": str(tmp_path / "photo.jpg")}, say)
