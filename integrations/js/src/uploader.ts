@@ -1,0 +1,133 @@
+/** The six steps as a client sees them: a ticket from your backend, the file to the store, the manifest from Tintype. */
+import type { Manifest, NewUpload, Status, Ticket } from "./api.js";
+import { uploadAll } from "./batch.js";
+import { TintypeError } from "./error.js";
+import { follow, look } from "./follow.js";
+import { presign, type Presigning } from "./presign.js";
+import { retrying, type Retry } from "./retry.js";
+import { hasExpired, send, type Parcel } from "./send.js";
+import { asBlob, type Source } from "./source.js";
+import { tell } from "./tell.js";
+
+/** How often a credential that ran out is replaced. */
+const NEW_TICKETS = 2;
+const STALL = 60_000;
+
+export interface UploaderOptions extends Retry {
+  /** Who presigns: a route of your own backend, or a function. */
+  presign: Presigning;
+  /** Sent to that route: a token against forged requests, say. A function is asked for each ticket. */
+  headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
+  /** Milliseconds without progress after which an upload is given up, and tried again; 60000. Only with XMLHttpRequest. */
+  stall?: number;
+}
+
+export interface Progress {
+  /** Asking your backend; sending to the store; waiting while Tintype makes the variants. */
+  stage: "presign" | "upload" | "develop";
+  /** Bytes of the file that are sent; 0 again when it has to be sent again. Without XMLHttpRequest, 0 until all are. */
+  loaded: number;
+  total: number;
+  /** From the second stage on. */
+  uploadId?: string;
+  /** In the third: how the upload stands. */
+  status?: Status;
+}
+
+export interface UploadOptions {
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+  /** Of bytes that have none; a `File` knows its own. */
+  filename?: string;
+  contentType?: string;
+  /** Passed to your backend, which decides about it. */
+  metadata?: Record<string, string | number | boolean>;
+  preset?: string;
+}
+
+/** A file of a batch, with options of its own. */
+export type BatchItem = Source | ({ file: Source } & UploadOptions);
+
+export interface BatchProgress extends Progress {
+  /** Which file this is about. */
+  index: number;
+  /** Over all files. */
+  all: { loaded: number; total: number; settled: number; files: number };
+}
+
+export interface BatchOptions extends Omit<UploadOptions, "onProgress" | "filename"> {
+  /** Uploads at once, from ticket to manifest; 3. */
+  concurrency?: number;
+  onProgress?: (progress: BatchProgress) => void;
+}
+
+export interface Uploader {
+  /** Resolves to the manifest; rejects with a `TintypeError`, or with the signal's reason. */
+  upload(file: Source, options?: UploadOptions): Promise<Manifest>;
+  /** One result for each file, in their order; never rejects. */
+  uploadAll(files: Iterable<BatchItem>, options?: BatchOptions): Promise<PromiseSettledResult<Manifest>[]>;
+}
+
+export function createUploader(options: UploaderOptions): Uploader {
+  const upload = (file: Source, own: UploadOptions = {}) => run(options, file, own);
+  return { upload, uploadAll: (files, batch = {}) => uploadAll(upload, files, batch) };
+}
+
+async function run(options: UploaderOptions, source: Source, own: UploadOptions): Promise<Manifest> {
+  const { signal } = own;
+  const file = asBlob(source, own.contentType);
+  const filename = own.filename ?? (source as Partial<File>).name;
+  const wanted = describe(file, filename, own);
+  let ticket: Ticket | undefined;
+  let progress: Progress = { stage: "presign", loaded: 0, total: file.size };
+  const advance = (change: Partial<Progress>) => tell(own.onProgress, (progress = { ...progress, ...change }));
+  try {
+    for (let renewed = 0; ; renewed++) {
+      advance({ stage: "presign", loaded: 0 });
+      const headers = typeof options.headers === "function" ? await options.headers() : (options.headers ?? {});
+      const got = (ticket = await retrying(options, signal, () => presign(options.presign, headers, wanted, signal)));
+      try {
+        const report = (loaded: number) => advance({ stage: "upload", loaded, uploadId: got.id });
+        await deliver(options, got, { file, filename: filename ?? "file", report, stall: options.stall ?? STALL, signal });
+        break;
+      } catch (error) {
+        if (renewed >= NEW_TICKETS || !hasExpired(error, got.presign)) throw error;
+      }
+    }
+    advance({ stage: "develop", loaded: file.size });
+    const onStatus = (status: Status) => advance({ status });
+    return await follow(ticket, { ...options, onStatus, ...(signal ? { signal } : {}) });
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof TintypeError) error.uploadId ??= ticket?.id;
+    throw error;
+  }
+}
+
+/** Sends until the store has it. An answer that got lost may have been a yes: Tintype knows, and is asked before all is sent again. */
+function deliver(retry: Retry, ticket: Ticket, parcel: Parcel): Promise<void> {
+  return retrying(retry, parcel.signal, async (attempt) => {
+    if (attempt > 0 && (await hasArrived(ticket, parcel.signal))) return;
+    await send(ticket.presign, parcel);
+  });
+}
+
+async function hasArrived(ticket: Ticket, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    const { status } = await look(ticket, 0, signal);
+    return status === "processing" || status === "completed" || status === "failed";
+  } catch {
+    signal?.throwIfAborted();
+    return false; // Not to be known; the store takes the same file twice.
+  }
+}
+
+function describe(file: Blob, filename: string | undefined, { metadata, preset }: UploadOptions): NewUpload {
+  return {
+    ...(filename ? { filename } : {}),
+    ...(file.type ? { content_type: file.type } : {}),
+    size: file.size,
+    ...(metadata ? { metadata } : {}),
+    ...(preset ? { preset } : {}),
+  };
+}
