@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
-# Several processes of pytest share this machine: each has ports of its own.
+# Several processes of pytest share this machine: each has ports of its own, by pairs, since Linux gives odd ones alone.
 WORKER, WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _handed_out: set[int] = set()
 _running: list["Daemon"] = []
@@ -21,7 +21,7 @@ def free_port(span: int = 1, offset: int = 0) -> int:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
-        if port in _handed_out or port % WORKERS != WORKER or port + offset > 65535:
+        if port in _handed_out or port // 2 % WORKERS != WORKER or port + offset > 65535:
             continue
         if offset:
             with socket.socket() as s:
