@@ -258,6 +258,8 @@ fn announce(app: &App, asks_for_keys: bool) {
     let config = &app.config;
     let line = |name: &str, value: &str| eprintln!("  {name:<10} {value}");
     eprintln!("{} is ready", crate::manifest::ENGINE);
+    line("page", &format!("{}/", app.api_url()));
+    line("operator", &format!("{}/admin", app.api_url()));
     line("API", &app.api_url());
     match &config.store {
         StoreUrl::Embedded => {

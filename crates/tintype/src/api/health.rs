@@ -1,4 +1,4 @@
-//! Is it alive, is it ready, and where is everything.
+//! Is it alive, and is it ready.
 
 use std::sync::Arc;
 
@@ -6,29 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::auth::Caller;
 use crate::app::App;
 use crate::auth::Scope;
-use crate::manifest::ENGINE;
-
-/// What this is, and its addresses.
-#[utoipa::path(
-    get, path = "/", operation_id = "index", tag = "service",
-    responses((status = 200, description = "Name and version, and where things are", body = BTreeMap<String, String>))
-)]
-pub async fn index(State(app): State<Arc<App>>) -> Json<Value> {
-    let base = app.api_url();
-    Json(json!({
-        "engine": ENGINE,
-        "uploads": format!("{base}/v1/uploads"),
-        "deliveries": format!("{base}/v1/deliveries"),
-        "health": format!("{base}/healthz"),
-        "ready": format!("{base}/readyz"),
-        "openapi": format!("{base}/openapi.json"),
-    }))
-}
 
 /// The process answers.
 #[utoipa::path(

@@ -8,10 +8,14 @@ mod extract;
 mod health;
 pub mod openapi;
 mod origin;
+mod pages;
 mod paging;
 pub mod problem;
 mod results;
 mod seed;
+mod settings;
+mod stats;
+mod timeline;
 mod uploads;
 mod watch;
 
@@ -89,7 +93,9 @@ pub fn refuse(why: Refused) -> Response {
 /// Every route. Only [`routes!`] puts one in the document too; a test finds those that are not.
 fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(health::index))
+        .routes(routes!(pages::index))
+        .routes(routes!(pages::admin))
+        .routes(routes!(pages::part))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::show))
@@ -103,6 +109,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(deliveries::resend_many))
         .routes(routes!(deliveries::one))
         .routes(routes!(deliveries::resend))
+        .routes(routes!(timeline::show))
+        .routes(routes!(stats::show))
+        .routes(routes!(settings::show))
         .merge(seed::router())
 }
 

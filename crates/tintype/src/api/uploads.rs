@@ -6,11 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::admission::{Address, admit};
 use super::auth::Caller;
@@ -28,6 +28,9 @@ use crate::preset::hex;
 use crate::store::StoreError;
 use crate::upload::create::{MAX_BATCH, NewUpload, Ticket};
 use crate::upload::{self, Status, Upload, UploadId};
+
+/// Most bytes that an upload is looked for by: no key is longer.
+const LONGEST_SEARCH: usize = 1024;
 
 /// What anyone who may see an upload sees.
 #[derive(Serialize, ToSchema)]
@@ -164,20 +167,47 @@ fn idempotency(headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency>,
     Ok(Some(Idempotency { key: key.to_owned(), request: hex(&Sha256::digest(body.to_string())) }))
 }
 
-/// Newest first; `?status=&cursor=&limit=`.
+/// What an upload's id or key begins with.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Search {
+    /// Only those whose id or key (with or without `upload.prefix`) begins so.
+    #[param(max_length = 1024)]
+    q: Option<String>,
+}
+
+impl Search {
+    /// What to look for, as ids and keys are written.
+    fn beginnings(self, app: &App) -> Result<Vec<String>, Problem> {
+        let Some(text) = self.q.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        if text.len() > LONGEST_SEARCH || text.contains('\0') {
+            return Err(Problem::invalid("`q` must be the beginning of an id or of a key: 1024 bytes at most"));
+        }
+        if let Some(id) = UploadId::parse(&text) {
+            return Ok(vec![id.as_str().to_owned()]);
+        }
+        let below = format!("{}{text}", app.layout.prefix());
+        Ok(vec![text, below])
+    }
+}
+
+/// Newest first; `?status=&q=&cursor=&limit=`.
 #[utoipa::path(
     get, path = "/v1/uploads", operation_id = "list_uploads", tag = "uploads",
-    security(("api_key" = [])), params(Listing),
+    security(("api_key" = [])), params(Listing, Search),
     responses((status = 200, description = "A page, and the cursor of the next", body = UploadPage))
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     Params(query): Params<Listing>,
+    Params(search): Params<Search>,
 ) -> Result<Json<UploadPage>, Problem> {
     caller.must(Scope::UploadsRead)?;
     let page = query.page(|word| Status::parse(word).is_some())?;
-    let rows = app.ledger.list(&page).await?;
+    let rows = app.ledger.list(&page, &search.beginnings(&app)?).await?;
     let cursor = next(page.limit, rows.len(), rows.last().map(|row| (row.created_at, row.id.as_str())));
     let uploads: Vec<View> = rows.into_iter().map(View::from).collect();
     Ok(Json(UploadPage { uploads, cursor }))

@@ -19,7 +19,7 @@ pub use open::{EmbeddedParts, Locks, lock, open_ledger};
 
 use crate::auth::Keyring;
 use crate::callback::SigningSecret;
-use crate::config::Config;
+use crate::config::{Config, StoreUrl};
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
 use crate::event::auth::Gate;
@@ -128,6 +128,18 @@ impl App {
             Some(url) => url.as_str().trim_end_matches('/').to_owned(),
             None => format!("{}://{}", self.config.scheme(), self.config.listen),
         }
+    }
+
+    /// Where a browser sends originals to and fetches variants from: scheme, host and port.
+    pub fn origins_of_stores(&self) -> Vec<String> {
+        let bucket = match &self.config.store {
+            StoreUrl::Embedded => open::embedded_url(&self.config).ok(),
+            StoreUrl::S3 { bucket } => Some(self.config.s3(bucket).bucket_url()),
+        };
+        let urls = bucket.iter().chain(&self.config.variants_url);
+        let mut origins: Vec<_> = urls.map(|url| url.origin().ascii_serialization()).collect();
+        origins.dedup();
+        origins
     }
 
     /// Records how an upload ended together with the callback that tells it and the end of the job that found it out,

@@ -6,6 +6,7 @@ mod fields;
 mod front;
 mod presets;
 mod reader;
+mod shown;
 mod sources;
 mod value;
 mod variant;
@@ -27,6 +28,7 @@ use crate::upload::Method;
 pub use events::{EventsConfig, OidcConfig, SharedKey};
 pub use front::{FrontConfig, Origins, TlsFiles};
 use reader::Reader;
+pub use shown::Shown;
 pub use sources::Sources;
 pub use value::{parse_duration, without_secrets};
 
@@ -153,6 +155,8 @@ pub struct Config {
     pub log_level: String,
     /// Log as JSON lines.
     pub log_json: bool,
+    /// All of this as it was written, less what is secret.
+    pub shown: Vec<Shown>,
 }
 
 /// What a new upload may deliver, where the caller says nothing.
@@ -268,6 +272,7 @@ impl Config {
             events: events?,
             log_level: log_level?,
             log_json: log_format? == "json",
+            shown: r.shown(),
         })
     }
 }

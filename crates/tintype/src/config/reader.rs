@@ -11,6 +11,7 @@ use url::Url;
 
 use super::Mistake;
 use super::front::Origins;
+use super::shown::{Shown, shown};
 use super::sources::{Setting, Settings, Sources, defaults, place};
 use super::value::{parse_bytes, parse_duration, without_secrets};
 use crate::auth::{ConfiguredKey, KeyHash, Scope, Scopes};
@@ -36,6 +37,11 @@ impl Reader {
         let from = self.settings.get(key).and_then(|setting| setting.from.as_deref());
         self.mistakes.push(Mistake { place: place(key, from), problem: problem.to_owned() });
         None
+    }
+
+    /// Every setting as an operator may see it.
+    pub fn shown(&self) -> Vec<Shown> {
+        self.settings.iter().map(|(key, setting)| shown(key, setting)).collect()
     }
 
     fn value(&self, key: &str) -> Value {

@@ -123,6 +123,7 @@ fn attempt(status: Option<u16>) -> Attempt {
 
 async fn conforms(ledger: &SqlLedger) {
     what_waits_is_hastened(ledger).await;
+    what_jobs_came_to_is_kept(ledger).await;
     a_job_comes_and_goes_with_its_upload(ledger).await;
     a_lost_lease_records_nothing(ledger).await;
     a_dead_job_is_kept_with_its_reason(ledger).await;
@@ -143,6 +144,7 @@ async fn conforms(ledger: &SqlLedger) {
     what_is_removed_is_gone(ledger).await;
     a_late_event_of_a_deleted_upload_is_refused(ledger).await;
     listings_go_on_where_they_stopped(ledger).await;
+    uploads_are_found_by_how_they_begin(ledger).await;
 }
 
 async fn rows_come_back_as_they_were(ledger: &dyn Ledger) {
@@ -308,7 +310,7 @@ async fn a_deletion_has_two_halves(ledger: &SqlLedger) {
     assert_eq!(ledger.mark_deleted(&row.id).await.unwrap(), Marked::InHand);
     assert_eq!(ledger.mark_deleted(&row.id).await.unwrap(), Marked::Gone);
     assert_eq!((ledger.get(&row.id).await.unwrap(), ledger.find(&row.key).await.unwrap()), (None, None));
-    assert!(ledger.list(&page()).await.unwrap().iter().all(|listed| listed.id != row.id));
+    assert!(ledger.list(&page(), &[]).await.unwrap().iter().all(|listed| listed.id != row.id));
     assert!(!ledger.has(&row.id).await.unwrap());
     assert!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap().is_empty());
     ledger.forget(row.expires_at + LONG).await.unwrap();
@@ -473,7 +475,7 @@ async fn listings_go_on_where_they_stopped(ledger: &dyn Ledger) {
     let mut seen = Vec::new();
     let mut page = Page { status: Some("failed".into()), before: None, limit: 2 };
     while seen.len() < 5 {
-        let found = ledger.list(&page).await.unwrap();
+        let found = ledger.list(&page, &[]).await.unwrap();
         page.before = found.last().map(|row| (row.created_at, row.id.to_string()));
         seen.extend(found.into_iter().map(|row| row.id));
     }
@@ -481,6 +483,53 @@ async fn listings_go_on_where_they_stopped(ledger: &dyn Ledger) {
     assert_eq!(seen[..5], rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>());
     let counts = ledger.count().await.unwrap();
     assert!(counts.iter().any(|(status, n)| *status == Status::Failed && *n >= 5), "{counts:?}");
+}
+
+async fn uploads_are_found_by_how_they_begin(ledger: &dyn Ledger) {
+    let rows = [upload(), upload()];
+    ledger.create(&rows, None).await.unwrap();
+    let found = async |beginnings: &[&str]| {
+        let beginnings: Vec<_> = beginnings.iter().map(|text| (*text).to_owned()).collect();
+        let failed = Page { status: Some("failed".into()), ..page() };
+        assert!(ledger.list(&failed, &beginnings).await.unwrap().is_empty(), "they are pending");
+        ledger.list(&page(), &beginnings).await.unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let (id, key) = (rows[0].id.as_str(), rows[1].key.as_str());
+    assert_eq!(found(&[&id[..20]]).await, [rows[0].id.clone()]);
+    assert_eq!(found(&["nothing", key]).await, [rows[1].id.clone()]);
+    assert!(found(&["%"]).await.is_empty() && found(&["_"]).await.is_empty(), "a text stands for itself");
+    for row in &rows {
+        ledger.remove(row).await.unwrap();
+    }
+}
+
+async fn what_jobs_came_to_is_kept(ledger: &SqlLedger) {
+    let row = upload();
+    let begun = OffsetDateTime::now_utc();
+    let before = ledger.activity(begun - LONG).await.unwrap();
+    ledger.arrived(&row, &event(&row)).await.unwrap();
+    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    ledger.retry(&leased, Duration::ZERO, "the store is a\0way").await.unwrap();
+    ledger.retry(&leased, Duration::ZERO, "too late").await.unwrap();
+    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    ledger.finish(&row.id, &failed(), Some(&notice()), Some(JobEnd::Done(&leased))).await.unwrap();
+    ledger.finish(&row.id, &Outcome::Processed(row.key.clone()), None, None).await.unwrap();
+    let tries = ledger.history(&row.id, 10).await.unwrap();
+    let told: Vec<_> = tries.iter().map(|t| (t.attempt, t.outcome.as_str(), t.error.as_deref())).collect();
+    let corrupt = (Some(2), "corrupt", Some("it is broken"));
+    assert_eq!(told, [(Some(1), "again", Some("the store is a\u{fffd}way")), corrupt, (None, "completed", None)]);
+    assert!(tries[1].queued_at <= tries[1].started_at && tries[1].job == Some(leased.id));
+    assert_eq!(ledger.history(&row.id, 1).await.unwrap()[0].outcome, "completed", "the last ones");
+    let after = ledger.activity(begun - LONG).await.unwrap();
+    assert_eq!(after.took.len(), before.took.len() + 1, "of what had a job, once");
+    let count = |activity: &Activity| activity.minutes.iter().map(|minute| minute.count).sum::<u64>();
+    assert_eq!(count(&after), count(&before) + 2, "a try that is followed by another is no end");
+    let outbox = ledger.outbox().await.unwrap();
+    assert_eq!(outbox.pending, 1);
+    ledger.forget(begun + LONG).await.unwrap();
+    assert_eq!(ledger.history(&row.id, 10).await.unwrap().len(), 3, "kept for a month");
+    ledger.remove(&row).await.unwrap();
+    assert!(ledger.history(&row.id, 10).await.unwrap().is_empty());
 }
 
 fn page() -> Page {

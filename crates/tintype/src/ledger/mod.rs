@@ -180,6 +180,54 @@ pub struct Claim<'a> {
     pub except: &'a [String],
 }
 
+/// One try of a job that ended with a word, or what a remote processor told, which had no job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobAttempt {
+    /// The queue's name of the job.
+    pub job: Option<i64>,
+    /// Which try of it; what is missing between two was cut off by a crash.
+    pub attempt: Option<u32>,
+    /// When the job was added.
+    pub queued_at: Option<OffsetDateTime>,
+    /// When the try began.
+    pub started_at: Option<OffsetDateTime>,
+    /// When it ended.
+    pub ended_at: OffsetDateTime,
+    /// `completed`, `again`, or the code of the failure.
+    pub outcome: String,
+    /// Why it did not complete.
+    pub error: Option<String>,
+}
+
+/// How many jobs ended in one minute, in one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Minute {
+    /// Its beginning.
+    pub at: OffsetDateTime,
+    /// `completed`, or the code of the failure.
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What jobs came to of late.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// Oldest first; those in which nothing ended are left out.
+    pub minutes: Vec<Minute>,
+    /// Milliseconds from the storage event to the end, of those jobs that ended last.
+    pub took: Vec<u64>,
+}
+
+/// Callbacks that wait, and those that were given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outbox {
+    /// An attempt is to come.
+    pub pending: u64,
+    /// Given up.
+    pub dead: u64,
+}
+
 /// What came of recording an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finished {
@@ -251,8 +299,17 @@ pub trait Ledger: Send + Sync {
     /// The upload of an original.
     async fn find(&self, key: &Key) -> Result<Option<Upload>, LedgerError>;
 
-    /// Uploads, newest first.
-    async fn list(&self, page: &Page) -> Result<Vec<Upload>, LedgerError>;
+    /// Uploads, newest first; if any beginnings are given, those alone whose id or key has one of them.
+    async fn list(&self, page: &Page, beginnings: &[String]) -> Result<Vec<Upload>, LedgerError>;
+
+    /// The tries of an upload's jobs that ended last, oldest first.
+    async fn history(&self, id: &UploadId, most: u32) -> Result<Vec<JobAttempt>, LedgerError>;
+
+    /// What jobs came to since a time.
+    async fn activity(&self, since: OffsetDateTime) -> Result<Activity, LedgerError>;
+
+    /// How many callbacks wait or were given up; cheaper than to count all.
+    async fn outbox(&self) -> Result<Outbox, LedgerError>;
 
     /// Says that an upload is to be developed again, whatever its manifest says, and adds the job. False when there is
     /// no such upload (any more).
@@ -271,7 +328,8 @@ pub trait Ledger: Send + Sync {
     /// Marks as expired what is still pending at `now`; gives the ids.
     async fn expire(&self, now: OffsetDateTime) -> Result<Vec<UploadId>, LedgerError>;
 
-    /// Forgets the Idempotency-Keys from before a time, and revoked keys whose credential had run out by then.
+    /// Forgets the Idempotency-Keys from before a time, revoked keys whose credential had run out by then, and tries of
+    /// jobs that ended a month before that.
     async fn forget(&self, before: OffsetDateTime) -> Result<(), LedgerError>;
 
     /// The first half of a deletion: nobody sees the upload any more, its jobs and deliveries are gone, and what still

@@ -39,6 +39,10 @@ pub struct Leased {
     pub attempt: u32,
     /// How many tries before this ended without a word: their process died.
     pub crashes: u32,
+    /// When it was added.
+    pub queued_at: OffsetDateTime,
+    /// When this try began.
+    pub claimed_at: OffsetDateTime,
     /// What to do.
     pub job: Job,
 }
@@ -50,6 +54,15 @@ pub enum JobEnd<'a> {
     Done(&'a Leased),
     /// It was given up: it is kept as dead, with the reason, until its upload is tried again or deleted.
     Dead(&'a Leased, &'a str),
+}
+
+impl<'a> JobEnd<'a> {
+    /// The job that ends.
+    pub const fn leased(self) -> &'a Leased {
+        match self {
+            Self::Done(leased) | Self::Dead(leased, _) => leased,
+        }
+    }
 }
 
 /// A job as an operator sees it.

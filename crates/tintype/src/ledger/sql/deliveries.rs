@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::{SqlLedger, cursor, millis, now, read_count, read_id, read_time, sql};
-use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, LedgerError, Next, Notice, Page};
+use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, LedgerError, Next, Notice, Outbox, Page};
 use crate::upload::UploadId;
 
 const COLUMNS: &str =
@@ -162,6 +162,17 @@ pub(super) async fn list(
     .fetch_all(&ledger.readers)
     .await?;
     rows.iter().map(read).collect()
+}
+
+/// Counts what partial indexes hold alone.
+pub(super) async fn outbox(ledger: &SqlLedger) -> Result<Outbox, LedgerError> {
+    let row = sqlx::query(
+        "SELECT (SELECT count(*) FROM deliveries WHERE status = 'pending') AS pending,
+                (SELECT count(*) FROM deliveries WHERE status = 'dead') AS dead",
+    )
+    .fetch_one(&ledger.readers)
+    .await?;
+    Ok(Outbox { pending: read_count(&row, "pending")?, dead: read_count(&row, "dead")? })
 }
 
 pub(super) async fn attempts(ledger: &SqlLedger, id: &str) -> Result<Vec<Attempt>, LedgerError> {

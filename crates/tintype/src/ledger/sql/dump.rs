@@ -17,13 +17,14 @@ use crate::ledger::LedgerError;
 use crate::manifest::ENGINE;
 
 /// Every table but that of the migrations, with the order of its rows.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     ("secrets", "name"),
     ("api_keys", "id"),
     ("uploads", "id"),
     ("idempotency", "key"),
     ("revoked", "key"),
     ("jobs", "id"),
+    ("job_attempts", "upload_id, ended_at"),
     ("deliveries", "id"),
     ("delivery_attempts", "delivery_id, at"),
 ];
@@ -291,6 +292,7 @@ mod tests {
             "INSERT INTO idempotency (key, request, upload_ids, created_at) VALUES ('i', $1, '[]', 1)",
             "INSERT INTO revoked (key, until) VALUES ($1, 5)",
             "INSERT INTO jobs (id, upload_id, event, force, due_at, lease, created_at) VALUES (41, 'u', $1, 1, 1, 'held', 1)",
+            "INSERT INTO job_attempts (upload_id, job_id, ended_at, outcome, error) VALUES ('u', 41, 2, 'again', $1)",
             "INSERT INTO deliveries (id, upload_id, url, method, body, status, due_at, leased, created_at)
              VALUES ('d', 'u', 'http://h/', 'PUT', $1, 'pending', 1, 1, 1)",
             "INSERT INTO delivery_attempts (delivery_id, at, error, millis) VALUES ('d', 1, $1, 7)",

@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
+use time::OffsetDateTime;
 
-use super::{SqlLedger, is_duplicate, now, read_count, read_id, read_time, read_time_if, sql};
+use super::{SqlLedger, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, sql};
 use crate::event::StorageEvent;
 use crate::ledger::LedgerError;
 use crate::queue::{Depth, Job, JobEnd, JobRow, JobState, Leased, Queue, QueueError};
@@ -128,16 +129,23 @@ impl Queue for SqlLedger {
     }
 
     async fn retry(&self, leased: &Leased, pause: Duration, why: &str) -> Result<(), QueueError> {
-        sqlx::query(
+        // Postgres keeps no NUL in a text.
+        let why = why.replace('\0', "\u{fffd}");
+        let mut tx = self.begin().await?;
+        let done = sqlx::query(
             "UPDATE jobs SET due_at = $3, lease = NULL, excused = excused + 1, last_error = $4
              WHERE id = $1 AND lease = $2",
         )
         .bind(leased.id)
         .bind(&leased.lease)
         .bind(after(pause))
-        .bind(why)
-        .execute(&self.writer)
+        .bind(&why)
+        .execute(&mut *tx)
         .await?;
+        if done.rows_affected() == 1 {
+            history::again(&mut tx, leased, &why).await?;
+        }
+        tx.commit().await?;
         Ok(())
     }
 
@@ -211,7 +219,7 @@ impl SqlLedger {
                (SELECT j.id FROM jobs AS j WHERE j.dead_at IS NULL AND (j.due_at <= $3 OR j.due_at > $4) AND NOT EXISTS
                   (SELECT 1 FROM jobs AS o WHERE o.upload_id = j.upload_id AND o.id <> j.id AND o.lease IS NOT NULL)
                 ORDER BY j.due_at, j.id LIMIT 1 {skip})
-             RETURNING id, upload_id, event, force, attempts, excused, lease"
+             RETURNING id, upload_id, event, force, attempts, excused, lease, created_at"
         );
         sqlx::query(sql(statement))
             .bind(uuid::Uuid::new_v4().simple().to_string())
@@ -234,6 +242,8 @@ fn read_leased(row: &AnyRow) -> Result<Leased, LedgerError> {
         lease: row.try_get("lease")?,
         attempt,
         crashes: attempt.saturating_sub(1).saturating_sub(excused),
+        queued_at: read_time(row, "created_at")?,
+        claimed_at: OffsetDateTime::now_utc(),
         job: Job {
             upload_id: read_id(row, "upload_id")?,
             event: serde_json::from_str(&row.try_get::<String, _>("event")?)?,

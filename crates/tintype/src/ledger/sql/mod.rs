@@ -6,6 +6,7 @@
 mod deliveries;
 pub mod dump;
 mod hear;
+mod history;
 mod jobs;
 mod keys;
 mod open;

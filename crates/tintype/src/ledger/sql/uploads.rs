@@ -1,16 +1,18 @@
 //! Uploads, and what changes with them in one transaction.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
 
-use super::{SqlLedger, cursor, deliveries, jobs, keys, millis, now, read_count, read_id, read_time, sql};
+use super::{SqlLedger, cursor, deliveries, history, jobs, keys, millis, now, read_count, read_id, read_time, sql};
 use crate::event::StorageEvent;
 use crate::key::Key;
 use crate::ledger::{
-    ApiKey, Attempt, Claim, Created, Delivery, DeliveryStatus, Finished, Idempotency, Ledger, LedgerError, Marked,
-    Next, Notice, Page,
+    Activity, ApiKey, Attempt, Claim, Created, Delivery, DeliveryStatus, Finished, Idempotency, JobAttempt, Ledger,
+    LedgerError, Marked, Next, Notice, Outbox, Page,
 };
 use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};
@@ -19,6 +21,8 @@ const COLUMNS: &str =
     "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, expires_at";
 /// How often a key is looked at again that another process takes in at the same time.
 const RACES: usize = 5;
+/// How much longer the tries of jobs are kept than Idempotency-Keys.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[async_trait]
 impl Ledger for SqlLedger {
@@ -58,20 +62,36 @@ impl Ledger for SqlLedger {
         row.as_ref().map(read).transpose()
     }
 
-    async fn list(&self, page: &Page) -> Result<Vec<Upload>, LedgerError> {
+    async fn list(&self, page: &Page, beginnings: &[String]) -> Result<Vec<Upload>, LedgerError> {
         let (before, id) = cursor(page);
-        let rows = sqlx::query(sql(format!(
-            "SELECT {COLUMNS} FROM uploads WHERE deleted_at IS NULL AND ($1 IS NULL OR status = $1)
-               AND (created_at < $2 OR (created_at = $2 AND id > $3))
-             ORDER BY created_at DESC, id LIMIT $4"
-        )))
-        .bind(page.status.clone())
-        .bind(before)
-        .bind(id)
-        .bind(i64::from(page.limit))
-        .fetch_all(&self.readers)
-        .await?;
-        rows.iter().map(read).collect()
+        // A condition that is not asked for is left out, so that the index by status serves the one that is.
+        let of_status = if page.status.is_some() { "AND status = $4" } else { "" };
+        let first = if page.status.is_some() { 5 } else { 4 };
+        let begins = (first..)
+            .take(beginnings.len())
+            .map(|n| format!("substr(id, 1, length(${n})) = ${n} OR substr(key, 1, length(${n})) = ${n}"));
+        let begins = begins.collect::<Vec<_>>().join(" OR ");
+        let begins = if begins.is_empty() { begins } else { format!("AND ({begins})") };
+        let query = sql(format!(
+            "SELECT {COLUMNS} FROM uploads WHERE deleted_at IS NULL {of_status} {begins}
+               AND (created_at < $1 OR (created_at = $1 AND id > $2))
+             ORDER BY created_at DESC, id LIMIT $3"
+        ));
+        let query = sqlx::query(query).bind(before).bind(id).bind(i64::from(page.limit));
+        let query = page.status.iter().chain(beginnings).fold(query, |query, text| query.bind(text.clone()));
+        query.fetch_all(&self.readers).await?.iter().map(read).collect()
+    }
+
+    async fn history(&self, id: &UploadId, most: u32) -> Result<Vec<JobAttempt>, LedgerError> {
+        history::of(self, id, most).await
+    }
+
+    async fn activity(&self, since: OffsetDateTime) -> Result<Activity, LedgerError> {
+        history::activity(self, since).await
+    }
+
+    async fn outbox(&self) -> Result<Outbox, LedgerError> {
+        deliveries::outbox(self).await
     }
 
     async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError> {
@@ -108,6 +128,11 @@ impl Ledger for SqlLedger {
             return Ok(if there.is_some() { Finished::LeaseLost } else { Finished::Gone });
         }
         let Some(number) = end(&mut tx, id, outcome).await? else { return Ok(Finished::Gone) };
+        let (word, why) = match outcome {
+            Outcome::Completed(_) | Outcome::Processed(_) => (Status::Completed.as_str(), None),
+            Outcome::Failed(failure) => (failure.code.as_ref(), Some(failure.message.as_str())),
+        };
+        history::add(&mut tx, id, job.map(JobEnd::leased), word, why).await?;
         if let Some(notice) = notice {
             deliveries::add(&mut tx, id, number, notice).await?;
         }
@@ -130,6 +155,8 @@ impl Ledger for SqlLedger {
         for statement in ["DELETE FROM idempotency WHERE created_at < $1", "DELETE FROM revoked WHERE until < $1"] {
             sqlx::query(statement).bind(millis(before)).execute(&self.writer).await?;
         }
+        let old = sqlx::query("DELETE FROM job_attempts WHERE ended_at < $1").bind(millis(before - MONTH));
+        old.execute(&self.writer).await?;
         Ok(())
     }
 
@@ -164,6 +191,7 @@ impl Ledger for SqlLedger {
         }
         deliveries::forget(&mut tx, &upload.id).await?;
         jobs::forget(&mut tx, &upload.id).await?;
+        history::forget(&mut tx, &upload.id).await?;
         sqlx::query("DELETE FROM uploads WHERE id = $1").bind(upload.id.as_str()).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())
