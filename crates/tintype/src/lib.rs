@@ -29,6 +29,8 @@ pub mod ledger;
 #[cfg(feature = "server")]
 pub mod listen;
 pub mod manifest;
+#[cfg(feature = "server")]
+pub(crate) mod metrics;
 pub mod preset;
 pub mod presign;
 pub mod process;

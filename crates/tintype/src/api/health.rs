@@ -26,6 +26,7 @@ pub async fn index(State(app): State<Arc<App>>) -> Json<Value> {
         "deliveries": format!("{base}/v1/deliveries"),
         "health": format!("{base}/healthz"),
         "ready": format!("{base}/readyz"),
+        "metrics": format!("{base}/metrics"),
         "openapi": format!("{base}/openapi.json"),
     }))
 }

@@ -70,6 +70,7 @@ impl<T: ToSchema> ToSchema for OneOrMany<T> {
         (name = "processing", description = "Storage events and results, from stores and remote processors"),
         (name = "deliveries", description = "The callback log"),
         (name = "service", description = "Health, and this document"),
+        (name = "monitoring", description = "What Prometheus reads"),
         (name = "seed", description = "The seed's API, for its existing clients"),
     ),
     components(schemas(ProblemDocument)),

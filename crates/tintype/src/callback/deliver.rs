@@ -15,7 +15,8 @@ use super::lanes::Lanes;
 use super::send::Sender;
 use super::{CallbackConfig, Notice};
 use crate::config::without_secrets;
-use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, Ledger, Next};
+use crate::ledger::{Attempt, Claim, Delivery, Ledger, Next};
+use crate::metrics;
 
 /// How long to sleep when nothing is due and nobody calls: as late as that is seen what another process made due.
 const IDLE: Duration = Duration::from_secs(1);
@@ -98,6 +99,7 @@ impl Deliverer {
         let answer = self.sender.send(&delivery.id, &notice).await;
         let next = next(&self.config.schedule, delivery.attempts, answer.verdict);
         tell(delivery, &answer, next);
+        metrics::callback(next, started.elapsed());
         let attempt = Attempt {
             at,
             status: answer.status.map(|status| status.as_u16()),
@@ -112,8 +114,7 @@ impl Deliverer {
 
     /// Nobody looks for what died while nobody looked.
     async fn tell_of_dead(&self) {
-        let counts = self.ledger.count_deliveries().await.unwrap_or_default();
-        let dead: u64 = counts.iter().filter(|(status, _)| *status == DeliveryStatus::Dead).map(|(_, n)| n).sum();
+        let dead = self.ledger.outstanding().await.unwrap_or_default().dead;
         if dead > 0 {
             tracing::warn!(
                 dead,

@@ -151,6 +151,15 @@ impl DeliveryStatus {
     }
 }
 
+/// How many deliveries were not taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outstanding {
+    /// They will be tried.
+    pub pending: u64,
+    /// They were given up.
+    pub dead: u64,
+}
+
 /// One try of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attempt {
@@ -303,8 +312,8 @@ pub trait Ledger: Send + Sync {
     /// One delivery.
     async fn delivery(&self, id: &str) -> Result<Option<Delivery>, LedgerError>;
 
-    /// How many deliveries have each status.
-    async fn count_deliveries(&self) -> Result<Vec<(DeliveryStatus, u64)>, LedgerError>;
+    /// How many deliveries were not taken.
+    async fn outstanding(&self) -> Result<Outstanding, LedgerError>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, page: &Page, upload: Option<&UploadId>) -> Result<Vec<Delivery>, LedgerError>;

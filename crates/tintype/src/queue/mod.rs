@@ -39,6 +39,8 @@ pub struct Leased {
     pub attempt: u32,
     /// How many tries before this ended without a word: their process died.
     pub crashes: u32,
+    /// When it was added.
+    pub added: OffsetDateTime,
     /// What to do.
     pub job: Job,
 }

@@ -13,6 +13,7 @@ use super::{Method, Policy, Status, Upload, UploadId, is_image_type};
 use crate::app::App;
 use crate::key::{Key, extension_of_filename, promised_extension};
 use crate::ledger::{Created, Idempotency, LedgerError};
+use crate::metrics;
 use crate::preset::Preset;
 use crate::presign::{Presign, PresignError};
 
@@ -122,7 +123,10 @@ pub async fn create(
         uploads.push(upload.map_err(|error| if asked.len() > 1 { error.of_request(index) } else { error })?);
     }
     let uploads = match app.ledger.create(&uploads, idempotency.as_ref()).await? {
-        Created::New => uploads,
+        Created::New => {
+            metrics::created(&uploads);
+            uploads
+        }
         Created::Replayed(before) if before.len() == asked.len() => before,
         Created::Replayed(_) => return Err(CreateError::Deleted),
         Created::Conflict => return Err(CreateError::Conflict),

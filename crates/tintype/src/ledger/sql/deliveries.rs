@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::{SqlLedger, cursor, millis, now, read_count, read_id, read_time, sql};
-use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, LedgerError, Next, Notice, Page};
+use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, LedgerError, Next, Notice, Outstanding, Page};
 use crate::upload::UploadId;
 
 const COLUMNS: &str =
@@ -137,10 +137,12 @@ pub(super) async fn get(ledger: &SqlLedger, id: &str) -> Result<Option<Delivery>
     row.as_ref().map(read).transpose()
 }
 
-pub(super) async fn count(ledger: &SqlLedger) -> Result<Vec<(DeliveryStatus, u64)>, LedgerError> {
-    let query = "SELECT status, count(*) AS n FROM deliveries GROUP BY status";
-    let rows = sqlx::query(query).fetch_all(&ledger.readers).await?;
-    rows.iter().map(|row| Ok((read_status(row)?, read_count(row, "n")?))).collect()
+pub(super) async fn outstanding(ledger: &SqlLedger) -> Result<Outstanding, LedgerError> {
+    // Each by an index of its own: most deliveries were taken, and are not counted.
+    let query = "SELECT (SELECT count(*) FROM deliveries WHERE status = 'pending') AS pending,
+                        (SELECT count(*) FROM deliveries WHERE status = 'dead') AS dead";
+    let row = sqlx::query(query).fetch_one(&ledger.readers).await?;
+    Ok(Outstanding { pending: read_count(&row, "pending")?, dead: read_count(&row, "dead")? })
 }
 
 pub(super) async fn list(

@@ -9,8 +9,8 @@ use super::{SqlLedger, cursor, deliveries, jobs, keys, millis, now, read_count, 
 use crate::event::StorageEvent;
 use crate::key::Key;
 use crate::ledger::{
-    ApiKey, Attempt, Claim, Created, Delivery, DeliveryStatus, Finished, Idempotency, Ledger, LedgerError, Marked,
-    Next, Notice, Page,
+    ApiKey, Attempt, Claim, Created, Delivery, Finished, Idempotency, Ledger, LedgerError, Marked,
+    Next, Notice, Outstanding, Page,
 };
 use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};
@@ -201,8 +201,8 @@ impl Ledger for SqlLedger {
         deliveries::get(self, id).await
     }
 
-    async fn count_deliveries(&self) -> Result<Vec<(DeliveryStatus, u64)>, LedgerError> {
-        deliveries::count(self).await
+    async fn outstanding(&self) -> Result<Outstanding, LedgerError> {
+        deliveries::outstanding(self).await
     }
 
     async fn deliveries(&self, page: &Page, upload: Option<&UploadId>) -> Result<Vec<Delivery>, LedgerError> {
