@@ -188,7 +188,7 @@ class Installation:
         self.disk = SmallDisk(home / "disk/data", 48)
         self.bucket = tintype.Server(home / "bucket", self.backend, env=keys | store | {"TINTYPE_QUEUE__ATTEMPTS": "2"}, start=False)
         self.small = tintype.Server(home / "disk", self.backend, start=False, env=keys | {
-            "TINTYPE_LIMITS__MIN_FREE_DISK": "4MiB", "TINTYPE_LIMITS__MEMORY": "40MiB", "TINTYPE_LIMITS__DEADLINE": "5m",
+            "TINTYPE_LIMITS__MIN_FREE_DISK": "4MiB", "TINTYPE_LIMITS__MEMORY": "15MiB", "TINTYPE_LIMITS__DEADLINE": "5m",
             "TINTYPE_SERVER__WORKERS": "3", "TINTYPE_CALLBACK__SCHEDULE": "100ms,100ms"})
         self.spare = tintype.Server(home / "spare", env=keys, start=False)
         self.servers = {"bucket": self.bucket, "disk": self.small, "spare": self.spare}
@@ -249,7 +249,10 @@ def test_each_alert_fires_when_something_breaks_and_ends_when_it_is_mended(insta
     assert prometheus.firing() == set()
 
     def fired(*alerts: str, timeout: float = 45):
-        wait_for(f"{alerts} to fire", lambda: set(alerts) <= prometheus.notified("firing"), timeout, 0.3)
+        try:
+            wait_for("alerts", lambda: set(alerts) <= prometheus.notified("firing"), timeout, 0.3)
+        except TimeoutError:
+            raise AssertionError(f"not fired: {set(alerts) - prometheus.notified('firing')}, {after()}") from None
 
     # Everything breaks: the store denies, the backend fails, clients send text, decoders hang, the disk fills up, a server dies.
     lost = [here.send(here.bucket, SMALL)]
@@ -300,6 +303,8 @@ def test_every_panel_of_the_dashboard_shows_something(installation):
     panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
     assert len(panels) > 25
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    # What happens before the first look has no rate.
+    wait_for("Prometheus's first looks", lambda: len(installation.prometheus.query('count_over_time(tintype_build_info[1m]) > 1')) == 3)
     for server in (installation.bucket, installation.small):
         server.finish(installation.send(server, PHOTO))
         server.call("GET", "/v1/uploads/none")

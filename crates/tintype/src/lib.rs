@@ -54,6 +54,8 @@ pub mod store;
 pub mod sweep;
 #[cfg(feature = "server")]
 pub mod token;
+#[cfg(feature = "server")]
+pub mod trace;
 pub mod upload;
 #[cfg(feature = "server")]
 pub mod verify;

@@ -17,6 +17,7 @@ use super::{CallbackConfig, Notice};
 use crate::config::without_secrets;
 use crate::ledger::{Attempt, Claim, Delivery, Ledger, Next};
 use crate::metrics;
+use crate::trace;
 
 /// How long to sleep when nothing is due and nobody calls: as late as that is seen what another process made due.
 const IDLE: Duration = Duration::from_secs(1);
@@ -28,7 +29,8 @@ const TO_RECORD: Duration = Duration::from_secs(30);
 /// What each line of the log about an attempt carries.
 fn span(delivery: &Delivery) -> Span {
     let Delivery { id, upload_id, attempts, .. } = delivery;
-    tracing::info_span!("delivery", upload = %upload_id, delivery = id, attempt = attempts + 1)
+    let span = tracing::info_span!("delivery", upload = %upload_id, delivery = id, attempt = attempts + 1);
+    trace::follow(span, delivery.traceparent.as_deref())
 }
 
 /// Delivers callbacks.
@@ -96,7 +98,8 @@ impl Deliverer {
     async fn attempt(&self, delivery: &Delivery) {
         let (at, started) = (OffsetDateTime::now_utc(), Instant::now());
         let notice = Notice { url: delivery.url.clone(), method: delivery.method.clone(), body: delivery.body.clone() };
-        let answer = self.sender.send(&delivery.id, &notice).await;
+        let traceparent = trace::here(delivery.traceparent.as_deref());
+        let answer = self.sender.send(&delivery.id, &notice, traceparent.as_deref()).await;
         let next = next(&self.config.schedule, delivery.attempts, answer.verdict);
         tell(delivery, &answer, next);
         metrics::callback(next, started.elapsed());

@@ -91,6 +91,7 @@ fn upload() -> Upload {
         processed_key: None,
         manifest: None,
         error: None,
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
     }
 }
 

@@ -121,6 +121,8 @@ pub struct Delivery {
     pub last_error: Option<String>,
     /// When it was made.
     pub created_at: OffsetDateTime,
+    /// The trace that its upload was asked for in.
+    pub traceparent: Option<String>,
 }
 
 /// Where a delivery stands.

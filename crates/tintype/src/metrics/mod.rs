@@ -207,7 +207,10 @@ mod tests {
     #[test]
     fn the_table_in_the_documents_is_this_one() {
         let document = include_str!("../../../../docs/monitoring.md");
-        let told: Vec<&str> = document.lines().filter(|line| line.starts_with("| `tintype_") || line.starts_with("| `process_")).collect();
+        let told: Vec<&str> = document
+            .lines()
+            .filter(|line| line.starts_with("| `tintype_") || line.starts_with("| `process_"))
+            .collect();
         let rows = rows();
         assert_eq!(told, rows, "docs/monitoring.md must hold:\n{}", rows.join("\n"));
     }

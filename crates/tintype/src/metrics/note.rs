@@ -184,7 +184,13 @@ pub fn touch() {
     problem("not_found");
     let m = &*METRICS;
     for gauge in [
-        &m.ledger_up, &m.oldest_job, &m.workers, &m.memory_budget, &m.memory_used, &m.memory_waiting, &m.disk_free,
+        &m.ledger_up,
+        &m.oldest_job,
+        &m.workers,
+        &m.memory_budget,
+        &m.memory_used,
+        &m.memory_waiting,
+        &m.disk_free,
         &m.disk_reserve,
     ] {
         gauge.with_label_values(PLAIN).set(1.0);

@@ -44,7 +44,8 @@ impl Gauges {
         };
         let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
         // The second field is a name, which may hold spaces; the next one is the third.
-        let fields: Vec<&str> = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
+        let fields: Vec<&str> =
+            text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
         let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
         let tick = rustix::param::clock_ticks_per_second() as f64;
         let used = field(14).zip(field(15)).map_or(0.0, |(user, system)| (user + system) / tick);

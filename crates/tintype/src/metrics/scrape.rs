@@ -1,5 +1,6 @@
 //! What is looked up when somebody asks. The ledger is asked once in a while only, however often that is.
 
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use prometheus::{GaugeVec, TextEncoder};
@@ -13,18 +14,26 @@ use crate::queue::Depth;
 
 /// How old the ledger's figures may be.
 const FRESH: Duration = Duration::from_secs(2);
-/// How long the ledger has to tell them: less than the ten seconds that Prometheus waits.
+/// How long Prometheus waits for them; then it gets those from before, and finds the new ones the next time.
+const MOMENT: Duration = Duration::from_millis(500);
+/// How long the ledger has to tell them before it counts as down.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// When the ledger was asked last. Who comes meanwhile waits, and does not ask too.
-static ASKED: Mutex<Option<Instant>> = Mutex::const_new(None);
+/// When the ledger was asked last; locked while it is.
+static ASKED: LazyLock<Arc<Mutex<Option<Instant>>>> = LazyLock::new(Arc::default);
 
 /// Everything, in Prometheus's text format.
-pub async fn scrape(app: &App) -> String {
-    let mut asked = ASKED.lock().await;
-    if asked.is_none_or(|at| at.elapsed() >= FRESH) {
-        look_at_ledger(app).await;
-        *asked = Some(Instant::now());
+pub async fn scrape(app: &Arc<App>) -> String {
+    if let Ok(mut asked) = ASKED.clone().try_lock_owned()
+        && asked.is_none_or(|at| at.elapsed() >= FRESH)
+    {
+        let app = app.clone();
+        let looking = tokio::spawn(async move {
+            look_at_ledger(&app).await;
+            *asked = Some(Instant::now());
+        });
+        // Given up here, it goes on.
+        let _ = tokio::time::timeout(MOMENT, looking).await;
     }
     look_here(app);
     let families = METRICS.registry.gather();
@@ -45,11 +54,10 @@ async fn look_at_ledger(app: &App) {
         }
     };
     set(&m.ledger_up, if told.is_some() { 1.0 } else { 0.0 });
-    // Nothing is better than what was true once.
-    for gauge in [&m.jobs, &m.oldest_job, &m.deliveries] {
-        gauge.reset();
-    }
-    let Some((depth, outstanding)) = told else { return };
+    let Some((depth, outstanding)) = told else {
+        // Nothing is better than what was true once.
+        return [&m.jobs, &m.oldest_job, &m.deliveries].into_iter().for_each(GaugeVec::reset);
+    };
     for (state, jobs) in [("waiting", depth.waiting), ("leased", depth.leased), ("dead", depth.dead)] {
         m.jobs.with_label_values(&[state]).set(jobs as f64);
     }

@@ -15,6 +15,7 @@ use crate::error::Failure;
 use crate::ledger::Finished;
 use crate::metrics;
 use crate::queue::{JobEnd, Leased, QueueError};
+use crate::trace;
 use crate::upload::{Outcome, Upload};
 
 /// How long to sleep when there is no job and nobody calls.
@@ -48,9 +49,9 @@ pub async fn run(app: Arc<App>, stop: Stop) {
             Ok(Some(leased)) => {
                 // There may be more than one worker was woken for.
                 app.signals.jobs.notify_one();
-                let Leased { id, attempt, job, .. } = &leased;
+                let Leased { id, attempt, job, traceparent, .. } = &leased;
                 let span = tracing::info_span!("job", upload = %job.upload_id, job = id, attempt);
-                work(&app, &leased, &stop).instrument(span).await;
+                work(&app, &leased, &stop).instrument(trace::follow(span, traceparent.as_deref())).await;
             }
             Ok(None) => rest(&app, &stop).await,
             Err(error) => {

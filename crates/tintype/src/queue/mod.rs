@@ -41,6 +41,8 @@ pub struct Leased {
     pub crashes: u32,
     /// When it was added.
     pub added: OffsetDateTime,
+    /// The trace that its upload was asked for in.
+    pub traceparent: Option<String>,
     /// What to do.
     pub job: Job,
 }

@@ -16,6 +16,7 @@ use crate::ledger::{Created, Idempotency, LedgerError};
 use crate::metrics;
 use crate::preset::Preset;
 use crate::presign::{Presign, PresignError};
+use crate::trace;
 
 /// Most bytes of all metadata, names and values: S3's limit.
 const MAX_METADATA: usize = 2048;
@@ -113,6 +114,7 @@ pub async fn create(
     app: &App,
     asked: &[NewUpload],
     idempotency: Option<Idempotency>,
+    traceparent: Option<&str>,
 ) -> Result<Vec<Ticket>, CreateError> {
     let now = OffsetDateTime::now_utc();
     // Whole seconds, so that the row can be signed again to the same credential.
@@ -120,7 +122,8 @@ pub async fn create(
     let mut uploads = Vec::with_capacity(asked.len());
     for (index, new) in asked.iter().enumerate() {
         let upload = draft(app, new, now);
-        uploads.push(upload.map_err(|error| if asked.len() > 1 { error.of_request(index) } else { error })?);
+        let upload = upload.map_err(|error| if asked.len() > 1 { error.of_request(index) } else { error })?;
+        uploads.push(Upload { traceparent: trace::here(traceparent), ..upload });
     }
     let uploads = match app.ledger.create(&uploads, idempotency.as_ref()).await? {
         Created::New => {
@@ -174,6 +177,7 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
         processed_key: None,
         manifest: None,
         error: None,
+        traceparent: None,
     })
 }
 

@@ -12,7 +12,8 @@ use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, LedgerError, Next,
 use crate::upload::UploadId;
 
 const COLUMNS: &str =
-    "id, upload_id, url, endpoint, method, body, status, attempts, due_at, last_status, last_error, created_at";
+    "id, upload_id, url, endpoint, method, body, status, attempts, due_at, last_status, last_error, created_at,
+     (SELECT u.traceparent FROM uploads AS u WHERE u.id = deliveries.upload_id) AS traceparent";
 
 /// Adds the delivery that tells an upload's outcome of this number; one that is there already is told again, with what
 /// is to be said now.
@@ -224,5 +225,6 @@ fn read(row: &AnyRow) -> Result<Delivery, LedgerError> {
         last_status: read_http_status(row, "last_status")?,
         last_error: row.try_get("last_error")?,
         created_at: read_time(row, "created_at")?,
+        traceparent: row.try_get("traceparent")?,
     })
 }

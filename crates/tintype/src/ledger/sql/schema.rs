@@ -10,7 +10,7 @@ use super::Dialect;
 use crate::ledger::LedgerError;
 
 /// Name, and text in SQLite's and in Postgres's words. Once released, a text never changes.
-const MIGRATIONS: [(&str, &str, &str); 2] = [
+const MIGRATIONS: [(&str, &str, &str); 3] = [
     (
         "ledger",
         include_str!("../../../migrations/sqlite/0001_ledger.sql"),
@@ -20,6 +20,11 @@ const MIGRATIONS: [(&str, &str, &str); 2] = [
         "trust",
         include_str!("../../../migrations/sqlite/0002_trust.sql"),
         include_str!("../../../migrations/postgres/0002_trust.sql"),
+    ),
+    (
+        "trace",
+        include_str!("../../../migrations/sqlite/0003_trace.sql"),
+        include_str!("../../../migrations/postgres/0003_trace.sql"),
     ),
 ];
 
