@@ -1,6 +1,7 @@
 """Fixtures: every server is real, on loopback, at a free port, in a directory of its own."""
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from support.process import REPO  # noqa: E402
 from support.receiver import Receiver  # noqa: E402
 from support.seaweed import SeaweedFS  # noqa: E402
 
+BUCKETS = count(1)  # a store outlives the deployments on it
 DATA = REPO.parent / "shared" / "data"  # photos kept beside the repository, where there are any
 
 
@@ -95,7 +97,7 @@ def deployment(request, tmp_path_factory, receiver):
         server.env["TINTYPE_LEDGER__URL"] = request.getfixturevalue("postgres").database()
     if store != "embedded":
         peer = request.getfixturevalue(store)
-        server.at = peer.bucket("photos" + ledger, *([f"{server.url}/v1/events"] if store == "ceph" else []))
+        server.at = peer.bucket(f"photos{ledger}-{next(BUCKETS)}", *([f"{server.url}/v1/events"] if store == "ceph" else []))
         server.env |= server.at.env
     yield server.start()
     server.stop()

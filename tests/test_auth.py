@@ -18,7 +18,7 @@ from support.receiver import SECRET
 from support.upload import boto3_style
 
 PHOTO = corpus.good()["baseline.jpg"]
-SCOPES = ["uploads:create", "uploads:read", "uploads:write", "results", "events", "deliveries", "admin"]
+SCOPES = ["uploads:create", "uploads:read", "uploads:write", "results", "events", "deliveries", "metrics", "admin"]
 # A server knows of a key, and of its end, after two seconds.
 SOON = 4
 
@@ -32,6 +32,7 @@ ROUTES = {
     ("GET", "/healthz"): ANYONE,
     ("GET", "/readyz"): ANYONE,
     ("GET", "/openapi.json"): ANYONE,
+    ("GET", "/metrics"): "metrics",
     ("POST", "/v1/uploads"): "uploads:create",
     ("GET", "/v1/uploads"): "uploads:read",
     ("GET", "/v1/uploads/{id}"): "uploads:read",

@@ -118,7 +118,7 @@ def test_no_secret_in_logs_errors_and_metrics(tmp_path, level, form):
         call("POST", f"/v1/deliveries/{dead['id']}/resend", headers=bearer(key))
         wait_for("an attempt without an answer", lambda: [a for a in attempts() if a["status"] is None])
         failures = json.dumps(attempts())
-        pages = "".join(call("GET", path).text for path in ("/", "/readyz", "/healthz", "/metrics", "/openapi.json"))
+        pages = "".join(call("GET", path, headers=bearer(key)).text for path in ("/", "/readyz", "/healthz", "/metrics", "/openapi.json"))
     finally:
         server.stop()
         for web in (backend, sns, google):
@@ -127,6 +127,7 @@ def test_no_secret_in_logs_errors_and_metrics(tmp_path, level, form):
     assert len(errors) > 20 and "completed" in log and "tintype" in log
     assert not found(secrets, "\n".join(errors) + failures), "in errors"
     assert not found(secrets, pages), "in pages"
+    assert 'tintype_callback_attempts_total{outcome="dead"} 1' in pages and host not in pages
     assert not found(secrets, log), [line for line in log.splitlines() if found(secrets, line)][:5]
 
 

@@ -32,8 +32,8 @@ class Server:
     """`tintype serve` on free ports, its state in `home`; or `work`, which has no ports. Started again it keeps both."""
 
     def __init__(self, home: Path, receiver: Receiver | None = None, env: dict | None = None, args: tuple = (),
-                 ready: str = "/readyz", start: bool = True, command: str = "serve"):
-        self.home, self.ready, self.args, self.command = Path(home), ready, args, command
+                 ready: str = "/readyz", start: bool = True, command: str = "serve", binary: Path = BINARY):
+        self.home, self.ready, self.args, self.command, self.binary = Path(home), ready, args, command, binary
         (self.home / "data").mkdir(parents=True, exist_ok=True)
         (self.home / "data/store-credentials").write_text(ACCOUNT)
         self.port, self.store_port = free_port(), free_port()
@@ -55,7 +55,7 @@ class Server:
 
     def spawn(self) -> Daemon:
         """Starts it, and does not wait until it answers."""
-        argv = [BINARY, self.command, *self.args]
+        argv = [self.binary, self.command, *self.args]
         if self.command == "serve":
             argv += ["--listen", f"127.0.0.1:{self.port}", "--store-listen", f"127.0.0.1:{self.store_port}",
                      "--data", self.home / "data"]

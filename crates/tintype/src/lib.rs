@@ -29,6 +29,8 @@ pub mod ledger;
 #[cfg(feature = "server")]
 pub mod listen;
 pub mod manifest;
+#[cfg(feature = "server")]
+pub(crate) mod metrics;
 pub mod preset;
 pub mod presign;
 pub mod process;
@@ -52,6 +54,8 @@ pub mod store;
 pub mod sweep;
 #[cfg(feature = "server")]
 pub mod token;
+#[cfg(feature = "server")]
+pub mod trace;
 pub mod upload;
 #[cfg(feature = "server")]
 pub mod verify;

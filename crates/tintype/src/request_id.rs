@@ -6,6 +6,8 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Span;
 
+use crate::trace;
+
 /// What callers and proxies name a request by.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the API answers it under.
@@ -31,7 +33,8 @@ pub async fn name(headers: &'static [HeaderName], mut request: Request, next: Ne
 pub fn span<B>(request: &http::Request<B>) -> Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
     let (method, path) = (request.method(), request.uri().path());
-    tracing::info_span!("http", request = id, %method, path, key = tracing::field::Empty)
+    let span = tracing::info_span!("http", request = id, %method, path, key = tracing::field::Empty);
+    trace::follow(span, trace::of_request(request.headers()))
 }
 
 /// A caller's name, if it can stand in a log: visible ASCII, not too long.

@@ -36,8 +36,13 @@ impl Room {
 
     /// Free bytes for this process where there are fewest; all there can be where a disk does not tell.
     pub fn free(&self) -> u64 {
+        self.known().unwrap_or(u64::MAX)
+    }
+
+    /// The same, if a disk tells.
+    pub fn known(&self) -> Option<u64> {
         let disks = self.folders.iter().filter_map(|folder| rustix::fs::statvfs(folder.as_path()).ok());
-        disks.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).min().unwrap_or(u64::MAX)
+        disks.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).min()
     }
 
     /// Room for an upload, or for more of its bytes; the log hears of it where there is none.

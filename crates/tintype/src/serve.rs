@@ -47,13 +47,12 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
         }
         StoreUrl::S3 { .. } => None,
     };
+    let metrics_listener = bind_metrics(&mut config)?;
     let drain = config.drain;
     let tls = config.front.tls.as_ref().map(Tls::new).transpose()?;
     let (app, parts) = App::open(config).await?;
     let app = Arc::new(app);
-    if !app.config.listen.ip().is_loopback() && !app.keys.any_good().await? {
-        return Err(NoKey(app.config.listen).into());
-    }
+    must_ask(&app, app.config.beyond_loopback()).await?;
     recover(&app).await;
     allow_open_files(&app.config);
 
@@ -64,7 +63,10 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     let mut servers = JoinSet::new();
     servers.spawn(listen::run(api_front(&app, tls.clone()), api_listener, closing.clone()));
     if let (Some(listener), Some(parts)) = (store_listener, parts) {
-        servers.spawn(listen::run(store_front(&app, parts, tls), listener, closing.clone()));
+        servers.spawn(listen::run(store_front(&app, parts, tls.clone()), listener, closing.clone()));
+    }
+    if let Some(listener) = metrics_listener {
+        servers.spawn(listen::run(metrics_front(&app, tls), listener, closing.clone()));
     }
     warn(&app).await;
 
@@ -93,16 +95,28 @@ pub async fn work(config: Config, stop: impl Future<Output = ()>) -> anyhow::Res
     if config.store == StoreUrl::Embedded {
         bail!("the embedded store is inside `tintype serve`: set store.url to s3://… for both");
     }
+    let mut config = config;
+    let metrics_listener = bind_metrics(&mut config)?;
     let drain = config.drain;
+    let tls = config.front.tls.as_ref().map(Tls::new).transpose()?;
     let (app, _) = App::open(config).await?;
     let app = Arc::new(app);
-    let working = Stop::default();
+    must_ask(&app, app.config.front.metrics_listen.filter(|at| !at.ip().is_loopback())).await?;
+    let (closing, working) = (app.signals.stopping.clone(), Stop::default());
     let workers = start_workers(&app, &working)?;
+    let mut servers = JoinSet::new();
+    if let Some(listener) = metrics_listener {
+        servers.spawn(listen::run(metrics_front(&app, tls), listener, closing.clone()));
+    }
     eprintln!("{} is at work: {} workers, {}", crate::manifest::ENGINE, app.config.workers, app.config.ledger);
+    if let Some(at) = app.config.front.metrics_listen {
+        eprintln!("  metrics    {}://{at}/metrics", app.config.scheme());
+    }
     warn(&app).await;
     stop.await;
     tracing::info!("stopping: work in hand is finished");
-    finish(JoinSet::new(), workers, &working, drain).await;
+    closing.cancel();
+    finish(servers, workers, &working, drain).await;
     app.processor.renderer.close();
     Ok(())
 }
@@ -131,6 +145,22 @@ fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
+fn bind_metrics(config: &mut Config) -> anyhow::Result<Option<TcpListener>> {
+    let listen = &mut config.front.metrics_listen;
+    let listener = listen.map(|at| bind(at, "server.metrics_listen")).transpose()?;
+    // Of port 0, the one that it became.
+    *listen = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    Ok(listener)
+}
+
+/// What others can reach needs a key that is good.
+async fn must_ask(app: &App, beyond_loopback: Option<SocketAddr>) -> anyhow::Result<()> {
+    match beyond_loopback {
+        Some(at) if !app.keys.any_good().await? => Err(NoKey(at).into()),
+        _ => Ok(()),
+    }
+}
+
 fn allow_open_files(config: &Config) {
     let most = u64::from(config.front.max_connections);
     let of_store = if config.store == StoreUrl::Embedded { most } else { 0 };
@@ -139,6 +169,10 @@ fn allow_open_files(config: &Config) {
 
 fn api_front(app: &Arc<App>, tls: Option<Tls>) -> Front {
     front(app, "API", api::router(app.clone()), api::refuse, api::headers(), tls)
+}
+
+fn metrics_front(app: &Arc<App>, tls: Option<Tls>) -> Front {
+    front(app, "metrics", api::metrics_router(app.clone()), api::refuse, api::headers(), tls)
 }
 
 fn store_front(app: &Arc<App>, parts: EmbeddedParts, tls: Option<Tls>) -> Front {
@@ -286,6 +320,8 @@ fn announce(app: &App, asks_for_keys: bool) {
         }
         None => line("callback", "none: set CALLBACK_URL to be told of outcomes"),
     }
+    let at = config.front.metrics_listen.map(|at| format!("{}://{at}", config.scheme()));
+    line("metrics", &format!("{}/metrics", at.unwrap_or_else(|| app.api_url())));
     line("data", &config.data.display().to_string());
     if !asks_for_keys {
         line("keys", "none: only this machine can call. `tintype keys create` makes one");

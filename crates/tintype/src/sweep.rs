@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
 use crate::key::Key;
+use crate::metrics;
 use crate::store::Listed;
 use crate::upload::{Status, Upload, UploadId};
 
@@ -92,6 +93,7 @@ async fn expire(app: &App) -> anyhow::Result<()> {
     app.ledger.forget(now - IDEMPOTENCY).await?;
     app.finish_deletions().await?;
     let expired: Vec<UploadId> = app.ledger.expire(now).await?;
+    metrics::expired(expired.len());
     for id in &expired {
         tracing::info!(upload = %id, "expired");
         app.signals.changed(id);

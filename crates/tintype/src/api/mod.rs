@@ -6,6 +6,7 @@ mod deliveries;
 mod events;
 mod extract;
 mod health;
+mod metrics;
 pub mod openapi;
 mod origin;
 mod pages;
@@ -36,6 +37,7 @@ use crate::app::App;
 use crate::config::Origins;
 use crate::listen::Refused;
 use crate::request_id;
+pub use metrics::router as metrics_router;
 use problem::Problem;
 
 /// Most bytes of a request's body: a hundred uploads with full metadata, or a batch of storage events.
@@ -98,6 +100,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(pages::part))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::show))
         .routes(routes!(openapi::show))
         .routes(routes!(uploads::create, uploads::list))
         .routes(routes!(watch::status, uploads::delete))
@@ -124,6 +127,7 @@ pub fn router(app: Arc<App>) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
         })
         .layer(axum::middleware::from_fn_with_state(app.clone(), admission::explain))
+        .layer(axum::middleware::from_fn(metrics::count))
         .with_state(app.clone());
     for_pages(router, cors(&app.config.front.api_origins))
         .layer(axum::middleware::from_fn_with_state(app, origin::guard))

@@ -71,6 +71,7 @@ impl<T: ToSchema> ToSchema for OneOrMany<T> {
         (name = "deliveries", description = "The callback log"),
         (name = "operation", description = "What the operator looks at"),
         (name = "service", description = "Health, the web pages, and this document"),
+        (name = "monitoring", description = "What Prometheus reads"),
         (name = "seed", description = "The seed's API, for its existing clients"),
     ),
     components(schemas(ProblemDocument)),

@@ -138,6 +138,7 @@ fn addresses(app: &App) -> Value {
         "deliveries": format!("{base}/v1/deliveries"),
         "health": format!("{base}/healthz"),
         "ready": format!("{base}/readyz"),
+        "metrics": format!("{base}/metrics"),
         "openapi": format!("{base}/openapi.json"),
     })
 }

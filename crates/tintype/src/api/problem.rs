@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::app::DeleteError;
 use crate::event::accept::AcceptError;
 use crate::ledger::LedgerError;
+use crate::metrics;
 use crate::presign::PresignError;
 use crate::queue::QueueError;
 use crate::store::StoreError;
@@ -118,6 +119,7 @@ impl From<PresignError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        metrics::problem(self.code);
         let body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason(),

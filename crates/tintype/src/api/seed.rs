@@ -67,7 +67,7 @@ async fn create(
         None | Some(Value::Null) => Default::default(),
         Some(_) => return Err(Problem::invalid("metadata must be an object")),
     };
-    let mut tickets = create_upload(&app, &[NewUpload { metadata, ..Default::default() }], None).await?;
+    let mut tickets = create_upload(&app, &[NewUpload { metadata, ..Default::default() }], None, None).await?;
     let upload = find(&app, tickets.remove(0).id.as_str()).await?;
     Ok((StatusCode::CREATED, Json(view(&app, &upload).await?)))
 }

@@ -95,8 +95,8 @@ pub async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<St
     let at = OffsetDateTime::now_utc();
     let first = at.replace_second(0).and_then(|at| at.replace_nanosecond(0)).unwrap_or(at) - minutes(MINUTES - 1);
     let counts = app.ledger.count().await?;
-    let (depth, outbox, activity) =
-        (app.queue.depth().await?, app.ledger.outbox().await?, app.ledger.activity(first).await?);
+    let (depth, outstanding, activity) =
+        (app.queue.depth().await?, app.ledger.outstanding().await?, app.ledger.activity(first).await?);
     let age = |since: OffsetDateTime| (at - since).as_seconds_f64().max(0.0);
     Ok(Json(Stats {
         at,
@@ -107,7 +107,7 @@ pub async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<St
             dead: depth.dead,
             oldest_seconds: depth.oldest.map(age),
         },
-        callbacks: CallbackStats { pending: outbox.pending, dead: outbox.dead },
+        callbacks: CallbackStats { pending: outstanding.pending, dead: outstanding.dead },
         last_hour: last_hour(first, activity),
     }))
 }

@@ -26,6 +26,7 @@ use crate::ledger::Idempotency;
 use crate::manifest::Manifest;
 use crate::preset::hex;
 use crate::store::StoreError;
+use crate::trace;
 use crate::upload::create::{MAX_BATCH, NewUpload, Ticket};
 use crate::upload::{self, Status, Upload, UploadId};
 
@@ -83,7 +84,8 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
     post, path = "/v1/uploads", operation_id = "create_upload", tag = "uploads",
     security(("api_key" = [])),
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\t -~]+$",
-            description = "The same request again is answered the same, for a day. Spaces and tabs around it are HTTP's, not the key's")),
+            description = "The same request again is answered the same, for a day. Spaces and tabs around it are HTTP's, not the key's"),
+           ("traceparent" = Option<String>, Header, description = "W3C Trace Context: goes with the callback; ignored where it is not well formed")),
     request_body(
         content = inline(Asked), description = "What the client wants to send",
         example = json!({"filename": "corgi.jpg", "metadata": {"id": "12345"}})
@@ -109,7 +111,7 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     caller.must(Scope::UploadsCreate)?;
     let body = json_body(&headers, &body)?;
-    let idempotency = idempotency(&headers, &body)?;
+    let (idempotency, traceparent) = (idempotency(&headers, &body)?, trace::of_request(&headers));
     admit(&app, &caller, &address, body.as_array().map_or(1, Vec::len).min(MAX_BATCH)).await?;
     if let Value::Array(list) = body {
         if !(1..=MAX_BATCH).contains(&list.len()) {
@@ -120,10 +122,10 @@ pub async fn create(
             .enumerate()
             .map(|(index, value)| parse(value).map_err(|problem| problem.at(&format!("request {index}"))));
         let asked: Vec<NewUpload> = asked.collect::<Result<_, _>>()?;
-        let tickets = upload::create::create(&app, &asked, idempotency).await?;
+        let tickets = upload::create::create(&app, &asked, idempotency, traceparent).await?;
         return Ok((StatusCode::CREATED, Json(tickets)).into_response());
     }
-    let mut tickets = upload::create::create(&app, &[parse(body)?], idempotency).await?;
+    let mut tickets = upload::create::create(&app, &[parse(body)?], idempotency, traceparent).await?;
     Ok((StatusCode::CREATED, Json(tickets.remove(0))).into_response())
 }
 

@@ -25,6 +25,7 @@ use crate::event::accept::accept;
 use crate::event::auth::Gate;
 use crate::key::{self, Key, Layout};
 use crate::ledger::{Finished, Ledger, LedgerError, Marked};
+use crate::metrics;
 use crate::presign::Presigner;
 use crate::process::Processor;
 use crate::queue::{JobEnd, Queue};
@@ -154,6 +155,9 @@ impl App {
         let callback = self.config.callback.as_ref();
         let notice = callback.and_then(|callback| callback.notice(&self.layout, preset, upload, outcome));
         let finished = self.ledger.finish(&upload.id, outcome, notice.as_ref(), job).await?;
+        if finished == Finished::Recorded {
+            metrics::ended(outcome);
+        }
         if finished == Finished::Gone {
             // Deleted while it was developed: nothing of it may stay.
             if let Err(error) = self.erase(upload).await {

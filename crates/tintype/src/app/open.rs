@@ -14,12 +14,14 @@ use crate::auth::Keyring;
 use crate::config::{Config, StoreUrl};
 use crate::event::auth::Gate;
 use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
+use crate::metrics;
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
 use crate::process::{MemoryBudget, Processor};
 use crate::room::Room;
 use crate::sandbox;
 use crate::store::Store;
+use crate::store::counted::Counted;
 use crate::store::embedded::{self, DiskStore};
 use crate::store::s3::S3Store;
 use crate::token::Tokens;
@@ -46,6 +48,7 @@ impl App {
             StoreUrl::Embedded => open_embedded(&config)?,
             StoreUrl::S3 { bucket } => open_s3(&config, bucket)?,
         };
+        let store: Arc<dyn Store> = Arc::new(Counted(store));
         let mut processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::strict(config.memory));
         processor.renderer = sandbox::open(config.sandbox, config.workers).map_err(anyhow::Error::msg)?;
         let ledger = Arc::new(ledger);
@@ -64,12 +67,13 @@ impl App {
             presigner,
             processor,
             tokens,
-            keys: Keyring::new(config.keys.clone(), ledger.clone(), config.listen),
+            keys: Keyring::new(config.keys.clone(), ledger.clone(), config.beyond_loopback().is_some()),
             gate,
             ledger,
             signals: Signals::new(),
             config,
         };
+        metrics::begin(app.config.presets.iter().map(|preset| preset.name.as_str()));
         Ok((app, embedded))
     }
 }

@@ -63,12 +63,12 @@ struct Snapshot {
 }
 
 impl Keyring {
-    /// The keys of a configuration and a ledger; `listen` is where the API does.
-    pub fn new(configured: Vec<ConfiguredKey>, ledger: Arc<dyn Ledger>, listen: SocketAddr) -> Self {
+    /// The keys of a configuration and a ledger; whether anything listens beyond loopback.
+    pub fn new(configured: Vec<ConfiguredKey>, ledger: Arc<dyn Ledger>, beyond_loopback: bool) -> Self {
         Self {
             configured,
             ledger,
-            beyond_loopback: !listen.ip().is_loopback(),
+            beyond_loopback,
             snapshot: RwLock::default(),
             looking: tokio::sync::Mutex::default(),
             used: Mutex::default(),

@@ -17,19 +17,22 @@ pub enum Scope {
     Events,
     /// See the callback log, and send callbacks again.
     Deliveries,
+    /// See the metrics.
+    Metrics,
     /// All of these, and whatever there will be.
     Admin,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::UploadsCreate,
         Self::UploadsRead,
         Self::UploadsWrite,
         Self::Results,
         Self::Events,
         Self::Deliveries,
+        Self::Metrics,
         Self::Admin,
     ];
 
@@ -42,6 +45,7 @@ impl Scope {
             Self::Results => "results",
             Self::Events => "events",
             Self::Deliveries => "deliveries",
+            Self::Metrics => "metrics",
             Self::Admin => "admin",
         }
     }

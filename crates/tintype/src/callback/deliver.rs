@@ -15,7 +15,9 @@ use super::lanes::Lanes;
 use super::send::Sender;
 use super::{CallbackConfig, Notice};
 use crate::config::without_secrets;
-use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, Ledger, Next};
+use crate::ledger::{Attempt, Claim, Delivery, Ledger, Next};
+use crate::metrics;
+use crate::trace;
 
 /// How long to sleep when nothing is due and nobody calls: as late as that is seen what another process made due.
 const IDLE: Duration = Duration::from_secs(1);
@@ -27,7 +29,8 @@ const TO_RECORD: Duration = Duration::from_secs(30);
 /// What each line of the log about an attempt carries.
 fn span(delivery: &Delivery) -> Span {
     let Delivery { id, upload_id, attempts, .. } = delivery;
-    tracing::info_span!("delivery", upload = %upload_id, delivery = id, attempt = attempts + 1)
+    let span = tracing::info_span!("delivery", upload = %upload_id, delivery = id, attempt = attempts + 1);
+    trace::follow(span, delivery.traceparent.as_deref())
 }
 
 /// Delivers callbacks.
@@ -95,9 +98,11 @@ impl Deliverer {
     async fn attempt(&self, delivery: &Delivery) {
         let (at, started) = (OffsetDateTime::now_utc(), Instant::now());
         let notice = Notice { url: delivery.url.clone(), method: delivery.method.clone(), body: delivery.body.clone() };
-        let answer = self.sender.send(&delivery.id, &notice).await;
+        let traceparent = trace::here(delivery.traceparent.as_deref());
+        let answer = self.sender.send(&delivery.id, &notice, traceparent.as_deref()).await;
         let next = next(&self.config.schedule, delivery.attempts, answer.verdict);
         tell(delivery, &answer, next);
+        metrics::callback(next, started.elapsed());
         let attempt = Attempt {
             at,
             status: answer.status.map(|status| status.as_u16()),
@@ -112,8 +117,7 @@ impl Deliverer {
 
     /// Nobody looks for what died while nobody looked.
     async fn tell_of_dead(&self) {
-        let counts = self.ledger.count_deliveries().await.unwrap_or_default();
-        let dead: u64 = counts.iter().filter(|(status, _)| *status == DeliveryStatus::Dead).map(|(_, n)| n).sum();
+        let dead = self.ledger.outstanding().await.unwrap_or_default().dead;
         if dead > 0 {
             tracing::warn!(
                 dead,

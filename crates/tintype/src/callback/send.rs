@@ -57,8 +57,8 @@ impl Sender {
         self.timeout * 2
     }
 
-    /// Sends a message under its `webhook-id`, once.
-    pub async fn send(&self, id: &str, notice: &Notice) -> Answer {
+    /// Sends a message under its `webhook-id`, once; with the trace that it belongs to, if it does.
+    pub async fn send(&self, id: &str, notice: &Notice, traceparent: Option<&str>) -> Answer {
         let url: Url = match notice.url.parse() {
             Ok(url) => url,
             Err(error) => return Answer::none(format!("what callback.url makes is no address: {error}")),
@@ -77,7 +77,7 @@ impl Sender {
             .client
             .request(method, url.clone())
             .header("content-type", "application/json")
-            .headers(headers(&secrets, id, &notice.body))
+            .headers(headers(&secrets, id, &notice.body, traceparent))
             .body(notice.body.clone());
         match request.send().await {
             Ok(response) => {
@@ -89,10 +89,11 @@ impl Sender {
     }
 }
 
-fn headers(secrets: &Secrets, id: &str, body: &str) -> HeaderMap {
+fn headers(secrets: &Secrets, id: &str, body: &str, traceparent: Option<&str>) -> HeaderMap {
     let timestamp = OffsetDateTime::now_utc().unix_timestamp();
     let mut pairs = vec![("webhook-id", id.to_owned()), ("webhook-timestamp", timestamp.to_string())];
     pairs.extend(secrets.sign(id, timestamp, body).map(|signatures| ("webhook-signature", signatures)));
+    pairs.extend(traceparent.map(|traceparent| ("traceparent", traceparent.to_owned())));
     pairs.into_iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect()
 }
 

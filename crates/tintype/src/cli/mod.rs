@@ -30,6 +30,8 @@ use clap::{Args, Parser, Subcommand};
 use tintype::auth::NoKey;
 use tintype::config::{Config, DEFAULTS, Sources};
 use tracing_subscriber::EnvFilter;
+#[cfg(feature = "otlp")]
+use tracing_subscriber::{Layer, Registry, fmt::layer, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
 /// Everything was done.
 const DONE: u8 = 0;
@@ -146,6 +148,8 @@ pub fn run() -> ExitCode {
         Command::Config(args) => config(&args),
         Command::Openapi => openapi(),
     };
+    #[cfg(feature = "otlp")]
+    tintype::trace::flush();
     ExitCode::from(code)
 }
 
@@ -192,6 +196,16 @@ fn load(sources: &Sources) -> Option<Config> {
 fn start_log(level: &str, json: bool) {
     // What comes later wins: an operator may ask for more of a library, but not for what shows secrets.
     let filter = EnvFilter::try_new(format!("{QUIET},{level},{NEVER}")).unwrap_or_else(|_| EnvFilter::new("info"));
+    #[cfg(feature = "otlp")]
+    match tintype::trace::layer() {
+        Ok(None) => {}
+        Ok(Some(traces)) => {
+            let log = layer::<Registry>().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
+            let log = if json { log.json().boxed() } else { log.with_target(false).boxed() };
+            return registry().with(log.with_filter(filter)).with(traces).init();
+        }
+        Err(error) => eprintln!("tintype: no traces are told: {error}"),
+    }
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -1,5 +1,6 @@
 //! `[server]`, `[store]` and `[limits]`: what the network's edge allows.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use super::reader::Reader;
 /// What peers may cost, and which pages may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrontConfig {
+    /// Where metrics are told besides the API.
+    pub metrics_listen: Option<SocketAddr>,
     /// Certificate and key, for HTTPS.
     pub tls: Option<TlsFiles>,
     /// Whether the embedded store speaks HTTPS too.
@@ -64,6 +67,7 @@ impl Origins {
 /// Reads all of it.
 pub fn read(r: &mut Reader) -> Option<FrontConfig> {
     let (moment, hour) = (Duration::from_millis(100), Duration::from_secs(3600));
+    let metrics_listen = r.optional_address("server.metrics_listen");
     let tls = read_tls(r);
     let store_tls = r.boolean("store.tls");
     let api_origins = r.origins("server.cors_origins");
@@ -78,6 +82,7 @@ pub fn read(r: &mut Reader) -> Option<FrontConfig> {
     let uploads_per_minute = r.number("limits.uploads_per_minute", 0, u32::MAX);
     let min_free_disk = r.bytes("limits.min_free_disk", 0, 1 << 50);
     Some(FrontConfig {
+        metrics_listen: metrics_listen?,
         tls: tls?,
         store_tls: store_tls?,
         api_origins: api_origins?,

@@ -288,6 +288,12 @@ impl Config {
         if self.front.store_tls { self.scheme() } else { "http" }
     }
 
+    /// An address beyond loopback that is listened on.
+    pub fn beyond_loopback(&self) -> Option<SocketAddr> {
+        let addresses = [Some(self.listen), self.front.metrics_listen];
+        addresses.into_iter().flatten().find(|at| !at.ip().is_loopback())
+    }
+
     /// A bucket of the S3 that is configured.
     pub fn s3(&self, bucket: &str) -> S3Config {
         let endpoint = self.store_endpoint.as_ref().or(self.aws_endpoint.as_ref()).cloned();

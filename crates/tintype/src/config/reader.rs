@@ -182,6 +182,11 @@ impl Reader {
         parsed.or_else(|| self.mistake(key, &format!("{text:?} is no address; write one such as \"127.0.0.1:8000\"")))
     }
 
+    /// The same, or empty for none.
+    pub fn optional_address(&mut self, key: &str) -> Option<Option<SocketAddr>> {
+        if self.text(key)?.is_empty() { Some(None) } else { self.address(key).map(Some) }
+    }
+
     /// A web address, or empty for none.
     pub fn optional_url(&mut self, key: &str) -> Option<Option<Url>> {
         let text = self.text(key)?;

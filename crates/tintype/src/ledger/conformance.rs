@@ -91,6 +91,7 @@ fn upload() -> Upload {
         processed_key: None,
         manifest: None,
         error: None,
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
     }
 }
 
@@ -336,8 +337,7 @@ async fn outcomes_are_told_in_their_order(ledger: &SqlLedger) {
         let next = if n == 5 { Next::Dead } else { Next::Delivered };
         ledger.settle_delivery(&due[0].id, &attempt(Some(200)), next).await.unwrap();
     }
-    let counts = ledger.count_deliveries().await.unwrap();
-    assert!(counts.contains(&(DeliveryStatus::Dead, 1)), "{counts:?}");
+    assert_eq!(ledger.outstanding().await.unwrap(), Outstanding { pending: 0, dead: 1 });
     ledger.remove(&row).await.unwrap();
 }
 
@@ -524,8 +524,8 @@ async fn what_jobs_came_to_is_kept(ledger: &SqlLedger) {
     assert_eq!(after.took.len(), before.took.len() + 1, "of what had a job, once");
     let count = |activity: &Activity| activity.minutes.iter().map(|minute| minute.count).sum::<u64>();
     assert_eq!(count(&after), count(&before) + 2, "a try that is followed by another is no end");
-    let outbox = ledger.outbox().await.unwrap();
-    assert_eq!(outbox.pending, 1);
+    let outstanding = ledger.outstanding().await.unwrap();
+    assert_eq!(outstanding.pending, 1);
     ledger.forget(begun + LONG).await.unwrap();
     assert_eq!(ledger.history(&row.id, 10).await.unwrap().len(), 3, "kept for a month");
     ledger.remove(&row).await.unwrap();

@@ -121,6 +121,8 @@ pub struct Delivery {
     pub last_error: Option<String>,
     /// When it was made.
     pub created_at: OffsetDateTime,
+    /// The trace that its upload was asked for in.
+    pub traceparent: Option<String>,
 }
 
 /// Where a delivery stands.
@@ -149,6 +151,15 @@ impl DeliveryStatus {
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Pending, Self::Delivered, Self::Dead].into_iter().find(|s| s.as_str() == word)
     }
+}
+
+/// How many deliveries were not taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outstanding {
+    /// They will be tried.
+    pub pending: u64,
+    /// They were given up.
+    pub dead: u64,
 }
 
 /// One try of a delivery.
@@ -217,15 +228,6 @@ pub struct Activity {
     pub minutes: Vec<Minute>,
     /// Milliseconds from the storage event to the end, of those jobs that ended last.
     pub took: Vec<u64>,
-}
-
-/// Callbacks that wait, and those that were given up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outbox {
-    /// An attempt is to come.
-    pub pending: u64,
-    /// Given up.
-    pub dead: u64,
 }
 
 /// What came of recording an outcome.
@@ -308,9 +310,6 @@ pub trait Ledger: Send + Sync {
     /// What jobs came to since a time.
     async fn activity(&self, since: OffsetDateTime) -> Result<Activity, LedgerError>;
 
-    /// How many callbacks wait or were given up; cheaper than to count all.
-    async fn outbox(&self) -> Result<Outbox, LedgerError>;
-
     /// Says that an upload is to be developed again, whatever its manifest says, and adds the job. False when there is
     /// no such upload (any more).
     async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError>;
@@ -361,8 +360,8 @@ pub trait Ledger: Send + Sync {
     /// One delivery.
     async fn delivery(&self, id: &str) -> Result<Option<Delivery>, LedgerError>;
 
-    /// How many deliveries have each status.
-    async fn count_deliveries(&self) -> Result<Vec<(DeliveryStatus, u64)>, LedgerError>;
+    /// How many deliveries were not taken.
+    async fn outstanding(&self) -> Result<Outstanding, LedgerError>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, page: &Page, upload: Option<&UploadId>) -> Result<Vec<Delivery>, LedgerError>;

@@ -1,6 +1,7 @@
 //! A budget of memory that all originals in work share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tintype_image::ErrorCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -14,6 +15,7 @@ const UNIT: u64 = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct MemoryBudget {
     free: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
     units: u32,
     strict: bool,
 }
@@ -22,7 +24,7 @@ impl MemoryBudget {
     /// Of so many bytes, in whole mebibytes, at least one.
     pub fn new(bytes: u64) -> Self {
         let units = u32::try_from((bytes / UNIT).max(1)).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
-        Self { free: Arc::new(Semaphore::new(units as usize)), units, strict: false }
+        Self { free: Arc::new(Semaphore::new(units as usize)), waiting: Arc::default(), units, strict: false }
     }
 
     /// The same where there is no more than that: who asks for more than all of it is refused, not killed.
@@ -42,8 +44,40 @@ impl MemoryBudget {
             return Err(Failure::new(ErrorCode::TooManyPixels.as_str(), why));
         }
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units);
+        let _waits = Waits::begin(&self.waiting);
         // Fails only on a closed semaphore, and nobody closes this one.
         Ok(self.free.clone().acquire_many_owned(units).await.ok())
+    }
+
+    /// All there is, in bytes.
+    pub fn total(&self) -> u64 {
+        u64::from(self.units) * UNIT
+    }
+
+    /// What is taken of it.
+    pub fn used(&self) -> u64 {
+        self.total() - self.free.available_permits() as u64 * UNIT
+    }
+
+    /// How many wait for a share.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+/// One more waits, until this is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -59,10 +93,12 @@ mod tests {
         assert!(first.is_ok() && second.is_ok());
         let mut whole = Box::pin(budget.take(1000 * UNIT));
         assert!(futures::poll!(&mut whole).is_pending());
+        assert_eq!((budget.waiting(), budget.used()), (1, budget.total()));
         drop(first);
         assert!(futures::poll!(&mut whole).is_pending());
         drop(second);
         assert!(whole.await.is_ok());
+        assert_eq!((budget.waiting(), budget.used()), (0, 0));
     }
 
     #[tokio::test]

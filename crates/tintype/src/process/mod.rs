@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tintype_image::Limits;
+use tracing::{Instrument, debug_span};
 use url::Url;
 
 use crate::config::Config;
@@ -203,7 +204,7 @@ impl Processor {
     /// As [`Self::develop`].
     pub async fn develop_watched(&self, task: &Task, watch: &dyn Watch) -> Result<Developed, ProcessError> {
         let mut lap = Lap::new(watch);
-        let original = load::original(self, task).await?;
+        let original = load::original(self, task).instrument(debug_span!("load")).await?;
         lap.done(Step::Loaded(&original));
         if !task.force
             && let Some(manifest) = load::finished(self, &original, &task.preset).await?
@@ -211,11 +212,11 @@ impl Processor {
             lap.done(Step::Repeated(&manifest));
             return Ok(Developed { manifest, repeated: true });
         }
-        let header = analyze::check(self, &original).await?;
+        let header = analyze::check(self, &original).instrument(debug_span!("analyze")).await?;
         lap.done(Step::Analyzed(&header));
-        let rendered = render::variants(self, &original, header, task).await?;
+        let rendered = render::variants(self, &original, header, task).instrument(debug_span!("render")).await?;
         lap.done(Step::Rendered(&rendered));
-        let manifest = save::all(self, original, rendered, &task.preset).await?;
+        let manifest = save::all(self, original, rendered, &task.preset).instrument(debug_span!("save")).await?;
         lap.done(Step::Saved(&manifest));
         Ok(Developed { manifest, repeated: false })
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -12,7 +13,9 @@ use super::{ProcessError, Step, Task, Watch};
 use crate::app::App;
 use crate::error::Failure;
 use crate::ledger::Finished;
+use crate::metrics;
 use crate::queue::{JobEnd, Leased, QueueError};
+use crate::trace;
 use crate::upload::{Outcome, Upload};
 
 /// How long to sleep when there is no job and nobody calls.
@@ -46,9 +49,9 @@ pub async fn run(app: Arc<App>, stop: Stop) {
             Ok(Some(leased)) => {
                 // There may be more than one worker was woken for.
                 app.signals.jobs.notify_one();
-                let Leased { id, attempt, job, .. } = &leased;
+                let Leased { id, attempt, job, traceparent, .. } = &leased;
                 let span = tracing::info_span!("job", upload = %job.upload_id, job = id, attempt);
-                work(&app, &leased, &stop).instrument(span).await;
+                work(&app, &leased, &stop).instrument(trace::follow(span, traceparent.as_deref())).await;
             }
             Ok(None) => rest(&app, &stop).await,
             Err(error) => {
@@ -150,6 +153,7 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
         }
         Err(ProcessError::Full(why)) => {
             tracing::warn!(why, "no room for variants; will try again, however often it takes");
+            metrics::retry("full");
             pause_for_room(stop).await;
             app.queue.release(leased).await
         }
@@ -162,6 +166,7 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
         Err(error) if leased.attempt < app.config.attempts => {
             let pause = pause(leased.attempt);
             tracing::warn!(%error, ?pause, "will try again");
+            metrics::retry(if matches!(error, ProcessError::NoDecoder(_)) { "decoder" } else { "store" });
             app.queue.retry(leased, pause, &error.to_string()).await
         }
         Err(error) => {
@@ -195,14 +200,19 @@ impl Progress {
 }
 
 impl Watch for Progress {
-    fn done(&self, step: Step<'_>, _: Duration) {
+    fn done(&self, step: Step<'_>, took: Duration) {
+        metrics::step(&step, took);
         self.0.fetch_or(matches!(step, Step::Rendered(_)), Ordering::Relaxed);
     }
 }
 
 /// One transaction for the outcome, its callback and the job's end; then whoever waits is told.
 async fn record(app: &App, upload: &Upload, outcome: &Outcome, end: JobEnd<'_>) -> Result<(), QueueError> {
+    let (JobEnd::Done(leased) | JobEnd::Dead(leased, _)) = end;
     let finished = app.settle(upload, outcome, Some(end)).await.map_err(|e| QueueError(e.to_string()))?;
+    if finished == Finished::Recorded {
+        metrics::job_done(OffsetDateTime::now_utc() - leased.queued_at);
+    }
     match (finished, outcome) {
         (Finished::LeaseLost, _) => tracing::warn!("done too late: another has the job"),
         (Finished::Gone, _) => tracing::info!("deleted while it was developed"),

@@ -43,6 +43,8 @@ pub struct Leased {
     pub queued_at: OffsetDateTime,
     /// When this try began.
     pub claimed_at: OffsetDateTime,
+    /// The trace that its upload was asked for in.
+    pub traceparent: Option<String>,
     /// What to do.
     pub job: Job,
 }

@@ -26,6 +26,16 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// One word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Slow(_) => "slow",
+            Self::Exhausted(_) => "exhausted",
+            Self::Crashed { .. } => "crashed",
+            Self::Garbled(_) => "garbled",
+        }
+    }
+
     /// What the client is told: the same image would do the same again.
     pub fn failure(&self) -> Failure {
         let (code, message) = match self {

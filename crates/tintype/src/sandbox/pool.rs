@@ -11,6 +11,7 @@ use super::decoder::{Decoder, Job};
 use super::ending::Ending;
 use super::report::Enforced;
 use crate::aside::aside;
+use crate::metrics;
 use crate::process::Rendered;
 
 /// Jobs after which a decoder is replaced: whatever an image did to it ends then.
@@ -78,13 +79,16 @@ impl Pool {
         match decoder.render(job) {
             Ok(made) => {
                 let worn = decoder.jobs() >= MOST_JOBS || decoder.resident().is_some_and(|bytes| bytes > MOST_RESIDENT);
-                if !worn {
+                if worn {
+                    metrics::decoder_ended("worn");
+                } else {
                     self.idle().push(decoder);
                 }
                 made.map_err(NotRendered::Refused)
             }
             Err(ending) => {
                 decoder.kill();
+                metrics::decoder_ended(ending.name());
                 Err(NotRendered::Ended(ending))
             }
         }
@@ -98,6 +102,7 @@ impl Pool {
             if decoder.is_alive() {
                 return Ok(decoder);
             }
+            metrics::decoder_ended("idle");
             tracing::warn!("a decoder ended while it had nothing to do; a fresh one takes its place");
         }
         let mut fresh = self.launcher.start()?;

@@ -62,7 +62,7 @@ impl Notifier {
         let Some(notice) = self.config.notice(&self.layout, Some(subject.preset), &upload, outcome) else {
             return Ok(());
         };
-        let answer = self.sender()?.send(&id, &notice).await;
+        let answer = self.sender()?.send(&id, &notice, None).await;
         let status = answer.status.map(|status| status.as_u16());
         match &answer.error {
             None => tracing::info!(upload = %upload.id, key = %upload.key, delivery = id, status, "callback"),

@@ -3,6 +3,8 @@
 #[cfg(all(test, feature = "server"))]
 mod conformance;
 #[cfg(feature = "server")]
+pub(crate) mod counted;
+#[cfg(feature = "server")]
 pub mod embedded;
 #[cfg(feature = "server")]
 pub mod file;

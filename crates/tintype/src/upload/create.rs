@@ -13,8 +13,10 @@ use super::{Method, Policy, Status, Upload, UploadId, is_image_type};
 use crate::app::App;
 use crate::key::{Key, extension_of_filename, promised_extension};
 use crate::ledger::{Created, Idempotency, LedgerError};
+use crate::metrics;
 use crate::preset::Preset;
 use crate::presign::{Presign, PresignError};
+use crate::trace;
 
 /// Most bytes of all metadata, names and values: S3's limit.
 const MAX_METADATA: usize = 2048;
@@ -112,6 +114,7 @@ pub async fn create(
     app: &App,
     asked: &[NewUpload],
     idempotency: Option<Idempotency>,
+    traceparent: Option<&str>,
 ) -> Result<Vec<Ticket>, CreateError> {
     let now = OffsetDateTime::now_utc();
     // Whole seconds, so that the row can be signed again to the same credential.
@@ -119,10 +122,14 @@ pub async fn create(
     let mut uploads = Vec::with_capacity(asked.len());
     for (index, new) in asked.iter().enumerate() {
         let upload = draft(app, new, now);
-        uploads.push(upload.map_err(|error| if asked.len() > 1 { error.of_request(index) } else { error })?);
+        let upload = upload.map_err(|error| if asked.len() > 1 { error.of_request(index) } else { error })?;
+        uploads.push(Upload { traceparent: trace::here(traceparent), ..upload });
     }
     let uploads = match app.ledger.create(&uploads, idempotency.as_ref()).await? {
-        Created::New => uploads,
+        Created::New => {
+            metrics::created(&uploads);
+            uploads
+        }
         Created::Replayed(before) if before.len() == asked.len() => before,
         Created::Replayed(_) => return Err(CreateError::Deleted),
         Created::Conflict => return Err(CreateError::Conflict),
@@ -170,6 +177,7 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
         processed_key: None,
         manifest: None,
         error: None,
+        traceparent: None,
     })
 }
 

@@ -168,6 +168,8 @@ pub struct Upload {
     pub manifest: Option<Manifest>,
     /// Why it failed, if it did.
     pub error: Option<Failure>,
+    /// The trace that it was asked for in (W3C Trace Context).
+    pub traceparent: Option<String>,
 }
 
 impl Upload {
@@ -192,6 +194,7 @@ impl Upload {
             processed_key: None,
             manifest: None,
             error: None,
+            traceparent: None,
         }
     }
 }

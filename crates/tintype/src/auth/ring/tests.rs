@@ -1,16 +1,14 @@
 #![allow(clippy::unwrap_used)]
-use std::net::Ipv4Addr;
-
 use super::*;
 use crate::auth::{NewKey, Scope};
 use crate::ledger::SqlLedger;
 use crate::ledger::testing::sqlite;
 
-const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8000);
-const OPEN: (Ipv4Addr, u16) = (Ipv4Addr::UNSPECIFIED, 8000);
+const LOCAL: bool = false;
+const OPEN: bool = true;
 
-fn ring(ledger: &SqlLedger, listen: (Ipv4Addr, u16), configured: Vec<ConfiguredKey>) -> Keyring {
-    Keyring::new(configured, Arc::new(ledger.clone()), listen.into())
+fn ring(ledger: &SqlLedger, beyond_loopback: bool, configured: Vec<ConfiguredKey>) -> Keyring {
+    Keyring::new(configured, Arc::new(ledger.clone()), beyond_loopback)
 }
 
 async fn add(ledger: &SqlLedger, expires_in: Option<time::Duration>) -> NewKey {

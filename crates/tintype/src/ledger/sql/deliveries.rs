@@ -8,11 +8,12 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::{SqlLedger, cursor, millis, now, read_count, read_id, read_time, sql};
-use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, LedgerError, Next, Notice, Outbox, Page};
+use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, LedgerError, Next, Notice, Outstanding, Page};
 use crate::upload::UploadId;
 
 const COLUMNS: &str =
-    "id, upload_id, url, endpoint, method, body, status, attempts, due_at, last_status, last_error, created_at";
+    "id, upload_id, url, endpoint, method, body, status, attempts, due_at, last_status, last_error, created_at,
+     (SELECT u.traceparent FROM uploads AS u WHERE u.id = deliveries.upload_id) AS traceparent";
 
 /// Adds the delivery that tells an upload's outcome of this number; one that is there already is told again, with what
 /// is to be said now.
@@ -137,10 +138,12 @@ pub(super) async fn get(ledger: &SqlLedger, id: &str) -> Result<Option<Delivery>
     row.as_ref().map(read).transpose()
 }
 
-pub(super) async fn count(ledger: &SqlLedger) -> Result<Vec<(DeliveryStatus, u64)>, LedgerError> {
-    let query = "SELECT status, count(*) AS n FROM deliveries GROUP BY status";
-    let rows = sqlx::query(query).fetch_all(&ledger.readers).await?;
-    rows.iter().map(|row| Ok((read_status(row)?, read_count(row, "n")?))).collect()
+pub(super) async fn outstanding(ledger: &SqlLedger) -> Result<Outstanding, LedgerError> {
+    // Each by an index of its own: most deliveries were taken, and are not counted.
+    let query = "SELECT (SELECT count(*) FROM deliveries WHERE status = 'pending') AS pending,
+                        (SELECT count(*) FROM deliveries WHERE status = 'dead') AS dead";
+    let row = sqlx::query(query).fetch_one(&ledger.readers).await?;
+    Ok(Outstanding { pending: read_count(&row, "pending")?, dead: read_count(&row, "dead")? })
 }
 
 pub(super) async fn list(
@@ -162,17 +165,6 @@ pub(super) async fn list(
     .fetch_all(&ledger.readers)
     .await?;
     rows.iter().map(read).collect()
-}
-
-/// Counts what partial indexes hold alone.
-pub(super) async fn outbox(ledger: &SqlLedger) -> Result<Outbox, LedgerError> {
-    let row = sqlx::query(
-        "SELECT (SELECT count(*) FROM deliveries WHERE status = 'pending') AS pending,
-                (SELECT count(*) FROM deliveries WHERE status = 'dead') AS dead",
-    )
-    .fetch_one(&ledger.readers)
-    .await?;
-    Ok(Outbox { pending: read_count(&row, "pending")?, dead: read_count(&row, "dead")? })
 }
 
 pub(super) async fn attempts(ledger: &SqlLedger, id: &str) -> Result<Vec<Attempt>, LedgerError> {
@@ -233,5 +225,6 @@ fn read(row: &AnyRow) -> Result<Delivery, LedgerError> {
         last_status: read_http_status(row, "last_status")?,
         last_error: row.try_get("last_error")?,
         created_at: read_time(row, "created_at")?,
+        traceparent: row.try_get("traceparent")?,
     })
 }

@@ -219,7 +219,8 @@ impl SqlLedger {
                (SELECT j.id FROM jobs AS j WHERE j.dead_at IS NULL AND (j.due_at <= $3 OR j.due_at > $4) AND NOT EXISTS
                   (SELECT 1 FROM jobs AS o WHERE o.upload_id = j.upload_id AND o.id <> j.id AND o.lease IS NOT NULL)
                 ORDER BY j.due_at, j.id LIMIT 1 {skip})
-             RETURNING id, upload_id, event, force, attempts, excused, lease, created_at"
+             RETURNING id, upload_id, event, force, attempts, excused, lease, created_at,
+               (SELECT u.traceparent FROM uploads AS u WHERE u.id = jobs.upload_id) AS traceparent"
         );
         sqlx::query(sql(statement))
             .bind(uuid::Uuid::new_v4().simple().to_string())
@@ -244,6 +245,7 @@ fn read_leased(row: &AnyRow) -> Result<Leased, LedgerError> {
         crashes: attempt.saturating_sub(1).saturating_sub(excused),
         queued_at: read_time(row, "created_at")?,
         claimed_at: OffsetDateTime::now_utc(),
+        traceparent: row.try_get("traceparent")?,
         job: Job {
             upload_id: read_id(row, "upload_id")?,
             event: serde_json::from_str(&row.try_get::<String, _>("event")?)?,

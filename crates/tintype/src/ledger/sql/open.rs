@@ -6,7 +6,7 @@ use std::time::Duration;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::AnyPool;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use sqlx::{Executor, SqlStr};
+use sqlx::{Connection, Executor, SqlStr};
 use url::Url;
 
 use super::{Dialect, SqlLedger, schema, sql};
@@ -93,9 +93,15 @@ impl SqlLedger {
 
 async fn sqlite(file: &Path, mode: &str, connections: u32, pragmas: &'static str) -> Result<AnyPool, LedgerError> {
     let path = utf8_percent_encode(&file.to_string_lossy(), NON_ALPHANUMERIC).to_string();
-    let options = AnyPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE * 2).after_connect(
-        move |connection, _| Box::pin(async move { connection.execute(pragma(pragmas)).await.map(drop) }),
-    );
+    let options = AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE * 2)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(pragma(pragmas)).await.map(drop) })
+        })
+        // On a full disk SQLite rolls back by itself. The roll-back that follows then fails, and the connection
+        // believes in its transaction for ever: it is closed, and another one opened.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }));
     options
         .connect(&format!("sqlite:{path}?mode={mode}"))
         .await
@@ -109,4 +115,27 @@ fn pragma(text: &'static str) -> SqlStr {
 async fn postgres(url: &Url) -> Result<AnyPool, LedgerError> {
     let options = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(PATIENCE);
     Ok(options.connect(url.as_str()).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::ledger::Ledger;
+    use crate::ledger::testing::sqlite;
+
+    #[tokio::test]
+    async fn writes_go_on_after_a_full_disk() {
+        let (_folder, ledger) = sqlite().await;
+        // No page more than there are: of this connection alone, so the one that takes its place has room.
+        sqlx::query("PRAGMA max_page_count = 1").execute(&ledger.writer).await.unwrap();
+        let insert = "INSERT INTO secrets (name, value) VALUES ($1, $2)";
+        let mut tx = ledger.begin().await.unwrap();
+        let full = sqlx::query(insert).bind("large").bind("x".repeat(1 << 20)).execute(&mut *tx).await.unwrap_err();
+        assert!(full.to_string().contains("full"), "{full}");
+        drop(tx);
+        let mut tx = ledger.begin().await.unwrap();
+        sqlx::query(insert).bind("small").bind("kept").execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(ledger.secret("small", "another").await.unwrap(), "kept");
+    }
 }

@@ -10,7 +10,7 @@ use super::Dialect;
 use crate::ledger::LedgerError;
 
 /// Name, and text in SQLite's and in Postgres's words. Once released, a text never changes.
-const MIGRATIONS: [(&str, &str, &str); 3] = [
+const MIGRATIONS: [(&str, &str, &str); 4] = [
     (
         "ledger",
         include_str!("../../../migrations/sqlite/0001_ledger.sql"),
@@ -25,6 +25,11 @@ const MIGRATIONS: [(&str, &str, &str); 3] = [
         "history",
         include_str!("../../../migrations/sqlite/0003_history.sql"),
         include_str!("../../../migrations/postgres/0003_history.sql"),
+    ),
+    (
+        "trace",
+        include_str!("../../../migrations/sqlite/0004_trace.sql"),
+        include_str!("../../../migrations/postgres/0004_trace.sql"),
     ),
 ];
 

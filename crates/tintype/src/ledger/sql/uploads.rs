@@ -11,14 +11,14 @@ use super::{SqlLedger, cursor, deliveries, history, jobs, keys, millis, now, rea
 use crate::event::StorageEvent;
 use crate::key::Key;
 use crate::ledger::{
-    Activity, ApiKey, Attempt, Claim, Created, Delivery, DeliveryStatus, Finished, Idempotency, JobAttempt, Ledger,
-    LedgerError, Marked, Next, Notice, Outbox, Page,
+    Activity, ApiKey, Attempt, Claim, Created, Delivery, Finished, Idempotency, JobAttempt, Ledger, LedgerError,
+    Marked, Next, Notice, Outstanding, Page,
 };
 use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
 const COLUMNS: &str =
-    "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, expires_at";
+    "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, expires_at, traceparent";
 /// How often a key is looked at again that another process takes in at the same time.
 const RACES: usize = 5;
 /// How much longer the tries of jobs are kept than Idempotency-Keys.
@@ -88,10 +88,6 @@ impl Ledger for SqlLedger {
 
     async fn activity(&self, since: OffsetDateTime) -> Result<Activity, LedgerError> {
         history::activity(self, since).await
-    }
-
-    async fn outbox(&self) -> Result<Outbox, LedgerError> {
-        deliveries::outbox(self).await
     }
 
     async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError> {
@@ -229,8 +225,8 @@ impl Ledger for SqlLedger {
         deliveries::get(self, id).await
     }
 
-    async fn count_deliveries(&self) -> Result<Vec<(DeliveryStatus, u64)>, LedgerError> {
-        deliveries::count(self).await
+    async fn outstanding(&self) -> Result<Outstanding, LedgerError> {
+        deliveries::outstanding(self).await
     }
 
     async fn deliveries(&self, page: &Page, upload: Option<&UploadId>) -> Result<Vec<Delivery>, LedgerError> {
@@ -321,7 +317,7 @@ async fn is_revoked(tx: &mut AnyConnection, key: &Key) -> Result<bool, LedgerErr
 /// False when a row like it is there and the conflict is to be passed over.
 async fn insert(tx: &mut AnyConnection, upload: &Upload, on_conflict: &str) -> Result<bool, LedgerError> {
     let done = sqlx::query(sql(format!(
-        "INSERT INTO uploads ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) {on_conflict}"
+        "INSERT INTO uploads ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) {on_conflict}"
     )))
     .bind(upload.id.as_str())
     .bind(upload.key.as_str())
@@ -334,6 +330,7 @@ async fn insert(tx: &mut AnyConnection, upload: &Upload, on_conflict: &str) -> R
     .bind(upload.error.as_ref().map(serde_json::to_string).transpose()?)
     .bind(millis(upload.created_at))
     .bind(millis(upload.expires_at))
+    .bind(upload.traceparent.as_deref())
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -415,6 +412,7 @@ fn read(row: &AnyRow) -> Result<Upload, LedgerError> {
         error: text("error")?.as_deref().map(serde_json::from_str).transpose()?,
         created_at: read_time(row, "created_at")?,
         expires_at: read_time(row, "expires_at")?,
+        traceparent: text("traceparent")?,
     })
 }
 
