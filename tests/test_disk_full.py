@@ -141,7 +141,8 @@ def test_start_on_a_full_disk(small, left):
     wait_for("its word on the disk", lambda: "the disk is nearly full" in server.daemon.log.read_text(), 10)
     assert server.call("POST", "/v1/uploads", json={}).json()["code"] == "storage_full"
     assert boto3_style(created[1]["presign"], NOISE).code == "InsufficientStorage"
-    assert server.status(created[0]["id"])["status"] in ("pending", "processing")
+    # Where it was quick, it had ended before the kill.
+    assert server.status(created[0]["id"])["status"] in ("pending", "processing", "completed")
     disk.empty()
     assert server.finish(created[0]["id"])["status"] == "completed"
     assert boto3_style(created[1]["presign"], NOISE).status == 204
