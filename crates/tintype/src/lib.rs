@@ -21,7 +21,7 @@ pub mod config;
 pub mod doctor;
 pub mod error;
 pub mod event;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod key;

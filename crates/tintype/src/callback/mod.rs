@@ -6,7 +6,7 @@
 //! what became of it, `resend` begins anew.
 
 mod address;
-mod answer;
+pub(crate) mod answer;
 #[cfg(feature = "server")]
 pub mod deliver;
 pub(crate) mod guard;

@@ -107,7 +107,7 @@ pub fn verify(form: &Form, bucket: &str, signer: &Credential, now: OffsetDateTim
 }
 
 /// Adds a policy to a form, with the fields that sign it.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub(crate) fn sign(form: &mut Form, policy: &[u8], signer: &Credential, now: OffsetDateTime) {
     let scope = Scope { time: now, region: "us-east-1" };
     let encoded = STANDARD.encode(policy);
