@@ -457,7 +457,7 @@ def test_full_queue_refuses_new_uploads_and_loses_none(serve):
         variants = [{ name = "large", width = 900, format = "avif" }]""")
     server.start()
     photo = corpus.save(corpus.photo(1200, 800, 42), "JPEG")
-    created = [server.create(filename="a.jpg", preset="slow") for _ in range(4)]
+    created = [server.create(filename="a.jpg", preset="slow") for _ in range(9)]
     assert all(boto3_style(upload["presign"], photo).status == 204 for upload in created)
     time.sleep(1.1)  # the queue's depth is looked at once a second
     for path in ("/v1/uploads", "/async_image_upload/presignedurl/"):

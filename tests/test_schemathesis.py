@@ -20,12 +20,12 @@ CLI = Path(sys.executable).parent / "schemathesis"
 # A schema says what one field may be; what none can say (a cursor that was given out, a record of a known
 # provider, metadata of 2048 bytes in all) is refused all the same.
 NOT_HELD = "positive_data_acceptance"
-# A long poll waits as long as it is asked to, and so would this; a size too large is refused by a status of its own.
+# A long poll waits as long as it is asked to, and so would this; sizes too large are refused by statuses of their own.
 CONFIG = """
 [parameters]
 "query.wait" = 0
 [checks]
-negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 409, 413, 415, 422]
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 431]
 """
 # Its answer ends when the upload does: test_watch.py listens.
 ENDLESS = "watch_upload"

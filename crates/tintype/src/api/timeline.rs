@@ -164,9 +164,11 @@ fn begun(upload: &Upload) -> Moment {
 fn uploaded(upload: &Upload, original: &ObjectMeta) -> Moment {
     let declared = original.content_type.as_deref().unwrap_or("no type");
     let says = format!("The original was written to the store: {} bytes, declared as {declared}.", original.size);
-    // Some stores know whole seconds alone.
+    // Some stores know whole seconds alone, and some more than the ledger's milliseconds, within one of which it may be
+    // that the event follows.
     let is_announced = upload.expires_at > upload.created_at;
-    let at = if is_announced { original.modified.max(upload.created_at) } else { original.modified };
+    let modified = original.modified.truncate_to_millisecond();
+    let at = if is_announced { modified.max(upload.created_at) } else { modified };
     Moment::new(at, What::Uploaded, says)
 }
 

@@ -231,7 +231,8 @@ impl Door {
                 if stage.was_too_slow() { self.refuse_late(Refused::TooSlow, &response) } else { response }
             }
         };
-        if self.crowd.is_dense() {
+        // A body that nobody read is still on its way, so the connection will end: a client must not use it again.
+        if self.crowd.is_dense() || stage.is_unread() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         for (name, value) in &self.front.headers {
