@@ -465,3 +465,13 @@ def test_full_queue_refuses_new_uploads_and_loses_none(serve):
         assert (refused.status_code, refused.json()["code"]) == (429, "queue_full") and int(refused.headers["Retry-After"]) > 0
     assert {server.finish(upload["id"])["status"] for upload in created} == {"completed"}
     wait_for("room in the queue", lambda: server.call("POST", "/v1/uploads", json={}).status_code == 201, 5)
+
+
+def test_answer_to_a_body_that_nobody_read_ends_the_connection(embedded):
+    """What was read leaves the connection to the next request."""
+    head = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+    unread = ask(embedded.url, head.format("/v1/nothing").encode())
+    assert status(unread) == 404 and b"connection: close" in unread.lower()
+    session = requests.Session()
+    answers = [session.post(embedded.url + "/v1/uploads", json={}, timeout=9) for _ in range(2)]
+    assert all(answer.status_code == 201 and "Connection" not in answer.headers for answer in answers)
