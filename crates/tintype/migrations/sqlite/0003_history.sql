@@ -1,5 +1,7 @@
 -- What became of jobs, which are gone once they are done: each try that ended with a word. Kept for a month.
 CREATE TABLE job_attempts (
+    -- Their order: several may end in one millisecond.
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
     upload_id  TEXT NOT NULL,
     -- Of a remote processor's result the next four are null.
     job_id     INTEGER,
@@ -12,7 +14,7 @@ CREATE TABLE job_attempts (
     error      TEXT
 ) STRICT;
 
-CREATE INDEX job_attempts_by_upload ON job_attempts (upload_id, ended_at);
+CREATE INDEX job_attempts_by_upload ON job_attempts (upload_id, id);
 CREATE INDEX job_attempts_by_end ON job_attempts (ended_at, outcome);
 
 -- What an operator looks at every few seconds.

@@ -24,7 +24,7 @@ const TABLES: [(&str, &str); 9] = [
     ("idempotency", "key"),
     ("revoked", "key"),
     ("jobs", "id"),
-    ("job_attempts", "upload_id, ended_at"),
+    ("job_attempts", "id"),
     ("deliveries", "id"),
     ("delivery_attempts", "delivery_id, at"),
 ];
@@ -176,11 +176,14 @@ impl SqlLedger {
         Ok(columns)
     }
 
-    /// New jobs come after those that were read in. SQLite sees to that itself.
+    /// New rows come after those that were read in. SQLite sees to that itself.
     async fn go_on_counting(&self, tx: &mut AnyConnection) -> Result<(), DumpError> {
         if self.dialect == Dialect::Postgres {
-            let query = "SELECT setval(pg_get_serial_sequence('jobs', 'id'), (SELECT COALESCE(max(id), 1) FROM jobs))";
-            sqlx::query(query).execute(tx).await?;
+            for table in ["jobs", "job_attempts"] {
+                let last = format!("(SELECT COALESCE(max(id), 1) FROM {table})");
+                let query = sql(format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), {last})"));
+                sqlx::query(query).execute(&mut *tx).await?;
+            }
         }
         Ok(())
     }
@@ -350,6 +353,10 @@ mod tests {
             "INSERT INTO jobs (upload_id, event, force, due_at, created_at) VALUES ('v', '', 0, 1, 1) RETURNING id";
         let next: i64 = sqlx::query(next).fetch_one(&postgres.writer).await.unwrap().get("id");
         assert_eq!(next, 42, "new jobs come after those that were read in");
+        let tried = "INSERT INTO job_attempts (upload_id, ended_at, outcome) VALUES ('u', 3, 'completed') RETURNING id";
+        let tried: i64 = sqlx::query(tried).fetch_one(&postgres.writer).await.unwrap().get("id");
+        assert_eq!(tried, 2, "and so do their tries");
+        sqlx::query("DELETE FROM job_attempts WHERE id = 2").execute(&postgres.writer).await.unwrap();
         let (_back_dir, back) = imported(&there).await;
         let (_straight_dir, straight) = imported(&lines).await;
         assert_eq!(exported(&back).await[1..], exported(&straight).await[1..]);

@@ -55,7 +55,7 @@ pub(super) async fn forget(tx: &mut AnyConnection, upload: &UploadId) -> Result<
 pub(super) async fn of(ledger: &SqlLedger, upload: &UploadId, most: u32) -> Result<Vec<JobAttempt>, LedgerError> {
     let rows = sqlx::query(
         "SELECT job_id, attempt, queued_at, started_at, ended_at, outcome, error FROM job_attempts
-         WHERE upload_id = $1 ORDER BY ended_at DESC LIMIT $2",
+         WHERE upload_id = $1 ORDER BY id DESC LIMIT $2",
     )
     .bind(upload.as_str())
     .bind(i64::from(most))
