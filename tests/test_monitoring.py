@@ -270,12 +270,14 @@ def test_each_alert_fires_when_something_breaks_and_ends_when_it_is_mended(insta
     here.spare.daemon.kill()
     fired("TintypeDown", "TintypeStoreFailing", "TintypeJobsDead", "TintypeCallbacksFailing", "TintypeCallbacksDead", "TintypeUploadsFailing",
           "TintypeQueueOld", "TintypeMemoryStarved", "TintypeDiskLow", "TintypeRefusingUploads", "TintypeApiErrors")
-    # What hangs is killed, and what waited for it is slow; a ledger goes too. All at once: the job after the first must not meet the
-    # second while that lives.
+    # What hangs is killed, and what waited for it is slow; a ledger goes too. All end at once: the job after the first must not meet a
+    # second that is about to.
     os.kill(here.small.daemon.pid, signal.SIGSTOP)
     wait_for("its stop", lambda: decoders.state(here.small.daemon.pid) == "T")
-    for pid in decoders.of(here.small.daemon.pid):
+    hung = decoders.of(here.small.daemon.pid)
+    for pid in hung:
         os.kill(pid, signal.SIGKILL)
+    decoders.gone(*hung)
     os.kill(here.small.daemon.pid, signal.SIGCONT)
     here.postgres.shut()
     fired("TintypeDecoderCrashes", "TintypeSlow", "TintypeLedgerDown")
