@@ -202,3 +202,41 @@ def test_two_inputs_for_one_key_of_another_format_are_refused(tmp_path, config):
     done = tintype.run("process", "--config", config, "--preset", "avatar", "--out", tmp_path / "out", folder)
     assert done.returncode == 2 and "a.jpg" in done.stderr and "a.png" in done.stderr and "_64.webp" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_retry_and_a_deletion_leave_nothing_of_an_earlier_preset(serve, seaweedfs, receiver, config):
+    """The second preset keeps one of three names; the third is one under which the image fails, so only the store knows the set before."""
+    at, cards = seaweedfs.bucket("replaced"), lambda *names: "[presets.card]\nvariants = [" + ", ".join(
+        f'{{ name = "{name}", width = {size} }}' for name, size in names) + "]\n"
+    config.write_text(cards(("a", 40), ("b", 50), ("c", 60)))
+    server = serve("replaced", receiver, args=("--config", config), env=at.env)
+
+    def kept() -> set[str]:
+        listed = at.s3.list_objects_v2(Bucket=at.bucket, Prefix="image/").get("Contents", [])
+        return {each["Key"].replace(upload_id, "") for each in listed}
+
+    def again(text: str) -> dict:
+        server.stop()
+        config.write_text(text)
+        server.start()
+        assert server.call("POST", f"/v1/uploads/{upload_id}/retry").status_code == 202
+        return server.finish(upload_id)
+
+    created = server.create(filename="a.jpg", preset="card")
+    upload_id = created["id"]
+    assert boto3_style(created["presign"], PHOTO).status == 204
+    server.announce(at.bucket, created["presign"]["fields"]["key"])
+    assert server.finish(upload_id)["status"] == "completed"
+    manifest = f"image/{upload_id}.jpg.manifest.json"
+    assert kept() == {"image/_a.jpg", "image/_b.jpg", "image/_c.jpg", "image/.jpg.manifest.json"}
+    # Somebody who may write to the folder: what is another's is not removed for it.
+    at.s3.put_object(Bucket=at.bucket, Key="image/other_a.jpg", Body=b"another's")
+    told = json.loads(at.s3.get_object(Bucket=at.bucket, Key=manifest)["Body"].read())
+    told["variants"].append(told["variants"][0] | {"key": "image/other_a.jpg"})
+    at.s3.put_object(Bucket=at.bucket, Key=manifest, Body=json.dumps(told).encode())
+    assert [each["name"] for each in again(cards(("b", 50), ("d", 70)))["manifest"]["variants"]] == ["b", "d"]
+    assert kept() == {"image/_b.jpg", "image/_d.jpg", "image/.jpg.manifest.json", "image/other_a.jpg"}
+    assert again(cards(("e", 80)) + "[limits]\nmax_pixels = 10\n")["status"] == "failed"
+    assert server.call("DELETE", f"/v1/uploads/{upload_id}").status_code == 204
+    assert kept() == {"image/other_a.jpg"}
+    assert not at.s3.list_objects_v2(Bucket=at.bucket, Prefix="temp/").get("Contents")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::Key;
+use crate::key::{Key, Layout};
 
 /// Name and version of the program, as manifests record it.
 pub const ENGINE: &str = concat!("tintype ", env!("CARGO_PKG_VERSION"));
@@ -134,6 +134,17 @@ pub struct PresetRef {
 }
 
 impl Manifest {
+    /// The keys of its variants that are such as those of this original are: anyone who may write to the folder can have
+    /// written a manifest that names others'.
+    pub fn own_keys(&self, layout: &Layout, original: &Key) -> Vec<Key> {
+        let is_own = |variant: &&Variant| {
+            let key = variant.key.extension().map(|extension| layout.variant_key(original, &variant.name, &extension));
+            key.is_some_and(|key| key.as_ref() == Ok(&variant.key))
+        };
+        let own = self.variants.iter().filter(|_| self.original.key == *original).filter(is_own);
+        own.map(|variant| variant.key.clone()).collect()
+    }
+
     /// The key of the variant called `original`, which the seed's API calls the processed key.
     pub fn processed_key(&self) -> Option<&Key> {
         self.variants.iter().find(|v| v.name == "original").map(|v| &v.key)

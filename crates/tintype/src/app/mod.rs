@@ -25,6 +25,7 @@ use crate::event::accept::accept;
 use crate::event::auth::Gate;
 use crate::key::{self, Key, Layout};
 use crate::ledger::{Finished, Ledger, LedgerError, Marked};
+use crate::manifest::Manifest;
 use crate::metrics;
 use crate::presign::Presigner;
 use crate::process::Processor;
@@ -201,7 +202,11 @@ impl App {
 
     /// Removes an upload's original, its variants and its manifest from the store.
     pub async fn erase(&self, upload: &Upload) -> Result<(), StoreError> {
-        for key in self.outputs(upload) {
+        let (manifests, variants): (Vec<_>, Vec<_>) = self.outputs(upload).into_iter().partition(key::is_manifest);
+        // A set of an earlier preset is known by its manifest alone, which therefore goes after it.
+        let stored = self.stored_manifests(upload, &manifests).await?;
+        let stored = stored.iter().flat_map(|(_, manifest)| manifest.own_keys(&self.layout, &upload.key));
+        for key in stored.chain(variants).chain(manifests) {
             self.store.delete(&key).await?;
         }
         self.store.delete(&upload.key).await
@@ -211,18 +216,27 @@ impl App {
     pub async fn erase_unsealed(&self, upload: &Upload) -> Result<(), StoreError> {
         let keys = self.outputs(upload);
         let mut sealed = HashSet::new();
-        for key in keys.iter().filter(|key| key::is_manifest(key)) {
-            if let Some(manifest) = self.processor.stored_manifest(key).await?
-                && manifest.original.key == upload.key
-            {
-                sealed.insert(key.clone());
-                sealed.extend(manifest.variants.into_iter().map(|variant| variant.key));
-            }
+        for (key, manifest) in self.stored_manifests(upload, &keys).await? {
+            sealed.insert(key);
+            sealed.extend(manifest.variants.into_iter().map(|variant| variant.key));
         }
         for key in keys.iter().filter(|key| !sealed.contains(key)) {
             self.store.delete(key).await?;
         }
         Ok(())
+    }
+
+    /// The manifests of an upload's own that are in the store, of those at some keys.
+    async fn stored_manifests(&self, upload: &Upload, keys: &[Key]) -> Result<Vec<(Key, Manifest)>, StoreError> {
+        let mut stored = Vec::new();
+        for key in keys.iter().filter(|key| key::is_manifest(key)) {
+            if let Some(manifest) = self.processor.stored_manifest(key).await?
+                && manifest.original.key == upload.key
+            {
+                stored.push((key.clone(), manifest));
+            }
+        }
+        Ok(stored)
     }
 
     /// Every key that developing an upload can have written.

@@ -57,6 +57,8 @@ pub struct Processor {
     pub max_bytes: u64,
     /// Refuse an original whose bytes are of another format than was declared.
     pub strict_type: bool,
+    /// Remove what an earlier set of an original has and the new one has not. A service's: it answers for all that came of an upload.
+    pub replaces: bool,
     /// `Cache-Control` of variants; empty for none.
     pub cache_control: String,
     /// Where the public fetches variants.
@@ -162,6 +164,7 @@ impl Processor {
             deadline: config.deadline,
             max_bytes: config.upload.max_bytes,
             strict_type: config.strict_type,
+            replaces: false,
             cache_control: config.cache_control.clone(),
             public_url: Some(PublicUrl::new(config.variants_url.as_ref().unwrap_or(bucket))),
         }

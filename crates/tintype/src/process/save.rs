@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use tintype_image::OutputFormat;
 
-use super::load::Original;
+use super::load::{self, Original};
 use super::render::{File, Rendered};
 use super::{ProcessError, Processor};
 use crate::error::Failure;
@@ -48,8 +48,22 @@ pub async fn all(
         preset: preset.reference(),
         engine: ENGINE.to_owned(),
     };
+    if processor.replaces {
+        // Before the manifest that knows them is overwritten: cut off in between, it is done again.
+        remove_superseded(processor, &original.manifest_key, &manifest).await?;
+    }
     save_manifest(processor, &original.manifest_key, &manifest).await?;
     Ok(manifest)
+}
+
+async fn remove_superseded(processor: &Processor, manifest_key: &Key, now: &Manifest) -> Result<(), ProcessError> {
+    let Some(before) = load::stored_manifest(processor, manifest_key).await? else { return Ok(()) };
+    let is_made = |key: &Key| now.variants.iter().any(|variant| variant.key == *key);
+    for key in before.own_keys(&processor.layout, &now.original.key).into_iter().filter(|key| !is_made(key)) {
+        tracing::info!(%key, "removed: the new set has no such variant");
+        processor.target.delete(&key).await?;
+    }
+    Ok(())
 }
 
 async fn save_variant(
