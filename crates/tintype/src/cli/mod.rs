@@ -10,6 +10,7 @@ mod dump;
 mod heap;
 mod jobs;
 mod keys;
+mod manual;
 mod migrate;
 mod place;
 mod plan;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tintype::auth::NoKey;
-use tintype::config::{Config, DEFAULTS, Sources};
+use tintype::config::{Config, DEFAULTS, Sources, reference};
 use tracing_subscriber::EnvFilter;
 #[cfg(feature = "otlp")]
 use tracing_subscriber::{Layer, Registry, fmt::layer, layer::SubscriberExt, registry, util::SubscriberInitExt};
@@ -87,6 +88,8 @@ Examples:
   tintype openapi > openapi.json
   tintype openapi | jq '.paths | keys'")]
     Openapi,
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 /// Run the API, the store, the workers and the callbacks in one process.
@@ -118,12 +121,16 @@ struct ServeArgs {
 #[command(after_help = "\
 Examples:
   tintype config > tintype.toml
+  tintype config --markdown > configuration.md
   tintype config --check
   tintype config --check --config staging.toml")]
 struct ConfigArgs {
     /// Check the configuration in force and say what is wrong
     #[arg(long)]
     check: bool,
+    /// Print the defaults as a page in Markdown
+    #[arg(long, conflicts_with = "check")]
+    markdown: bool,
     /// Configuration file [default: tintype.toml, if there is one]
     #[arg(long, value_name = "FILE", requires = "check")]
     config: Option<PathBuf>,
@@ -147,6 +154,8 @@ pub fn run() -> ExitCode {
         Command::Deliveries(args) => deliveries::run(args),
         Command::Config(args) => config(&args),
         Command::Openapi => openapi(),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     };
     #[cfg(feature = "otlp")]
     tintype::trace::flush();
@@ -173,7 +182,8 @@ fn serve(args: ServeArgs) -> u8 {
 
 fn config(args: &ConfigArgs) -> u8 {
     if !args.check {
-        return if report::out(DEFAULTS.trim_end()) { DONE } else { FAILED };
+        let text = if args.markdown { reference() } else { DEFAULTS.to_owned() };
+        return if report::out(text.trim_end()) { DONE } else { FAILED };
     }
     match load(&Sources::of_process(args.config.clone(), Vec::new())) {
         Some(_) => {

@@ -139,6 +139,7 @@ fn processor(config: &Config, layout: Layout, args: &ProcessArgs, renderer: Rend
         deadline: config.deadline,
         max_bytes: MAX_BYTES,
         strict_type: false,
+        replaces: false,
         cache_control: String::new(),
         public_url: None,
     }

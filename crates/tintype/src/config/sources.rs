@@ -163,7 +163,7 @@ pub(super) fn defaults() -> BTreeMap<String, Setting> {
 }
 
 /// `upload.expires` as `TINTYPE_UPLOAD__EXPIRES`.
-fn as_variable(key: &str) -> String {
+pub(super) fn as_variable(key: &str) -> String {
     format!("TINTYPE_{}", key.replace('.', "__").to_uppercase())
 }
 
