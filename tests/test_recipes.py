@@ -43,18 +43,27 @@ def put(folder, files: dict[str, str]) -> None:
 class Backend:
     """A page's app.py in a folder of its own, and the Tintype that it asks and is told by."""
 
-    def __init__(self, home, serve, page: str, files: dict[str, str] = {}, argv: list[str] | None = None, env: dict = {}):
+    def __init__(self, home, serve, page: str, files: dict[str, str] = {}, argv: list[str] | None = None, fault=None):
         self.home, self.port = home / "backend", free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         put(self.home, parts(page) | {"static/index.html": "<!doctype html><title>Photos</title>"} | files)
         key = hashlib.sha256(KEY.encode()).hexdigest()
-        self.tintype = serve(backend=None, env={
+        self.tintype = serve(backend=None, start=False, env={
             "CALLBACK_URL": f"{self.url}/outcomes", "TINTYPE_CALLBACK__SECRET": SECRET, "TINTYPE_CALLBACK__SCHEDULE": "200ms,1s",
-            "TINTYPE_AUTH__KEYS": f"sha256:{key} {SCOPES[page]}", "TINTYPE_SERVER__CORS_ORIGINS": self.url} | env)
+            "TINTYPE_AUTH__KEYS": f"sha256:{key} {SCOPES[page]}", "TINTYPE_SERVER__CORS_ORIGINS": self.url})
+        self.way = Flaky(self.tintype.store, fault) if fault else None
+        if self.way:
+            self.tintype.env["TINTYPE_STORE__ENDPOINT"] = self.way.endpoint
+        self.tintype.start()
         self.tintype.http.headers["Authorization"] = f"Bearer {KEY}"
         mine = {"TINTYPE_URL": self.tintype.url, "TINTYPE_KEY": KEY, "TINTYPE_CALLBACK__SECRET": SECRET}
         self.daemon = Daemon([sys.executable, "-m", *(argv or ARGV[page]), self.port], home / "backend.log", mine, self.home)
         self.daemon.wait_ready(lambda: listening(self.port))
+
+    def stop(self) -> None:
+        self.daemon.stop(grace=2)
+        if self.way:
+            self.way.stop()
 
     def call(self, method: str, path: str, **options) -> requests.Response:
         return requests.request(method, self.url + path, timeout=30, **options)
@@ -82,7 +91,7 @@ def backend(serve, tmp_path):
 
     yield start
     for one in started:
-        one.daemon.stop(grace=2)
+        one.stop()
 
 
 # --- backends --------------------------------------------------------------------------------------------------------
@@ -201,7 +210,7 @@ def test_react(backend, browse, built, tmp_path):  # noqa: F811
     expect(photos.nth(1).get_by_role("status")).to_have_text("Done")
     expect(photos.nth(2).get_by_role("alert")).to_contain_text("image")
     expect(photos.nth(2).get_by_role("button")).to_have_count(1)  # that would come to the same: nothing but Remove
-    wait_for("thumbnails", lambda: widths(page.locator("li:has(input) img")) == [100, 100])
+    wait_for("thumbnails", lambda: widths(page.locator("li:has(input) img")) == [100, 90])
     photos.nth(2).get_by_role("button", name="Remove c.jpg").click()
     expect(photos).to_have_count(2)
 
@@ -311,15 +320,14 @@ def test_the_apps_flow_by_python(backend, tmp_path):
     spec.loader.exec_module(app)
 
     faults, sent = [], []
+
     def fault(method, _key):
         if method == "POST":
             sent.append(faults.pop(0) if faults else None)
             return sent[-1]
-    store = free_port()
-    way = Flaky(f"http://127.0.0.1:{store}", fault)
-    one = backend("fastapi.md", env={"TINTYPE_STORE__LISTEN": f"127.0.0.1:{store}", "TINTYPE_STORE__ENDPOINT": way.url})
-    photo = str(tmp_path / "photo.jpg")
+        return None
 
+    one, photo = backend("fastapi.md", fault=fault), str(tmp_path / "photo.jpg")
     done = subprocess.run([sys.executable, tmp_path / "upload.py", photo, one.url], capture_output=True, text=True, timeout=60)
     names = [line.split()[0] for line in done.stdout.splitlines()]
     assert len(names) == 8 and names[0] == "original", done.stdout + done.stderr
