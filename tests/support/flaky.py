@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
-CODES = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
+CODES = {400: "RequestTimeout", 403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
 
 
 class Flaky:
