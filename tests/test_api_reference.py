@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 
+import jsonschema_rs
 import pytest
 from playwright.sync_api import expect
 
@@ -65,6 +66,20 @@ def test_every_operation_parameter_status_code_and_shape_is_on_the_page(site, br
     hrefs = set(page.locator("main a").evaluate_all("(links) => links.map((link) => link.getAttribute('href'))"))
     assert [href for href in hrefs if href.startswith("#") and not page.locator(f"[id='{href[1:]}']").count()] == []
     assert said == []
+
+
+def test_examples_fit_their_shapes(site, browse, document):
+    """Those that the page makes are of the document's shapes, as the program's answers are."""
+    page = browse(site.url + "/docs")
+    expect(page.locator("#shapes")).to_be_attached()
+    unfold(page)
+    registry = {"$id": "urn:api", "components": document["components"]}
+    shown = page.evaluate("""() => [...document.querySelectorAll("article[id^=schema-] pre")].map((pre) =>
+        [pre.closest("article").id.slice(7), JSON.parse(pre.textContent)])""")
+    assert len(shown) == len(document["components"]["schemas"])
+    for name, example in shown:
+        shape = registry | {"$ref": f"#/components/schemas/{name}"}
+        jsonschema_rs.validate(shape, example)
 
 
 def test_errors_are_those_of_the_manual_and_of_every_scope(site, browse, document):

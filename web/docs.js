@@ -24,7 +24,7 @@ const paragraphs = (text = "") => text.split("\n\n").filter(Boolean).map((part) 
 // --- shapes ---
 
 const isNull = (schema) => schema.type === "null";
-const isNullable = (schema) => [schema.type, ...(schema.oneOf ?? schema.anyOf ?? []).map((one) => one.type)].flat().includes("null");
+const isNullable = (schema) => [schema.type].flat().includes("null");
 
 /** What a schema's values are, in a few words; known shapes are links. */
 function kind(schema = {}) {
@@ -56,7 +56,7 @@ function bounds(schema) {
   return said.flatMap((one) => [", ", one]);
 }
 
-/** An answer or a request as it may look. What may be null and has no example of its own is null. */
+/** An answer or a request as it may look. A plain value that may be null and has no example is null. */
 function example(given) {
   const schema = resolve(given) ?? {};
   if (schema.example !== undefined) return schema.example;
@@ -201,7 +201,7 @@ function errors() {
     h("p", {}, "Each is ", h("code", {}, PROBLEM), ", a ", h("a", { href: "#schema-Problem" }, "Problem"), ". Decide by its ", h("code", {}, "code"), "."),
     h("dl", { class: "fields" }, ...Object.entries(api.components.examples).map(([name, { summary, value }]) =>
       h("div", { id: `error-${name}` }, h("dt", {}, h("code", {}, name), " ", h("small", {}, String(value.status))),
-        h("dd", {}, ...prose(summary), " ", h("small", {}, `“${value.detail}”`)))))];
+        h("dd", {}, ...prose(summary), " ", h("small", {}, "“", ...prose(value.detail), "”")))))];
 }
 
 function render() {

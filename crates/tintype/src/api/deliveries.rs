@@ -104,9 +104,10 @@ pub async fn resend(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
 #[schema(as = Resend)]
 struct Many {
     /// `dead`.
-    #[schema(pattern = "^dead$")]
+    #[schema(pattern = "^dead$", example = "dead")]
     status: String,
     /// A while such as `2d`, or a time: only those that died since.
+    #[schema(example = "2d")]
     since: Option<String>,
 }
 

@@ -72,7 +72,7 @@ const CODES: [(&str, u16, &str, &str); 18] = [
         "variant_missing",
         409,
         "Write every variant to the store before the result names it.",
-        "image/abc_50x50.jpg is not in the store",
+        "image/abc_50x50.jpg is not in the store, so this upload is not completed",
     ),
     (
         "upload_deleted",

@@ -270,7 +270,10 @@ pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
     post, path = "/v1/uploads/{id}/retry", operation_id = "retry_upload", tag = "uploads",
     security(("api_key" = ["uploads:write"])), params(("id" = UploadId, Path, description = "The upload")),
     responses(
-        (status = 202, description = "It is being processed", body = View),
+        (status = 202, description = "It is being processed", body = View, example = json!({
+            "id": "0123456789abcdef0123456789abcdef", "status": "processing", "created_at": "2026-05-01T12:30:00Z",
+            "expires_at": "2026-05-01T12:45:00Z", "manifest": null, "error": null
+        })),
         (status = 409, description = "`original_missing`: ask for a new upload",
          body = ProblemDocument, content_type = "application/problem+json")
     )
