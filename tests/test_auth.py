@@ -28,6 +28,7 @@ ANYONE = None
 ROUTES = {
     ("GET", "/"): ANYONE,
     ("GET", "/admin"): ANYONE,
+    ("GET", "/docs"): ANYONE,
     ("GET", "/web/{file}"): ANYONE,
     ("GET", "/healthz"): ANYONE,
     ("GET", "/readyz"): ANYONE,

@@ -1,6 +1,6 @@
 // The same upload without this page: lines for a shell, and for a page or Node.
 
-const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Lines for a shell with curl and jq; `withKey`: this server asks for an API key. */
 export function curl(origin, name, presign, withKey) {

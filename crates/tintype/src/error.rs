@@ -13,6 +13,7 @@ pub struct Failure {
     #[cfg_attr(feature = "server", schema(value_type = String, example = "corrupt"))]
     pub code: Cow<'static, str>,
     /// One sentence for a person.
+    #[cfg_attr(feature = "server", schema(example = "the file is cut off"))]
     pub message: String,
 }
 

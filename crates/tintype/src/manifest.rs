@@ -20,10 +20,12 @@ pub struct Manifest {
     /// Facts of the image.
     pub image: Image,
     /// The client's own metadata (`x-amz-meta-*`).
+    #[cfg_attr(feature = "server", schema(example = json!({"id": "12345"})))]
     pub metadata: BTreeMap<String, String>,
     /// Which preset made it.
     pub preset: PresetRef,
     /// Which program made it.
+    #[cfg_attr(feature = "server", schema(example = "tintype 0.1.0"))]
     pub engine: String,
 }
 
@@ -34,16 +36,25 @@ pub struct Original {
     /// Its key.
     pub key: Key,
     /// Its size in bytes.
+    #[cfg_attr(feature = "server", schema(example = 2412345))]
     pub bytes: u64,
     /// What its bytes are, whatever was declared.
+    #[cfg_attr(feature = "server", schema(example = "image/jpeg"))]
     pub content_type: String,
     /// Pixels across, upright.
+    #[cfg_attr(feature = "server", schema(example = 3024))]
     pub width: u32,
     /// Pixels down, upright.
+    #[cfg_attr(feature = "server", schema(example = 4032))]
     pub height: u32,
     /// The store's entity tag, unquoted.
+    #[cfg_attr(feature = "server", schema(example = "d41d8cd98f00b204e9800998ecf8427e"))]
     pub etag: Option<String>,
     /// SHA-256 in hex.
+    #[cfg_attr(
+        feature = "server",
+        schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
+    )]
     pub sha256: String,
 }
 
@@ -52,20 +63,33 @@ pub struct Original {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Variant {
     /// Its name in the preset.
+    #[cfg_attr(feature = "server", schema(example = "400x400"))]
     pub name: String,
     /// Its key.
     pub key: Key,
     /// Where it can be fetched, if the store is public.
+    #[cfg_attr(
+        feature = "server",
+        schema(example = "https://images.example.com/image/0123456789abcdef0123456789abcdef_400x400.jpg")
+    )]
     pub url: Option<String>,
     /// What its bytes are.
+    #[cfg_attr(feature = "server", schema(example = "image/jpeg"))]
     pub content_type: String,
     /// Pixels across, upright.
+    #[cfg_attr(feature = "server", schema(example = 300))]
     pub width: u32,
     /// Pixels down, upright.
+    #[cfg_attr(feature = "server", schema(example = 400))]
     pub height: u32,
     /// Its size in bytes.
+    #[cfg_attr(feature = "server", schema(example = 23456))]
     pub bytes: u64,
     /// SHA-256 in hex.
+    #[cfg_attr(
+        feature = "server",
+        schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
+    )]
     pub sha256: String,
 }
 
@@ -74,27 +98,35 @@ pub struct Variant {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Image {
     /// `jpeg`, `png`, `gif`, `webp`, `tiff` or `bmp`.
+    #[cfg_attr(feature = "server", schema(example = "jpeg"))]
     pub format: String,
     /// EXIF orientation, 1 to 8.
+    #[cfg_attr(feature = "server", schema(example = 6))]
     pub orientation: u8,
     /// Frames of an animation; 1 for a still.
+    #[cfg_attr(feature = "server", schema(example = 1))]
     pub frames: u32,
     /// Whether the format carries transparency for this image.
     pub has_alpha: bool,
     /// ThumbHash in base64.
+    #[cfg_attr(feature = "server", schema(example = "3OcRJYB4d3h/iIeHeEh3eIhw+j2w"))]
     pub thumbhash: String,
     /// BlurHash; absent from manifests of versions before it.
     #[serde(default)]
+    #[cfg_attr(feature = "server", schema(example = "LEHV6nWB2yk8pyo0adR*.7kCMdnj"))]
     pub blurhash: Option<String>,
     /// The first of `palette`, `#rrggbb`.
+    #[cfg_attr(feature = "server", schema(example = "#a07b52"))]
     pub dominant_color: String,
     /// Up to six colours, the most frequent first; empty in manifests of versions before it.
     #[serde(default)]
     pub palette: Vec<Swatch>,
     /// 64 bits in hex, alike for pictures that look alike; absent from manifests of versions before it.
     #[serde(default)]
+    #[cfg_attr(feature = "server", schema(example = "d4c4a4b4e4c8d0e0"))]
     pub perceptual_hash: Option<String>,
     /// When the photo was taken (EXIF), ISO 8601.
+    #[cfg_attr(feature = "server", schema(example = "2026-05-01T14:29:51+02:00"))]
     pub taken_at: Option<String>,
     /// What it was taken with (EXIF).
     #[serde(default)]
@@ -106,8 +138,10 @@ pub struct Image {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Swatch {
     /// `#rrggbb`.
+    #[cfg_attr(feature = "server", schema(example = "#a07b52"))]
     pub color: String,
     /// How much of the image it stands for, 0.01 to 1.
+    #[cfg_attr(feature = "server", schema(example = 0.41))]
     pub share: f64,
 }
 
@@ -116,10 +150,13 @@ pub struct Swatch {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Camera {
     /// Who made the camera.
+    #[cfg_attr(feature = "server", schema(example = "FUJIFILM"))]
     pub make: Option<String>,
     /// Which of theirs it is.
+    #[cfg_attr(feature = "server", schema(example = "X-T5"))]
     pub model: Option<String>,
     /// The model of the lens.
+    #[cfg_attr(feature = "server", schema(example = "XF23mmF2 R WR"))]
     pub lens: Option<String>,
 }
 
@@ -128,8 +165,10 @@ pub struct Camera {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct PresetRef {
     /// Its name.
+    #[cfg_attr(feature = "server", schema(example = "default"))]
     pub name: String,
     /// The hash of its content.
+    #[cfg_attr(feature = "server", schema(example = "5f2c1a9be07d"))]
     pub version: String,
 }
 

@@ -38,10 +38,12 @@ pub struct DeliveryPage {
     cursor: Option<String>,
 }
 
-/// Newest first, each with its attempts; `?status=&upload=&cursor=&limit=`.
+/// List callbacks
+///
+/// Newest first, 100 at most, each with its attempts; the `cursor` of the answer asks for those after it.
 #[utoipa::path(
     get, path = "/v1/deliveries", operation_id = "list_deliveries", tag = "deliveries",
-    security(("api_key" = [])), params(Listing, OfUpload),
+    security(("api_key" = ["deliveries"])), params(Listing, OfUpload),
     responses((status = 200, description = "A page, and the cursor of the next", body = DeliveryPage))
 )]
 pub async fn list(
@@ -65,10 +67,12 @@ pub async fn list(
     Ok(Json(DeliveryPage { deliveries, cursor }))
 }
 
-/// One of them.
+/// One callback
+///
+/// What it says, where it goes, and every attempt with what came back.
 #[utoipa::path(
     get, path = "/v1/deliveries/{id}", operation_id = "get_delivery", tag = "deliveries",
-    security(("api_key" = [])), params(("id" = String, Path, description = "The delivery, its `webhook-id`")),
+    security(("api_key" = ["deliveries"])), params(("id" = String, Path, description = "The delivery, its `webhook-id`", example = "msg_0123456789abcdef0123456789abcdef_1")),
     responses((status = 200, description = "The delivery, with its attempts", body = Entry))
 )]
 pub async fn one(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Json<Entry>, Problem> {
@@ -77,10 +81,12 @@ pub async fn one(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Res
     Ok(Json(entry(&row, app.ledger.attempts(&row.id).await?)))
 }
 
-/// Due again at once.
+/// Send a callback again
+///
+/// It is due at once, with the same `webhook-id`, whether it was taken before or not.
 #[utoipa::path(
     post, path = "/v1/deliveries/{id}/resend", operation_id = "resend_delivery", tag = "deliveries",
-    security(("api_key" = [])), params(("id" = String, Path, description = "The delivery, its `webhook-id`")),
+    security(("api_key" = ["deliveries"])), params(("id" = String, Path, description = "The delivery, its `webhook-id`", example = "msg_0123456789abcdef0123456789abcdef_1")),
     responses((status = 202, description = "It is due"))
 )]
 pub async fn resend(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
@@ -98,9 +104,10 @@ pub async fn resend(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
 #[schema(as = Resend)]
 struct Many {
     /// `dead`.
-    #[schema(pattern = "^dead$")]
+    #[schema(pattern = "^dead$", example = "dead")]
     status: String,
     /// A while such as `2d`, or a time: only those that died since.
+    #[schema(example = "2d")]
     since: Option<String>,
 }
 
@@ -108,15 +115,19 @@ struct Many {
 #[derive(Serialize, ToSchema)]
 pub struct Resent {
     /// Due again.
+    #[schema(example = 3)]
     resent: u64,
     /// Left alone, since a later outcome of their upload has been told.
+    #[schema(example = 1)]
     superseded: u64,
 }
 
-/// Every dead one, or every one that died since: `{"status": "dead", "since": "2d"}`.
+/// Send dead callbacks again
+///
+/// Every dead one, or every one that died since. Those whose upload has told a later outcome are left alone.
 #[utoipa::path(
     post, path = "/v1/deliveries/resend", operation_id = "resend_deliveries", tag = "deliveries",
-    security(("api_key" = [])),
+    security(("api_key" = ["deliveries"])),
     request_body(content = Many, example = json!({"status": "dead", "since": "2d"})),
     responses(
         (status = 202, description = "They are due", body = Resent),

@@ -61,10 +61,13 @@ struct Ignored {
     reason: &'static str,
 }
 
-/// Takes every record or none: on an error the provider sends all of them again, which is harmless.
+/// Take storage events
+///
+/// Of S3, SNS, SQS, EventBridge, Pub/Sub and Event Grid; handshakes are answered. Every record is taken, or none: on an
+/// error the provider sends all of them again, which is harmless.
 #[utoipa::path(
     post, path = "/v1/events", operation_id = "push_events", tag = "processing",
-    security(("api_key" = []), ("provider" = [])), params(Code),
+    security(("api_key" = ["events"]), ("provider" = [])), params(Code),
     request_body(
         content = Object, description = "What a provider pushes of a store: docs/s3.md, docs/auth.md",
         example = json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Post",
@@ -105,12 +108,14 @@ pub async fn push(
     Ok(Json(Answer::Taken(Taken { accepted, ignored })))
 }
 
-/// Whether Event Grid may push in CloudEvents' schema: it asks by the headers of
+/// Whether events may be pushed
+///
+/// Event Grid asks this in CloudEvents' schema, by the headers of
 /// <https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md>.
 #[utoipa::path(
     options, path = "/v1/events", operation_id = "ask_to_push", tag = "processing",
-    security(("api_key" = []), ("provider" = [])),
-    params(Code, ("WebHook-Request-Origin" = String, Header, description = "Who asks")),
+    security(("api_key" = ["events"]), ("provider" = [])),
+    params(Code, ("WebHook-Request-Origin" = String, Header, description = "Who asks", example = "eventgrid.azure.net")),
     responses((status = 200, description = "It may, as `WebHook-Allowed-Origin` says"))
 )]
 pub async fn ask(

@@ -12,7 +12,9 @@ use super::auth::Caller;
 use crate::app::App;
 use crate::auth::Scope;
 
-/// The process answers.
+/// Whether the process answers
+///
+/// For a liveness probe: it looks at nothing else, so that a fault elsewhere does not restart the process.
 #[utoipa::path(
     get, path = "/healthz", operation_id = "live", tag = "service",
     responses((status = 200, description = "`ok`", body = String))
@@ -21,7 +23,10 @@ pub async fn live() -> &'static str {
     "ok\n"
 }
 
-/// Ledger, queue and store answer, and there is room on the disk; to servers, with how much there is to do.
+/// Whether it can work
+///
+/// For a readiness probe: ledger, queue and store answer, and there is room on the disk. Who may see uploads is told how
+/// many there are, and how many jobs.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "ready", tag = "service",
     responses(

@@ -18,9 +18,11 @@ use crate::metrics;
 /// The route of what has none.
 const NO_ROUTE: &str = "none";
 
-/// All that is counted, in Prometheus's text format; docs/monitoring.md names it.
+/// All that is counted
+///
+/// Prometheus's text format. docs/monitoring.md names each metric and has rules for alerts.
 #[utoipa::path(
-    get, path = "/metrics", operation_id = "metrics", tag = "monitoring", security(("api_key" = [])),
+    get, path = "/metrics", operation_id = "metrics", tag = "monitoring", security(("api_key" = ["metrics"])),
     responses((status = 200, description = "Text format 0.0.4", body = String, content_type = "text/plain"))
 )]
 pub async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<impl IntoResponse, Problem> {

@@ -97,6 +97,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(pages::index))
         .routes(routes!(pages::admin))
+        .routes(routes!(pages::docs))
         .routes(routes!(pages::part))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

@@ -1,13 +1,14 @@
 //! The OpenAPI document: made of the routes themselves, so that it tells of every one and of no other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use axum::response::IntoResponse;
-use http::header;
+use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder, Schema};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -30,13 +31,95 @@ pub struct ProblemDocument {
     /// The HTTP status.
     #[schema(example = 404, minimum = 400, maximum = 599)]
     status: u16,
-    /// Stable; docs/api.md lists them.
+    /// Stable: one of the names under `components.examples`, which say what to do.
     #[schema(example = "not_found", pattern = "^[a-z_]+$")]
     code: String,
     /// One sentence for a person, which says what to do.
     #[schema(example = "there is no such upload")]
     detail: String,
 }
+
+/// Every code with its status, what to do about it, and what a `detail` may say; as docs/api.md.
+const CODES: [(&str, u16, &str, &str); 18] = [
+    ("invalid_request", 400, "Mend the request as `detail` says.", "size: invalid type: string \"big\", expected u64"),
+    (
+        "unauthorized",
+        401,
+        "Send an API key, or the token of that very upload; make another key where `detail` says that it expired or was revoked.",
+        "send an API key: `Authorization: Bearer KEY`",
+    ),
+    (
+        "forbidden",
+        403,
+        "Use a key with the scope that `detail` names. While there are no keys: call from this machine, and not from a page of another origin.",
+        "this needs the scope `uploads:read`, which key 7d1f does not have",
+    ),
+    ("not_found", 404, "Look at the id or the path.", "there is no such upload"),
+    ("method_not_allowed", 405, "Use a method that this document has for the path.", "this path takes another method"),
+    (
+        "request_timeout",
+        408,
+        "The body came too slowly: send it again.",
+        "the body came too slowly; send it again on a better line",
+    ),
+    (
+        "original_missing",
+        409,
+        "The original has been removed: ask for a new upload.",
+        "the original is not in the store (any more); ask for a new upload",
+    ),
+    (
+        "variant_missing",
+        409,
+        "Write every variant to the store before the result names it.",
+        "image/abc_50x50.jpg is not in the store, so this upload is not completed",
+    ),
+    (
+        "upload_deleted",
+        409,
+        "That `Idempotency-Key` was answered with an upload that is gone: use a new key.",
+        "an upload that this Idempotency-Key was answered with has been deleted; use a new key",
+    ),
+    (
+        "too_large",
+        413,
+        "Send a smaller body, or ask for a smaller file, or raise `upload.max_bytes`.",
+        "size is 20971520 bytes; it must be from 1 to 10485760",
+    ),
+    ("uri_too_long", 414, "Send less: 8 KiB at most.", "path and query are more than 8 KiB"),
+    (
+        "idempotency_conflict",
+        422,
+        "Use a new `Idempotency-Key` for a new request.",
+        "this Idempotency-Key was used for another request; use a new one",
+    ),
+    (
+        "queue_full",
+        429,
+        "Ask for uploads again after `Retry-After`.",
+        "1000 originals wait to be developed, which is as many as may (limits.max_queue)",
+    ),
+    (
+        "quota_exceeded",
+        429,
+        "Ask for uploads again after `Retry-After`.",
+        "this caller has asked for 600 uploads in a minute, which is its quota (limits.uploads_per_minute)",
+    ),
+    (
+        "headers_too_large",
+        431,
+        "Send less: 100 headers and 32 KiB at most.",
+        "the headers are more than 100, or more than 32 KiB",
+    ),
+    (
+        "storage_full",
+        503,
+        "The server's disk is nearly full: try again after `Retry-After`, while someone makes room.",
+        "there is too little room on the server's disk; try again once there is more",
+    ),
+    ("too_many_connections", 503, "Try again after `Retry-After`.", "there are too many connections; try again"),
+    ("unavailable", 503, "Try again after `Retry-After`.", "the service cannot do that just now; try again"),
+];
 
 /// One, or a list of up to 100 in the same order: a shape for the document alone.
 pub struct OneOrMany<T>(PhantomData<T>);
@@ -92,6 +175,9 @@ impl Modify for Security {
         let named = |name, what| ApiKeyValue::with_description(name, what);
         components.add_security_scheme("api_key", bearer("An API key: a server, and what the key's scopes allow. While there is none, nothing is asked for, and only this machine may call."));
         components.add_security_scheme("upload_token", bearer("The `token` of that very upload: a browser."));
+        components
+            .examples
+            .extend(CODES.map(|(code, status, _, _)| (code.to_owned(), RefOr::T(example(code, status)))));
         components.add_security_scheme(
             "upload_token_query",
             SecurityScheme::ApiKey(ApiKey::Query(named(
@@ -127,7 +213,9 @@ pub fn document() -> OpenApi {
     finish(super::routes().into_openapi())
 }
 
-/// `GET /openapi.json`
+/// This document
+///
+/// OpenAPI 3.1, made of the routes themselves. `tintype openapi` prints the same.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "openapi", tag = "service",
     responses((status = 200, description = "This document, OpenAPI 3.1", body = Object))
@@ -154,6 +242,8 @@ fn finish(mut document: OpenApi) -> OpenApi {
             // One handler may answer two methods.
             if let Some(id) = operation.operation_id.as_mut().filter(|id| !taken.insert((**id).clone())) {
                 *id = format!("{id}_by_{method}");
+                let summary = operation.summary.get_or_insert_default();
+                *summary = format!("{summary}, by {}", method.to_uppercase());
             }
         }
     }
@@ -161,11 +251,14 @@ fn finish(mut document: OpenApi) -> OpenApi {
 }
 
 fn add_problems(path: &str, operation: &mut Operation) {
-    let mut may = vec![(
-        "403",
-        "`forbidden`: a key without the scope, or from elsewhere than this machine while there are no keys",
-    )];
-    if operation.security.is_some() {
+    let mut may = Vec::new();
+    if operation.security.is_none() {
+        may.push(("403", "`forbidden`: from elsewhere than this machine, while there are no keys"));
+    } else {
+        may.push((
+            "403",
+            "`forbidden`: a key without the scope, or from elsewhere than this machine while there are no keys",
+        ));
         may.push(("401", "`unauthorized`: an API key, or that very upload's token, is asked for"));
     }
     let parameters = operation.parameters.as_deref().unwrap_or_default();
@@ -190,6 +283,35 @@ fn add_problems(path: &str, operation: &mut Operation) {
     for (status, why) in may {
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(why)));
     }
+    for (status, response) in &mut operation.responses.responses {
+        let (RefOr::T(response), Ok(status)) = (response, status.parse()) else { continue };
+        if let Some(RefOr::T(content)) = response.content.get_mut("application/problem+json") {
+            content.examples = examples(&response.description, status);
+        }
+    }
+}
+
+/// An example for each code that a description names.
+fn examples(description: &str, status: u16) -> BTreeMap<String, RefOr<Example>> {
+    let named = CODES.iter().filter(|(code, ..)| description.contains(&format!("`{code}`")));
+    let example = |(code, usual, ..): &(&str, u16, &str, &str)| {
+        let shared = || RefOr::Ref(Ref::new(format!("#/components/examples/{code}")));
+        ((*code).to_owned(), if status == *usual { shared() } else { RefOr::T(example(code, status)) })
+    };
+    named.map(example).collect()
+}
+
+fn example(code: &str, status: u16) -> Example {
+    let known = CODES.iter().find(|(known, ..)| *known == code);
+    let (what, mut detail) = known.map(|(_, _, what, detail)| (*what, *detail)).unwrap_or_default();
+    let status = StatusCode::from_u16(status).unwrap_or_default();
+    // The one code of two statuses.
+    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        detail = "send JSON with `Content-Type: application/json`";
+    }
+    let (title, status) = (status.canonical_reason(), status.as_u16());
+    let value = json!({"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail});
+    ExampleBuilder::new().summary(what).value(Some(value)).build()
 }
 
 fn problem(why: &str) -> Response {
@@ -209,6 +331,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::manifest::Manifest;
 
     /// `BLESS=1 cargo test -p tintype openapi` writes it anew.
     #[test]
@@ -250,5 +373,37 @@ mod tests {
                 assert_eq!(operation["security"].is_array(), !open, "{method} {path}");
             }
         }
+    }
+
+    /// What a reader looks for: what it does, what goes in and comes out, and each error by its code.
+    #[test]
+    fn every_operation_is_described_with_examples_and_named_errors() {
+        let value = json!(document());
+        for (path, item) in value["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let at = format!("{method} {path}");
+                assert!(operation["summary"].as_str().unwrap().len() < 60, "{at}: a summary is a title");
+                assert!(operation["description"].is_string(), "{at}: no description");
+                let asked = &operation["requestBody"]["content"]["application/json"];
+                assert!(
+                    operation["requestBody"].is_null() || asked["example"].is_object(),
+                    "{at}: no example of a request"
+                );
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    assert!(parameter["description"].is_string(), "{at}: {parameter}");
+                }
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    let problem = &response["content"]["application/problem+json"];
+                    assert!(problem.is_null() || problem["examples"].is_object(), "{at}: {status} names no code");
+                    let refers = response["content"].as_object().into_iter().flatten().next();
+                    let has = |name| refers.is_some_and(|(_, content)| !content[name].is_null());
+                    assert!(refers.is_none() || has("schema"), "{at}: {status} has no shape");
+                }
+            }
+        }
+        let upload = &value["components"]["schemas"]["Upload"]["example"];
+        serde_json::from_value::<Manifest>(upload["manifest"].clone()).unwrap();
+        let codes = value["components"]["examples"].as_object().unwrap();
+        assert_eq!(codes.len(), CODES.len());
     }
 }

@@ -1,5 +1,9 @@
-//! The web pages: uploads at `/`, the operator's at `/admin`. Both are files in the program that call the API as any client
-//! does, and may do what their key, or the lack of keys, allows.
+//! The web pages: uploads at `/`, the operator's at `/admin`, the API's reference at `/docs`. They are files in the program
+//! that call the API as any client does, and may do what their key, or the lack of keys, allows.
+//!
+//! The reference is a page of ours that reads /openapi.json, since no renderer keeps to the pages' policy: under it RapiDoc,
+//! Swagger UI, Redoc and Scalar show nothing. They set markup as text or inject styles, and want `unsafe-inline` or Trusted
+//! Types of their own; each but RapiDoc is more than 1 MB; and axe finds serious barriers in RapiDoc, Swagger UI and Scalar.
 
 use std::sync::{Arc, LazyLock};
 
@@ -31,8 +35,9 @@ macro_rules! file {
 
 static INDEX: File = file!("index.html", "text/html; charset=utf-8");
 static ADMIN: File = file!("admin.html", "text/html; charset=utf-8");
+static DOCS: File = file!("docs.html", "text/html; charset=utf-8");
 /// What the pages are made of besides.
-static PARTS: [File; 12] = [
+static PARTS: [File; 13] = [
     file!("style.css", "text/css; charset=utf-8"),
     file!("icon.svg", "image/svg+xml"),
     file!("upload.js", "text/javascript; charset=utf-8"),
@@ -45,19 +50,22 @@ static PARTS: [File; 12] = [
     file!("admin.js", "text/javascript; charset=utf-8"),
     file!("timeline.js", "text/javascript; charset=utf-8"),
     file!("plots.js", "text/javascript; charset=utf-8"),
+    file!("docs.js", "text/javascript; charset=utf-8"),
 ];
 
 /// Its tag names all files: they fit each other in one version alone.
 static VERSION: LazyLock<HeaderValue> = LazyLock::new(|| {
     let mut hash = Sha256::new();
-    for file in [&INDEX, &ADMIN].into_iter().chain(&PARTS) {
+    for file in [&INDEX, &ADMIN, &DOCS].into_iter().chain(&PARTS) {
         hash.update(file.text);
     }
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash.finalize()[..12]));
     HeaderValue::from_str(&tag).expect("base64 in quotes is a header's value")
 });
 
-/// The page for uploads, for whoever asks for HTML; else what this is, and its addresses.
+/// The page for uploads, or addresses
+///
+/// To whoever asks for HTML, the page; to programs, what this is and where its parts are.
 #[utoipa::path(
     get, path = "/", operation_id = "index", tag = "service",
     responses((status = 200, description = "Name and version, and where things are; to a browser, the page for uploads", content(
@@ -75,7 +83,9 @@ pub async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response 
     response
 }
 
-/// The operator's page.
+/// The operator's page
+///
+/// It asks for an API key of the scope `admin` while there are keys; the page itself holds no secret.
 #[utoipa::path(
     get, path = "/admin", operation_id = "admin", tag = "service",
     responses((status = 200, description = "A page that asks for an API key of the scope `admin`", body = String, content_type = "text/html"))
@@ -84,7 +94,20 @@ pub async fn admin(State(app): State<Arc<App>>, headers: HeaderMap) -> Response 
     page(&app, &ADMIN, &headers)
 }
 
-/// What the pages are made of.
+/// The API's reference
+///
+/// This document as a page: operations, parameters, shapes, errors by their code, and lines of curl.
+#[utoipa::path(
+    get, path = "/docs", operation_id = "docs", tag = "service",
+    responses((status = 200, description = "A page that reads /openapi.json", body = String, content_type = "text/html"))
+)]
+pub async fn docs(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    page(&app, &DOCS, &headers)
+}
+
+/// A part of the pages
+///
+/// Scripts, styles and the icon: they may be kept, and are asked for again by their `ETag`.
 #[utoipa::path(
     get, path = "/web/{file}", operation_id = "web_file", tag = "service",
     params(("file" = String, Path, description = "Its name", example = "style.css")),
@@ -139,6 +162,7 @@ fn addresses(app: &App) -> Value {
         "health": format!("{base}/healthz"),
         "ready": format!("{base}/readyz"),
         "metrics": format!("{base}/metrics"),
+        "docs": format!("{base}/docs"),
         "openapi": format!("{base}/openapi.json"),
     })
 }

@@ -15,9 +15,10 @@ const LIMIT: u32 = 100;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Listing {
-    /// Only of this status.
+    /// Only of this status: `pending`, `processing`, `completed`, `failed` or `expired` of uploads; `pending`, `delivered` or
+    /// `dead` of deliveries.
     status: Option<String>,
-    /// Go on after the last answer.
+    /// Go on after an answer: its `cursor`.
     cursor: Option<String>,
     /// Most rows; 100 at most.
     limit: Option<u32>,

@@ -20,10 +20,13 @@ use crate::manifest::Manifest;
 use crate::store::StoreError;
 use crate::upload::{Outcome, Upload, UploadId};
 
-/// Takes a result from a server with an API key, or from a processor that signs with `callback.secret`, or with one before it.
+/// Take a remote processor's result
+///
+/// From a server with an API key, or from a processor that signs with `callback.secret`, or with one before it, for this
+/// upload and within five minutes. Variants that it names must be in the store. PUT and POST do the same.
 #[utoipa::path(
     method(put, post), path = "/v1/uploads/{id}/result", operation_id = "upload_result", tag = "processing",
-    security(("api_key" = []), ("signature" = [])), params(("id" = UploadId, Path, description = "The upload")),
+    security(("api_key" = ["results"]), ("signature" = [])), params(("id" = UploadId, Path, description = "The upload")),
     request_body(
         content = Object, description = "A callback's body: `status` and the manifest, or `processed_key`, or `error`",
         example = json!({"status": "failed", "error": {"code": "corrupt", "message": "the file is cut off"}})

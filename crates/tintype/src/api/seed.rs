@@ -36,10 +36,12 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .route("/async_image_upload/presignedurl/{uuid}", get(read).put(update))
 }
 
-/// `{"metadata": {...}}` gives a credential.
+/// Ask for an upload (seed)
+///
+/// For the seed's existing clients; `POST /v1/uploads` is what new ones call.
 #[utoipa::path(
     post, path = "/async_image_upload/presignedurl/", operation_id = "seed_create", tag = "seed",
-    security(("api_key" = [])),
+    security(("api_key" = ["uploads:create"])),
     request_body(content = Object, example = json!({"metadata": {"id": "12345"}})),
     responses(
         (status = 201, description = "A credential", body = View),
@@ -72,10 +74,12 @@ async fn create(
     Ok((StatusCode::CREATED, Json(view(&app, &upload).await?)))
 }
 
-/// How an upload stands.
+/// How an upload stands (seed)
+///
+/// For the seed's existing clients; `GET /v1/uploads/{id}` is what new ones call.
 #[utoipa::path(
     get, path = "/async_image_upload/presignedurl/{uuid}/", operation_id = "seed_read", tag = "seed",
-    security(("api_key" = []), ("upload_token" = []), ("upload_token_query" = [])),
+    security(("api_key" = ["uploads:read"]), ("upload_token" = []), ("upload_token_query" = [])),
     params(("uuid" = UploadId, Path, description = "The upload")),
     responses((status = 200, description = "How it stands", body = View))
 )]
@@ -86,10 +90,13 @@ async fn read(State(app): State<Arc<App>>, caller: Caller, Id(uuid): Id) -> Resu
     Ok(Json(view(&app, &upload).await?))
 }
 
-/// The Lambda's callback: `{"processed_key"}` or `{"error"}`, or Tintype's own.
+/// Take the seed Lambda's result
+///
+/// Its callback, `{"processed_key"}` or `{"error"}`; Tintype's own body is taken too. A key is believed if it is in the
+/// store.
 #[utoipa::path(
     put, path = "/async_image_upload/presignedurl/{uuid}/", operation_id = "seed_update", tag = "seed",
-    security(("api_key" = []), ("signature" = [])),
+    security(("api_key" = ["results"]), ("signature" = [])),
     params(("uuid" = UploadId, Path, description = "The upload, or the key less its folder")),
     request_body(content = Object, example = json!({"processed_key": "image/abc.jpg"})),
     responses(

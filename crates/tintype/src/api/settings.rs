@@ -18,6 +18,7 @@ use crate::manifest::ENGINE;
 #[derive(Serialize, ToSchema)]
 pub struct Configuration {
     /// Name and version of the program.
+    #[schema(example = "tintype 0.1.0")]
     engine: String,
     settings: Vec<Shown>,
     presets: Vec<ShownPreset>,
@@ -26,20 +27,26 @@ pub struct Configuration {
 /// One preset.
 #[derive(Serialize, ToSchema)]
 pub struct ShownPreset {
+    #[schema(example = "default")]
     name: String,
     /// The hash of its content.
+    #[schema(example = "5f2c1a9be07d")]
     version: String,
     /// The names of its variants.
+    #[schema(example = json!(["original", "400x400"]))]
     variants: Vec<String>,
     /// Folders whose originals get it.
+    #[schema(example = json!(["image"]))]
     paths: Vec<String>,
     /// Where its outcomes are told, if not at `callback.url`; less what may be a secret.
     callback_url: Option<String>,
 }
 
+/// The configuration in force
+///
 /// Every setting with where it was set, and the presets. Secrets are not in it.
 #[utoipa::path(
-    get, path = "/v1/config", operation_id = "get_config", tag = "operation", security(("api_key" = [])),
+    get, path = "/v1/config", operation_id = "get_config", tag = "operation", security(("api_key" = ["admin"])),
     responses((status = 200, description = "The configuration in force", body = Configuration))
 )]
 pub async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Configuration>, Problem> {

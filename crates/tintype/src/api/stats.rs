@@ -25,6 +25,7 @@ pub struct Stats {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     /// Uploads by status.
+    #[schema(example = json!({"completed": 1204, "failed": 3, "pending": 2}))]
     uploads: BTreeMap<String, u64>,
     queue: QueueStats,
     callbacks: CallbackStats,
@@ -59,6 +60,7 @@ pub struct LastHour {
     completed: u64,
     failed: u64,
     /// Failures by code.
+    #[schema(example = json!({"corrupt": 1}))]
     failures: BTreeMap<String, u64>,
     latency: Latency,
     /// Sixty, oldest first; the last one is not over yet.
@@ -69,10 +71,13 @@ pub struct LastHour {
 #[derive(Serialize, ToSchema)]
 pub struct Latency {
     /// How many jobs.
+    #[schema(example = 210)]
     jobs: usize,
     /// Half took no longer; null when none ended.
+    #[schema(example = 184)]
     p50_ms: Option<u64>,
     /// One in a hundred took longer.
+    #[schema(example = 911)]
     p99_ms: Option<u64>,
 }
 
@@ -85,9 +90,11 @@ pub struct PerMinute {
     failed: u64,
 }
 
-/// Uploads by status, queue, callbacks; throughput, latency and failures of the last hour.
+/// Figures of the service
+///
+/// Uploads by status, queue and callbacks now; throughput, latency and failures of the last hour.
 #[utoipa::path(
-    get, path = "/v1/stats", operation_id = "get_stats", tag = "operation", security(("api_key" = [])),
+    get, path = "/v1/stats", operation_id = "get_stats", tag = "operation", security(("api_key" = ["admin"])),
     responses((status = 200, description = "How the service does", body = Stats))
 )]
 pub async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Stats>, Problem> {

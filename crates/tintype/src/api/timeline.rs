@@ -28,18 +28,21 @@ const MOST: u32 = 100;
 pub struct Timeline {
     upload: View,
     /// Where the original was to be put, or was found.
+    #[schema(example = "image/0123456789abcdef0123456789abcdef.jpg")]
     key: String,
     /// Name of the preset.
+    #[schema(example = "default")]
     preset: String,
     /// What the client was allowed to send: `method`, `content_type`, `max_bytes`, `size`, `metadata`.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, example = json!({"method": "POST", "content_type": "image/*", "max_bytes": 10485760, "size": null, "metadata": {"id": "12345"}}))]
     policy: Policy,
     /// Whether the original is still in the store.
+    #[schema(example = true)]
     original_there: bool,
     /// Oldest first.
     moments: Vec<Moment>,
     /// Jobs that wait, are in hand or were given up: each `id`, `state`, `attempts`, `last_error`, `due_at`, `created_at`.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Object>, example = json!([]))]
     jobs: Vec<JobRow>,
     /// Callbacks, newest first: what was sent, and what came back.
     deliveries: Vec<Entry>,
@@ -52,6 +55,7 @@ pub struct Moment {
     at: OffsetDateTime,
     what: What,
     /// One sentence.
+    #[schema(example = "Attempt 1 of job 7 completed after 184 ms.")]
     says: String,
     /// Whether it went wrong.
     failed: bool,
@@ -83,10 +87,12 @@ impl Moment {
     }
 }
 
-/// Credential, arrival, tries and callbacks of one upload, in their order.
+/// What happened to an upload
+///
+/// Credential, arrival, tries and callbacks, in their order.
 #[utoipa::path(
     get, path = "/v1/uploads/{id}/timeline", operation_id = "get_timeline", tag = "operation",
-    security(("api_key" = [])), params(("id" = crate::upload::UploadId, Path, description = "The upload")),
+    security(("api_key" = ["admin"])), params(("id" = crate::upload::UploadId, Path, description = "The upload")),
     responses((status = 200, description = "What happened, oldest first", body = Timeline))
 )]
 pub async fn show(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Json<Timeline>, Problem> {

@@ -35,7 +35,32 @@ const LONGEST_SEARCH: usize = 1024;
 
 /// What anyone who may see an upload sees.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Upload)]
+#[schema(as = Upload, example = json!({
+    "id": "0123456789abcdef0123456789abcdef", "status": "completed",
+    "created_at": "2026-05-01T12:30:00Z", "expires_at": "2026-05-01T12:45:00Z",
+    "manifest": {
+        "original": {
+            "key": "image/0123456789abcdef0123456789abcdef.jpg", "bytes": 2412345, "content_type": "image/jpeg",
+            "width": 3024, "height": 4032, "etag": "d41d8cd98f00b204e9800998ecf8427e",
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+        },
+        "variants": [{
+            "name": "400x400", "key": "image/0123456789abcdef0123456789abcdef_400x400.jpg",
+            "url": "https://images.example.com/image/0123456789abcdef0123456789abcdef_400x400.jpg",
+            "content_type": "image/jpeg", "width": 300, "height": 400, "bytes": 23456,
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+        }],
+        "image": {
+            "format": "jpeg", "orientation": 6, "frames": 1, "has_alpha": false,
+            "thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w", "blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
+            "dominant_color": "#a07b52", "palette": [{"color": "#a07b52", "share": 0.41}],
+            "perceptual_hash": "d4c4a4b4e4c8d0e0", "taken_at": "2026-05-01T14:29:51+02:00",
+            "camera": {"make": "FUJIFILM", "model": "X-T5", "lens": "XF23mmF2 R WR"}
+        },
+        "metadata": {"id": "12345"}, "preset": {"name": "default", "version": "5f2c1a9be07d"}, "engine": "tintype 0.1.0"
+    },
+    "error": null
+}))]
 pub struct View {
     id: UploadId,
     status: Status,
@@ -79,10 +104,15 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
     app.ledger.get(&id).await?.ok_or_else(missing)
 }
 
-/// One upload, or a list of up to 100, all or none.
+/// Ask for one upload or many
+///
+/// Gives a signed credential for each, with which the client sends its file straight to the store. A list of up to 100 is
+/// answered by a list in the same order: all are made, or none. Of the form, send the `fields` in their order and the field
+/// `file` last; the store answers 204. A server calls this with its key and hands `presign` and `token` to its client; the
+/// key stays on the server.
 #[utoipa::path(
     post, path = "/v1/uploads", operation_id = "create_upload", tag = "uploads",
-    security(("api_key" = [])),
+    security(("api_key" = ["uploads:create"])),
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\t -~]+$",
             description = "The same request again is answered the same, for a day. Spaces and tabs around it are HTTP's, not the key's"),
            ("traceparent" = Option<String>, Header, description = "W3C Trace Context: goes with the callback; ignored where it is not well formed")),
@@ -195,10 +225,12 @@ impl Search {
     }
 }
 
-/// Newest first; `?status=&q=&cursor=&limit=`.
+/// List uploads
+///
+/// Newest first, 100 at most; the `cursor` of the answer asks for those after it.
 #[utoipa::path(
     get, path = "/v1/uploads", operation_id = "list_uploads", tag = "uploads",
-    security(("api_key" = [])), params(Listing, Search),
+    security(("api_key" = ["uploads:read"])), params(Listing, Search),
     responses((status = 200, description = "A page, and the cursor of the next", body = UploadPage))
 )]
 pub async fn list(
@@ -215,10 +247,12 @@ pub async fn list(
     Ok(Json(UploadPage { uploads, cursor }))
 }
 
-/// Original, variants, manifest, row: all go.
+/// Delete an upload
+///
+/// Original, variants, manifest and row go, whatever its status.
 #[utoipa::path(
     delete, path = "/v1/uploads/{id}", operation_id = "delete_upload", tag = "uploads",
-    security(("api_key" = [])), params(("id" = UploadId, Path, description = "The upload")),
+    security(("api_key" = ["uploads:write"])), params(("id" = UploadId, Path, description = "The upload")),
     responses((status = 204, description = "All gone"))
 )]
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
@@ -229,12 +263,17 @@ pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Develops the original again, whatever came of it before.
+/// Process an upload again
+///
+/// Develops the original again, whatever came of it before. The outcome is told by another callback.
 #[utoipa::path(
     post, path = "/v1/uploads/{id}/retry", operation_id = "retry_upload", tag = "uploads",
-    security(("api_key" = [])), params(("id" = UploadId, Path, description = "The upload")),
+    security(("api_key" = ["uploads:write"])), params(("id" = UploadId, Path, description = "The upload")),
     responses(
-        (status = 202, description = "It is being processed", body = View),
+        (status = 202, description = "It is being processed", body = View, example = json!({
+            "id": "0123456789abcdef0123456789abcdef", "status": "processing", "created_at": "2026-05-01T12:30:00Z",
+            "expires_at": "2026-05-01T12:45:00Z", "manifest": null, "error": null
+        })),
         (status = 409, description = "`original_missing`: ask for a new upload",
          body = ProblemDocument, content_type = "application/problem+json")
     )

@@ -36,10 +36,13 @@ pub struct Wait {
     wait: Option<u64>,
 }
 
-/// One upload; with `?wait=30`, answered when it ends or after that many seconds.
+/// How an upload stands
+///
+/// At once, or with `wait` at its end. `manifest` is there once it is completed, `error` once it has failed; both are null
+/// until then.
 #[utoipa::path(
     get, path = "/v1/uploads/{id}", operation_id = "get_upload", tag = "uploads",
-    security(("api_key" = []), ("upload_token" = []), ("upload_token_query" = [])),
+    security(("api_key" = ["uploads:read"]), ("upload_token" = []), ("upload_token_query" = [])),
     params(("id" = UploadId, Path, description = "The upload"), Wait),
     responses((status = 200, description = "How it stands", body = View))
 )]
@@ -61,10 +64,13 @@ pub async fn status(
     Ok(Json(upload.into()))
 }
 
-/// Every change of one upload, to its end: events named `status`, data as [`status`] gives it.
+/// Watch an upload
+///
+/// Server-sent events, one for every change and the last at its end. Each is named `status`, and its data is the upload as
+/// `GET /v1/uploads/{id}` gives it.
 #[utoipa::path(
     get, path = "/v1/uploads/{id}/events", operation_id = "watch_upload", tag = "uploads",
-    security(("api_key" = []), ("upload_token" = []), ("upload_token_query" = [])),
+    security(("api_key" = ["uploads:read"]), ("upload_token" = []), ("upload_token_query" = [])),
     params(("id" = UploadId, Path, description = "The upload")),
     responses((status = 200, description = "Server-sent events named `status`, each with an Upload",
                body = String, content_type = "text/event-stream"))

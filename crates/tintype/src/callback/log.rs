@@ -14,17 +14,20 @@ use crate::upload::UploadId;
 #[schema(as = Delivery)]
 pub struct Entry {
     /// The `webhook-id`.
+    #[schema(example = "msg_0123456789abcdef0123456789abcdef_1")]
     id: String,
     upload_id: UploadId,
     /// Less what may be a secret.
+    #[schema(example = "https://backend.example.com/images/12345")]
     url: String,
     /// `PUT` or `POST`.
+    #[schema(example = "PUT")]
     method: String,
     /// `pending`, `delivered` or `dead`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "delivered")]
     status: DeliveryStatus,
     /// Each `at`, `status` (HTTP), `error`, `millis`, `response`.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Object>, example = json!([{"at": "2026-05-01T12:30:02Z", "status": 200, "error": null, "millis": 41, "response": ""}]))]
     attempts: Vec<Attempt>,
     /// Null unless it is pending.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -32,6 +35,7 @@ pub struct Entry {
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
     /// What it says.
+    #[schema(value_type = Option<Object>, example = json!({"id": "0123456789abcdef0123456789abcdef", "status": "completed"}))]
     body: Option<Value>,
 }
 

@@ -21,6 +21,7 @@ pub struct Shown {
     /// As it was written; of a secret only whether it is set, of an address no password and no query.
     value: Value,
     /// A file, a variable or a flag; null for a default.
+    #[cfg_attr(feature = "server", schema(example = "tintype.toml"))]
     from: Option<String>,
 }
 

@@ -37,14 +37,16 @@ impl std::fmt::Debug for Credential {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Presign {
     /// `POST` (a form) or `PUT`.
+    #[cfg_attr(feature = "server", schema(example = "POST"))]
     pub method: String,
     /// Where to send it.
+    #[cfg_attr(feature = "server", schema(example = "https://bucket.s3.eu-central-1.amazonaws.com/"))]
     pub url: String,
     /// Headers the client must send as they are.
-    #[cfg_attr(feature = "server", schema(value_type = std::collections::BTreeMap<String, String>))]
+    #[cfg_attr(feature = "server", schema(value_type = std::collections::BTreeMap<String, String>, example = json!({})))]
     pub headers: Map<String, Value>,
     /// Form fields, in this order, before the field `file`. Empty for `PUT`.
-    #[cfg_attr(feature = "server", schema(value_type = std::collections::BTreeMap<String, String>))]
+    #[cfg_attr(feature = "server", schema(value_type = std::collections::BTreeMap<String, String>, example = json!({"key": "image/0123456789abcdef0123456789abcdef.jpg", "Content-Type": "image/*", "policy": "eyJleHBpcmF0aW9uIjoi...", "x-amz-signature": "4f1c..."})))]
     pub fields: Map<String, Value>,
     /// When it runs out (RFC 3339).
     #[serde(with = "time::serde::rfc3339")]
@@ -58,8 +60,10 @@ pub struct Presign {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Constraints {
     /// Most bytes of the original.
+    #[cfg_attr(feature = "server", schema(example = 10485760))]
     pub max_bytes: u64,
     /// Exact or wildcard media type.
+    #[cfg_attr(feature = "server", schema(example = "image/*"))]
     pub content_type: String,
     /// Who refuses an original that breaks them: the `store` at once, or the `processor` after the upload.
     pub enforced_by: EnforcedBy,

@@ -29,14 +29,19 @@ pub const MAX_BATCH: usize = 100;
 pub struct NewUpload {
     /// Carried to every variant and the callback; texts, numbers and booleans.
     #[serde(default)]
+    #[schema(example = json!({"id": "12345"}))]
     pub metadata: Map<String, Value>,
     /// The client's file name; only its extension is used.
+    #[schema(example = "corgi.jpg")]
     pub filename: Option<String>,
     /// `image/png`, or `image/*` to leave it to the client.
+    #[schema(example = "image/jpeg")]
     pub content_type: Option<String>,
     /// Bytes, if known; then no other size is taken.
+    #[schema(example = 2412345)]
     pub size: Option<u64>,
     /// Name of a preset.
+    #[schema(example = "default")]
     pub preset: Option<String>,
     /// `POST` or `PUT`.
     pub method: Option<Method>,
@@ -50,14 +55,17 @@ pub struct Ticket {
     /// Where it stands.
     pub status: Status,
     /// Lets a browser see this upload.
+    #[schema(example = "kq3J...")]
     pub token: String,
     /// How to send the original.
     pub presign: Presign,
     /// What is promised.
     pub variants: Vec<Promised>,
     /// Where its status is.
+    #[schema(example = "https://uploads.example.com/v1/uploads/0123456789abcdef0123456789abcdef")]
     pub status_url: String,
     /// Where its changes are told.
+    #[schema(example = "https://uploads.example.com/v1/uploads/0123456789abcdef0123456789abcdef/events")]
     pub events_url: String,
 }
 
@@ -65,10 +73,12 @@ pub struct Ticket {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Promised {
     /// Its name.
+    #[schema(example = "400x400")]
     pub name: String,
     /// Its key, if that can be known: not for `format = "auto"`, nor while the original's extension is unknown.
     pub key: Option<Key>,
     /// Its address, likewise.
+    #[schema(example = "https://images.example.com/image/0123456789abcdef0123456789abcdef_400x400.jpg")]
     pub url: Option<String>,
 }
 
