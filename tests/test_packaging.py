@@ -12,8 +12,8 @@ import requests
 import yaml
 
 import corpus
-from support import tintype
-from support.process import REPO, Daemon, free_port, listening, wait_for
+from support import decoders, tintype
+from support.process import REPO, Daemon, free_port, listening
 from support.upload import boto3_style
 from test_tls import certificate
 
@@ -194,6 +194,8 @@ def trace(tmp_path_factory, receiver) -> str:
     # A name of the callback's host: it is looked up.
     server = tintype.Server(home, receiver, binary=traced, env={
         "TINTYPE_CALLBACK__URL": receiver.url.replace("127.0.0.1", "localhost") + "/callback/{id}", "TINTYPE_LOG__FORMAT": "json"})
+    tracer = int(re.search(r"^TracerPid:\t(\d+)", Path(f"/proc/{server.daemon.pid}/status").read_text(), re.M)[1])
+    assert tracer, "strace looks at it"
     try:
         files = [name for name in corpus.good() if name.endswith((".jpg", ".png", ".gif", ".webp", ".tiff", ".bmp"))][:24]
         made = [(server.create(filename=name), corpus.good()[name]) for name in files]
@@ -208,7 +210,7 @@ def trace(tmp_path_factory, receiver) -> str:
         assert server.call("DELETE", f"/v1/uploads/{made[0][0]['id']}").ok
     finally:
         assert server.stop() == 0
-    wait_for("end of the trace", lambda: "exit_group(0)" in out.read_text(errors="replace")[-4000:])
+    decoders.gone(tracer)  # then all is written
     return out.read_text(errors="replace")
 
 
