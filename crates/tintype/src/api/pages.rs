@@ -29,7 +29,7 @@ struct File {
 
 macro_rules! file {
     ($name:literal, $media_type:literal) => {
-        File { name: $name, media_type: $media_type, text: include_str!(concat!("../../../../web/", $name)) }
+        File { name: $name, media_type: $media_type, text: include_str!(concat!("../../web/", $name)) }
     };
 }
 

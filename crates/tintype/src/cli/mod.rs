@@ -7,6 +7,7 @@ mod backfill_report;
 mod deliveries;
 mod doctor;
 mod dump;
+mod health;
 mod heap;
 mod jobs;
 mod keys;
@@ -73,6 +74,7 @@ enum Command {
     Process(process::ProcessArgs),
     Backfill(Box<backfill::BackfillArgs>),
     Doctor(doctor::DoctorArgs),
+    Health(health::HealthArgs),
     Migrate(migrate::MigrateArgs),
     Jobs(jobs::JobsArgs),
     Verify(verify::VerifyArgs),
@@ -143,6 +145,7 @@ pub fn run() -> ExitCode {
         Command::Process(args) => process::run(&args),
         Command::Backfill(args) => backfill::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Work(args) => work::run(args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Jobs(args) => jobs::run(&args),

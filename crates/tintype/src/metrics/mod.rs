@@ -206,7 +206,9 @@ mod tests {
 
     #[test]
     fn the_table_in_the_documents_is_this_one() {
-        let document = include_str!("../../../../docs/monitoring.md");
+        // Not compiled in: the crate's package has no docs.
+        let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/monitoring.md"));
+        let document = document.unwrap_or_default();
         let told: Vec<&str> = document
             .lines()
             .filter(|line| line.starts_with("| `tintype_") || line.starts_with("| `process_"))
