@@ -56,9 +56,9 @@ def test_versions_agree():
     text = DOCKERFILE.read_text()
     compiler = re.search(r"^FROM docker.io/library/rust:(\d+)\.(\d+)-slim-(\w+) AS build$", text, re.M)
     assert tuple(map(int, compiler.groups()[:2])) >= tuple(map(int, WORKSPACE["rust-version"].split(".")))
-    # What is built on one Debian runs on it.
+    # The certificates and time zones are of the same Debian.
     debian = {"bookworm": "12", "trixie": "13"}[compiler[3]]
-    assert re.search(rf"^FROM gcr.io/distroless/cc-debian{debian}:nonroot$", text, re.M)
+    assert re.search(rf"^FROM gcr.io/distroless/static-debian{debian}:nonroot$", text, re.M)
     assert f"ARG VERSION={WORKSPACE['version']}\n" in text
     assert compose()["services"]["tintype"]["image"] == f"tintype:{WORKSPACE['version']}"
 
