@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -16,6 +17,9 @@ from support.receiver import Receiver  # noqa: E402
 from support.seaweed import SeaweedFS  # noqa: E402
 
 BUCKETS = count(1)  # a store outlives the deployments on it
+# Nothing that asks the network, or a graphics card.
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync"]
 DATA = REPO.parent / "shared" / "data"  # photos kept beside the repository, where there are any
 
 
@@ -108,3 +112,12 @@ def packed() -> Path:
     """The function as it is deployed, packed of the program that is there now: the zip, and the folder that SAM takes."""
     subprocess.run([REPO / "deploy/aws/build"], check=True)
     return REPO / "deploy/aws/tintype-lambda.zip"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    expect.set_options(timeout=15_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        yield browser
+        browser.close()

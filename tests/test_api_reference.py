@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from support import tintype
 from support.process import REPO
 from test_auth import ANYONE, ROUTES
-from test_pages import browse, chromium, fits, violations  # noqa: F401 (fixtures)
+from test_pages import browse, fits, violations  # noqa: F401 (a fixture)
 
 
 @pytest.fixture(scope="module")

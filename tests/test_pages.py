@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 import corpus
 from support import tintype
@@ -16,8 +16,6 @@ from support.receiver import Receiver
 from support.upload import boto3_style
 from test_auth import id_of, make
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync"]
 AXE = REPO / "tests/web/node_modules/axe-core/axe.min.js"
 # Eleven of many kinds and one that is cut off.
 GOOD = ["baseline.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg", "rgb8.png", "rgba8-interlaced.png", "palette8.png",
@@ -31,15 +29,6 @@ def files(*names: str) -> list[dict]:
     known = corpus.good()
     data = lambda name: known["baseline.jpg"][:20_000] if name == BROKEN else known[name]
     return [{"name": name, "mimeType": KIND[name.rsplit(".", 1)[1]], "buffer": data(name)} for name in names]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    expect.set_options(timeout=15_000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pytest
 import requests
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from standardwebhooks import Webhook
 
 import corpus
@@ -19,7 +19,6 @@ from support.process import REPO, Daemon, free_port, listening, wait_for
 from support.receiver import SECRET
 from support.upload import boto3_style
 from test_js_client import PACKAGE, built  # noqa: F401
-from test_pages import ARGS
 
 KEY = "the-key-of-the-backend"
 SCOPES = {"flask.md": "uploads:create uploads:read uploads:write", "fastapi.md": "uploads:create uploads:write"}
@@ -153,15 +152,6 @@ def test_a_backend_believes_whoever_signs_and_nobody_else_and_each_message_once(
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------
-
-@pytest.fixture(scope="module")
-def chromium():
-    expect.set_options(timeout=15_000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
-        yield browser
-        browser.close()
-
 
 @pytest.fixture
 def browse(chromium):
