@@ -131,7 +131,8 @@ async fn is_lost(app: &App, upload: Option<&Upload>) -> anyhow::Result<bool> {
 }
 
 async fn take_up(app: &Arc<App>, key: Key, object: Listed) -> anyhow::Result<()> {
-    let event = StorageEvent { bucket: None, key, size: Some(object.size), etag: object.etag, version: None };
+    let event =
+        StorageEvent { bucket: None, key, size: Some(object.size), etag: object.etag, version: None, sequencer: None };
     accept(app, event).await?;
     Ok(())
 }

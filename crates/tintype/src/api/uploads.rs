@@ -295,6 +295,7 @@ pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> R
         size: Some(object.size),
         etag: object.etag,
         version: None,
+        sequencer: None,
     };
     if !app.ledger.reopen(&upload.id, &event).await? {
         return Err(Problem::not_found("there is no such upload"));

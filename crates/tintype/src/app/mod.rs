@@ -273,6 +273,7 @@ impl Arrivals for InProcess {
             size: Some(object.size),
             etag: object.etag.clone(),
             version: None,
+            sequencer: None,
         };
         accept(&self.0, event).await.map(drop).map_err(|e| e.to_string())
     }

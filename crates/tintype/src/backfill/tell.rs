@@ -43,6 +43,7 @@ async fn until_taken(
         size: Some(sighting.size),
         etag: sighting.etag.clone(),
         version: None,
+        sequencer: None,
     };
     let subject = Subject { bucket: &callbacks.bucket, event: &event, preset: &original.preset };
     // Of a success the manifest tells it.

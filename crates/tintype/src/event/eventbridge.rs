@@ -26,6 +26,7 @@ struct Object {
     size: Option<u64>,
     etag: Option<String>,
     version_id: Option<String>,
+    sequencer: Option<String>,
 }
 
 /// Whether this is an event of EventBridge at all.
@@ -46,5 +47,6 @@ pub fn read(value: &Value) -> Result<Vec<StorageEvent>, EventError> {
         size: object.size,
         etag: object.etag.filter(|tag| !tag.is_empty()),
         version: object.version_id.filter(|version| !version.is_empty()),
+        sequencer: object.sequencer.filter(|order| !order.is_empty()),
     }])
 }

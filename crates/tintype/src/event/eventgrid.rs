@@ -59,6 +59,7 @@ pub fn read(value: &Value, index: usize) -> Result<Vec<StorageEvent>, EventError
         size: data.content_length,
         etag: data.e_tag.map(|tag| tag.trim_matches('"').to_owned()).filter(|tag| !tag.is_empty()),
         version: None,
+        sequencer: None,
     }])
 }
 

@@ -7,6 +7,7 @@ pub mod auth;
 mod eventbridge;
 pub mod eventgrid;
 mod lambda;
+pub mod order;
 mod pubsub;
 mod s3;
 mod sns;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::key::Key;
+use crate::store::Pin;
 
 /// Most envelopes around one event: S3 in SNS in SQS, dead-lettered and moved to a queue, is four.
 const DEEPEST: usize = 6;
@@ -34,6 +36,16 @@ pub struct StorageEvent {
     /// Which version of the object, in a bucket that keeps them.
     #[serde(default)]
     pub version: Option<String>,
+    /// The store's own order of what happened to one key, where it tells it: a later event's is greater.
+    #[serde(default)]
+    pub sequencer: Option<String>,
+}
+
+impl StorageEvent {
+    /// The state of the object that this event tells of.
+    pub fn pin(&self) -> Pin {
+        Pin { etag: self.etag.clone(), version: self.version.clone(), sequencer: self.sequencer.clone() }
+    }
 }
 
 /// Why a message is no envelope that is known here.

@@ -38,7 +38,8 @@ pub fn read(value: &Value) -> Result<Vec<StorageEvent>, EventError> {
         size: size(message),
         // The one in the data is of the JSON API, and no other API's; the generation says more.
         etag: None,
-        version: attributes.object_generation,
+        version: attributes.object_generation.clone(),
+        sequencer: attributes.object_generation,
     }])
 }
 

@@ -39,6 +39,7 @@ struct Object {
     #[serde(alias = "etag")]
     e_tag: Option<String>,
     version_id: Option<String>,
+    sequencer: Option<String>,
 }
 
 /// The created object of one record; none for removals.
@@ -56,6 +57,7 @@ pub fn record(value: &Value, index: usize) -> Result<Vec<StorageEvent>, EventErr
         etag: object.e_tag.map(|tag| tag.trim_matches('"').to_owned()).filter(|tag| !tag.is_empty()),
         // A bucket that once kept versions and no longer does says "null" of new objects.
         version: object.version_id.filter(|version| !matches!(version.as_str(), "" | "null")),
+        sequencer: object.sequencer.filter(|order| !order.is_empty()),
     }])
 }
 

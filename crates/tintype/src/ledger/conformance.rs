@@ -92,11 +92,22 @@ fn upload() -> Upload {
         manifest: None,
         error: None,
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        pin: None,
+        owner: Some("k_1".into()),
+        filename: Some("Café.jpg".into()),
+        claimed_at: None,
     }
 }
 
 fn event(upload: &Upload) -> StorageEvent {
-    StorageEvent { bucket: None, key: upload.key.clone(), size: Some(3), etag: Some("e".into()), version: None }
+    StorageEvent {
+        bucket: None,
+        key: upload.key.clone(),
+        size: Some(3),
+        etag: Some("e".into()),
+        version: None,
+        sequencer: None,
+    }
 }
 
 fn all(most: u32) -> Claim<'static> {

@@ -14,7 +14,7 @@ use crate::upload::{Outcome, Upload};
 /// Without labels.
 const PLAIN: &[&str] = &[];
 /// Codes of failures that are told by name; a remote processor may have others.
-const CODES: [&str; 14] = [
+const CODES: [&str; 15] = [
     ErrorCode::UnsupportedFormat.as_str(),
     ErrorCode::Corrupt.as_str(),
     ErrorCode::TooManyPixels.as_str(),
@@ -24,6 +24,7 @@ const CODES: [&str; 14] = [
     "too_large",
     "type_mismatch",
     "not_found",
+    "original_changed",
     "invalid_request",
     "store_unavailable",
     "corrupt_storage",
@@ -150,7 +151,7 @@ pub fn store_call(operation: &'static str, began: Instant, error: Option<&StoreE
     let outcome = match error {
         None => "ok",
         Some(StoreError::NotFound(_)) => "not_found",
-        Some(StoreError::TooLarge { .. } | StoreError::Invalid(_)) => "refused",
+        Some(StoreError::Changed(_) | StoreError::TooLarge { .. } | StoreError::Invalid(_)) => "refused",
         Some(StoreError::Damaged { .. }) => "damaged",
         Some(StoreError::Denied(_)) => "denied",
         Some(StoreError::Full(_)) => "full",

@@ -30,11 +30,7 @@ pub struct Original {
 
 /// Reads an original within the limit of bytes.
 pub async fn original(processor: &Processor, task: &Task) -> Result<Original, ProcessError> {
-    let (source, limit) = (&processor.source, processor.max_bytes);
-    let object = match &task.version {
-        Some(version) => source.get_version(&task.key, version, limit).await?,
-        None => source.get(&task.key, limit).await?,
-    };
+    let object = processor.source.get_pinned(&task.key, &task.pin, processor.max_bytes).await?;
     let format = sniff(&object)?;
     let sha256 = hex(&Sha256::digest(&object.bytes));
     let extension = extension_for(&task.key, task.extension.as_deref(), format);

@@ -33,7 +33,7 @@ use crate::error::Failure;
 use crate::key::{Key, Layout};
 use crate::manifest::Manifest;
 use crate::preset::Preset;
-use crate::store::{PublicUrl, Store, StoreError};
+use crate::store::{Pin, PublicUrl, Store, StoreError};
 use watch::Lap;
 
 /// Everything the steps need to know; the same for every original.
@@ -70,8 +70,8 @@ pub struct Processor {
 pub struct Task {
     /// Where it is.
     pub key: Key,
-    /// Which version of it, in a bucket that keeps them.
-    pub version: Option<String>,
+    /// Which state of it.
+    pub pin: Pin,
     /// The extension its variants were promised, when the key has none.
     pub extension: Option<String>,
     /// What to make.
@@ -85,7 +85,7 @@ pub struct Task {
 impl Task {
     /// A task for an object as it is now.
     pub fn new(key: Key, preset: Arc<Preset>) -> Self {
-        Self { key, version: None, extension: None, preset, force: false, until: None }
+        Self { key, pin: Pin::default(), extension: None, preset, force: false, until: None }
     }
 }
 
@@ -141,6 +141,7 @@ impl From<StoreError> for ProcessError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound(_) => Self::Final(Failure::new("not_found", error.to_string())),
+            StoreError::Changed(_) => Self::Final(Failure::new("original_changed", error.to_string())),
             StoreError::TooLarge { .. } => Self::Final(Failure::new("too_large", error.to_string())),
             StoreError::Invalid(why) => Self::Final(Failure::new("invalid_request", why)),
             StoreError::Full(_) => Self::Full(error.to_string()),

@@ -141,7 +141,7 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
         return record(app, upload, &Outcome::Failed(Failure::new("invalid_request", why)), JobEnd::Done(leased)).await;
     };
     let task = Task {
-        version: job.event.version.clone(),
+        pin: job.event.pin(),
         extension: upload.extension.clone(),
         force: job.force,
         ..Task::new(job.event.key.clone(), preset)

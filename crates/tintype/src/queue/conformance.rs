@@ -84,6 +84,7 @@ fn job() -> Job {
         size: Some(3),
         etag: Some("e".into()),
         version: Some("v".into()),
+        sequencer: Some("005E".into()),
     };
     Job { upload_id, event, force: false }
 }

@@ -133,8 +133,8 @@ impl Stateless {
         if time.pixels() <= began {
             return Err(Unsettled::Work("no time is left to begin".to_owned()));
         }
-        let version = event.version.clone();
-        let task = Task { version, until: Some(time.pixels()), ..Task::new(event.key.clone(), preset.clone()) };
+        let task =
+            Task { pin: event.pin(), until: Some(time.pixels()), ..Task::new(event.key.clone(), preset.clone()) };
         match tokio::time::timeout_at(time.saved().into(), processor.develop(&task)).await {
             Err(_) => Err(Unsettled::Work("the store was too slow: no time is left".to_owned())),
             Ok(Ok(developed)) => Ok(Ok(developed)),

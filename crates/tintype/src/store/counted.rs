@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::{Listed, Object, ObjectMeta, PutOptions, Store, StoreError};
+use super::{Listed, Object, ObjectMeta, Pin, PutOptions, Store, StoreError};
 use crate::key::Key;
 use crate::metrics;
 
@@ -34,6 +34,10 @@ impl Store for Counted {
 
     async fn get_version(&self, key: &Key, version: &str, limit: u64) -> Result<Object, StoreError> {
         told("get", self.0.get_version(key, version, limit)).await
+    }
+
+    async fn get_pinned(&self, key: &Key, pin: &Pin, limit: u64) -> Result<Object, StoreError> {
+        told("get", self.0.get_pinned(key, pin, limit)).await
     }
 
     async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use url::Url;
 
@@ -67,6 +68,26 @@ pub struct Object {
     pub bytes: Bytes,
 }
 
+/// One state of an object: what is read under it is those bytes or none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Entity tag, unquoted.
+    pub etag: Option<String>,
+    /// Version or generation, in a bucket that keeps them.
+    pub version: Option<String>,
+    /// Its place in the store's own order of what happened to the key, if the store gave one.
+    #[serde(default)]
+    pub sequencer: Option<String>,
+}
+
+impl Pin {
+    /// Whether both name one state of an object. None when they have nothing in common to go by.
+    pub fn is_same(&self, other: &Self) -> Option<bool> {
+        let both = |one: &Option<String>, other: &Option<String>| Some(one.as_ref()? == other.as_ref()?);
+        both(&self.version, &other.version).or_else(|| both(&self.etag, &other.etag))
+    }
+}
+
 /// What goes with an object's bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutOptions {
@@ -84,6 +105,9 @@ pub enum StoreError {
     /// No such object. Final.
     #[error("there is no object `{0}`")]
     NotFound(Key),
+    /// The object is there, but not in the state that was asked for. Final.
+    #[error("the object `{0}` was replaced by other bytes before it could be read")]
+    Changed(Key),
     /// The object passes the caller's limit. Final.
     #[error("the object `{key}` has {size} bytes, the limit is {limit}")]
     TooLarge {
@@ -130,6 +154,18 @@ pub trait Store: Send + Sync {
         Err(StoreError::Invalid(format!(
             "version {version} of `{key}` was asked for, and this store keeps no versions"
         )))
+    }
+
+    /// Reads an object in one state of it: a version, bytes of an entity tag, or as it is now where the pin names neither.
+    async fn get_pinned(&self, key: &Key, pin: &Pin, limit: u64) -> Result<Object, StoreError> {
+        let object = match &pin.version {
+            Some(version) => self.get_version(key, version, limit).await?,
+            None => self.get(key, limit).await?,
+        };
+        match (&pin.etag, &object.meta.etag) {
+            (Some(wanted), Some(found)) if wanted != found => Err(StoreError::Changed(key.clone())),
+            _ => Ok(object),
+        }
     }
 
     /// Writes an object whole: readers see the old one or the new one, never a part.

@@ -188,6 +188,10 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
         manifest: None,
         error: None,
         traceparent: None,
+        pin: None,
+        owner: None,
+        filename: new.filename.clone(),
+        claimed_at: None,
     })
 }
 

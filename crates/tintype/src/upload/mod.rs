@@ -14,6 +14,7 @@ use crate::config::UploadDefaults;
 use crate::error::Failure;
 use crate::key::Key;
 use crate::manifest::Manifest;
+use crate::store::Pin;
 
 /// UUIDv4 in 32 lower-case hex digits, as the seed's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -170,6 +171,14 @@ pub struct Upload {
     pub error: Option<Failure>,
     /// The trace that it was asked for in (W3C Trace Context).
     pub traceparent: Option<String>,
+    /// Which bytes it is: the first that were accepted.
+    pub pin: Option<Pin>,
+    /// Who asked for it: an API key's id, or the address of a caller without one.
+    pub owner: Option<String>,
+    /// What the client calls the file.
+    pub filename: Option<String>,
+    /// When the backend said that it keeps the upload.
+    pub claimed_at: Option<OffsetDateTime>,
 }
 
 impl Upload {
@@ -195,6 +204,10 @@ impl Upload {
             manifest: None,
             error: None,
             traceparent: None,
+            pin: None,
+            owner: None,
+            filename: None,
+            claimed_at: None,
         }
     }
 }

@@ -24,7 +24,8 @@ pub(super) async fn upload(verifier: &Verifier, row: &Upload, findings: &mut [Fi
 
 /// The event that a new job is to work on, or why there can be none.
 async fn event(verifier: &Verifier, row: &Upload) -> Result<Result<StorageEvent, String>, VerifyError> {
-    let event = |size, etag| StorageEvent { bucket: None, key: row.key.clone(), size, etag, version: None };
+    let event =
+        |size, etag| StorageEvent { bucket: None, key: row.key.clone(), size, etag, version: None, sequencer: None };
     let found = match verifier.store.head(&row.key).await {
         Ok(found) => found,
         // Without a job it would never end; with one it ends `not_found`, and its backend hears of it.

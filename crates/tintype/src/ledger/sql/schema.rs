@@ -10,7 +10,7 @@ use super::Dialect;
 use crate::ledger::LedgerError;
 
 /// Name, and text in SQLite's and in Postgres's words. Once released, a text never changes.
-const MIGRATIONS: [(&str, &str, &str); 4] = [
+const MIGRATIONS: [(&str, &str, &str); 5] = [
     (
         "ledger",
         include_str!("../../../migrations/sqlite/0001_ledger.sql"),
@@ -30,6 +30,11 @@ const MIGRATIONS: [(&str, &str, &str); 4] = [
         "trace",
         include_str!("../../../migrations/sqlite/0004_trace.sql"),
         include_str!("../../../migrations/postgres/0004_trace.sql"),
+    ),
+    (
+        "first bytes",
+        include_str!("../../../migrations/sqlite/0005_first_bytes.sql"),
+        include_str!("../../../migrations/postgres/0005_first_bytes.sql"),
     ),
 ];
 

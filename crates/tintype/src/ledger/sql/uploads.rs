@@ -7,7 +7,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
 
-use super::{SqlLedger, cursor, deliveries, history, jobs, keys, millis, now, read_count, read_id, read_time, sql};
+use super::{
+    SqlLedger, cursor, deliveries, history, jobs, keys, millis, now, read_count, read_id, read_time, read_time_if, sql,
+};
 use crate::event::StorageEvent;
 use crate::key::Key;
 use crate::ledger::{
@@ -17,8 +19,8 @@ use crate::ledger::{
 use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
-const COLUMNS: &str =
-    "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, expires_at, traceparent";
+const COLUMNS: &str = "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, \
+                       expires_at, traceparent, pin, owner, filename, claimed_at";
 /// How often a key is looked at again that another process takes in at the same time.
 const RACES: usize = 5;
 /// How much longer the tries of jobs are kept than Idempotency-Keys.
@@ -317,7 +319,8 @@ async fn is_revoked(tx: &mut AnyConnection, key: &Key) -> Result<bool, LedgerErr
 /// False when a row like it is there and the conflict is to be passed over.
 async fn insert(tx: &mut AnyConnection, upload: &Upload, on_conflict: &str) -> Result<bool, LedgerError> {
     let done = sqlx::query(sql(format!(
-        "INSERT INTO uploads ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) {on_conflict}"
+        "INSERT INTO uploads ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+         {on_conflict}"
     )))
     .bind(upload.id.as_str())
     .bind(upload.key.as_str())
@@ -331,6 +334,10 @@ async fn insert(tx: &mut AnyConnection, upload: &Upload, on_conflict: &str) -> R
     .bind(millis(upload.created_at))
     .bind(millis(upload.expires_at))
     .bind(upload.traceparent.as_deref())
+    .bind(upload.pin.as_ref().map(serde_json::to_string).transpose()?)
+    .bind(upload.owner.as_deref())
+    .bind(upload.filename.as_deref())
+    .bind(upload.claimed_at.map(millis))
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -413,6 +420,10 @@ fn read(row: &AnyRow) -> Result<Upload, LedgerError> {
         created_at: read_time(row, "created_at")?,
         expires_at: read_time(row, "expires_at")?,
         traceparent: text("traceparent")?,
+        pin: text("pin")?.as_deref().map(serde_json::from_str).transpose()?,
+        owner: text("owner")?,
+        filename: text("filename")?,
+        claimed_at: read_time_if(row, "claimed_at")?,
     })
 }
 
