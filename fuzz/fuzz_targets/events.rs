@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     sqs::batch(&value);
     let Ok(events) = parse(bytes) else { return };
-    for event in &events {
+    for event in events.iter().flatten() {
         is_whole(event);
         survives_every_encoding(event.key.as_str());
     }
@@ -46,6 +46,7 @@ fn survives_every_encoding(key: &str) {
         let event = json!({"Records": [{"eventSource": source, "eventName": "ObjectCreated:Put",
                                         "s3": {"bucket": {"name": "b"}, "object": {"key": sent}}}]});
         let read = parse(event.to_string().as_bytes()).expect("an event that was made from a key");
-        assert_eq!(read[0].key.as_str(), key, "{source}");
+        let event = read[0].as_ref().expect("a key that was one");
+        assert_eq!(event.key.as_str(), key, "{source}");
     }
 }

@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use lambda_runtime::{Context, Error, LambdaEvent};
 use serde_json::{Value, json};
 use tintype::event::sqs::{self, Message};
-use tintype::event::{self, StorageEvent};
+use tintype::event::{self, Read, StorageEvent, Unusable};
 use tintype::stateless::{Settled, Stateless, Time, Unsettled};
 
 use crate::measure;
@@ -64,8 +64,11 @@ async fn whole(processor: &Stateless, payload: &Value, time: Time) -> Result<Val
     }
 }
 
-/// Settles events, all of them even if one cannot be; gives what came of each, or why some are to be tried again.
-async fn all(processor: &Stateless, events: Vec<StorageEvent>, time: Time) -> Result<Vec<Value>, String> {
+/// Settles events, all of them even if one cannot be; gives what came of each, or why some are to be tried again. What can
+/// be no original is passed over.
+async fn all(processor: &Stateless, records: Vec<Read>, time: Time) -> Result<Vec<Value>, String> {
+    let (events, unusable) = event::split(records);
+    let passed_over = unusable.into_iter().map(pass_over).collect::<Vec<_>>();
     let settle = |event: StorageEvent| async move {
         let began = Instant::now();
         let settled = processor.settle(&event, time).await;
@@ -75,7 +78,15 @@ async fn all(processor: &Stateless, events: Vec<StorageEvent>, time: Time) -> Re
     let done: Vec<_> = stream::iter(events.into_iter().map(settle)).buffered(CONCURRENCY).collect().await;
     let (done, failed): (Vec<_>, Vec<_>) = done.into_iter().partition(Result::is_ok);
     let failed: Vec<_> = failed.into_iter().filter_map(Result::err).collect();
-    if failed.is_empty() { Ok(done.into_iter().flatten().collect()) } else { Err(failed.join("; ")) }
+    if !failed.is_empty() {
+        return Err(failed.join("; "));
+    }
+    Ok(done.into_iter().flatten().chain(passed_over).collect())
+}
+
+fn pass_over(Unusable { key, reason }: Unusable) -> Value {
+    tracing::warn!(key, why = reason, "passed over a record of an event");
+    json!({"key": key, "status": "ignored", "reason": reason})
 }
 
 fn tell(event: &StorageEvent, settled: Result<Settled, Unsettled>) -> Result<Value, String> {

@@ -258,9 +258,45 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Why no original may have this name, if so: what is made of it would be the manifest of another, or one of its
+    /// variants. `suffixes` are those of all variants there are ([`suffix`]).
+    pub fn clash(&self, original: &Key, suffixes: &[String]) -> Option<String> {
+        let (stem, extension) = split_extension(self.relative(original));
+        let dot_extension =
+            extension.map(|extension| format!(".{}", extension.to_ascii_lowercase())).unwrap_or_default();
+        if format!("{stem}{dot_extension}").ends_with(MANIFEST) {
+            return Some(format!("a name that ends in {MANIFEST} is a manifest's"));
+        }
+        let name = &stem[stem.rfind('/').map_or(0, |slash| slash + 1)..];
+        let ends = |suffix: &&String| name.strip_suffix(suffix.as_str()).is_some_and(|rest| !rest.is_empty());
+        let suffix = suffixes.iter().filter(|suffix| !suffix.is_empty()).find(ends)?;
+        let base = name.strip_suffix(suffix.as_str()).unwrap_or_default();
+        Some(format!("its name ends in `{suffix}`, as that of a variant of {base:?} does: rename it"))
+    }
+
+    /// Where the manifests of originals are that are called the same but for their extensions.
+    pub fn manifests_beside(&self, original: &Key) -> Vec<Key> {
+        self.possible_manifests(split_extension(self.relative(original)).0, original)
+    }
+
+    /// Whether a key is one that a variant of an original has, of one of these names and with whatever extension.
+    pub fn is_variant_of(&self, original: &Key, key: &Key, suffixes: &[String]) -> bool {
+        let stem = split_extension(self.relative(original)).0;
+        let (path, extension) = split_extension(&key.0);
+        let rest = path.strip_prefix(&self.folder).and_then(|path| path.strip_prefix(stem));
+        extension.is_some() && rest.is_some_and(|rest| suffixes.iter().any(|suffix| suffix == rest))
+    }
+}
+
 /// Whether a key is a manifest's, by its name alone: of this layout or of one before.
 pub fn is_manifest(key: &Key) -> bool {
     key.0.ends_with(MANIFEST)
+}
+
+/// Where the manifest of an original would be whose variant `original` has a key.
+pub fn manifest_of(original_variant: &Key) -> Option<Key> {
+    Key::new(format!("{original_variant}{MANIFEST}")).ok()
 }
 
 /// What a variant's name adds to the stem of its original. Names with one suffix would be one key.
@@ -306,6 +342,16 @@ pub fn promised_extension(original: Option<&str>, output: OutputFormat) -> Optio
     }
 }
 
+/// The extensions of images that are read, in lower case.
+pub fn image_extensions() -> Vec<&'static str> {
+    let of = |format: Format| std::iter::once(format.extension()).chain(also(format).iter().copied());
+    let mut known: Vec<_> = Format::ALL.into_iter().flat_map(of).collect();
+    if cfg!(feature = "heif") {
+        known.extend(["avif", "heic", "heif", "hif"]);
+    }
+    known
+}
+
 /// Every extension that a variant can come to have.
 fn possible_extensions(original: &str, output: OutputFormat) -> Vec<String> {
     match promised_extension(Some(original), output) {
@@ -315,14 +361,18 @@ fn possible_extensions(original: &str, output: OutputFormat) -> Vec<String> {
 }
 
 fn says(extension: &str, format: Format) -> bool {
-    let known: &[&str] = match format {
+    extension == format.extension() || also(format).contains(&extension)
+}
+
+/// What images of a format are called too.
+const fn also(format: Format) -> &'static [&'static str] {
+    match format {
         Format::Jpeg => &["jpg", "jpe", "jfif"],
         Format::Png => &["apng"],
         Format::Tiff => &["tif"],
         Format::Bmp => &["dib"],
         _ => &[],
-    };
-    extension == format.extension() || known.contains(&extension)
+    }
 }
 
 #[cfg(test)]
@@ -379,6 +429,71 @@ mod tests {
         assert_eq!(variant("temp/v1.2 final", "original"), "image/v1.2 final.jpeg");
         let manifest = layout().manifest_key(&Key::new("temp/abc.JPG").unwrap(), "jpg").unwrap();
         assert_eq!(manifest.as_str(), "image/abc.jpg.manifest.json");
+    }
+
+    #[test]
+    fn a_name_that_is_an_outputs_is_no_originals() {
+        let suffixes: Vec<String> = ["original", "original_blurred", "50x50", "50x50_blurred"].map(suffix).into();
+        let clash = |key: &str| layout().clash(&Key::new(key).unwrap(), &suffixes).is_some();
+        for key in [
+            "temp/a.jpg.manifest.json",
+            "temp/a.manifest.JSON",
+            "temp/a_50x50.jpg",
+            "temp/2026/a_50x50",
+            "a_50x50.PNG",
+            "temp/a_blurred.jpg",
+            "temp/a_50x50_blurred.webp",
+        ] {
+            assert!(clash(key), "{key}");
+        }
+        for key in [
+            "temp/a.jpg",
+            "temp/a_150x50.jpg",
+            "temp/a_50x500.jpg",
+            "temp/_50x50.jpg",
+            "temp/x/_blurred.jpg",
+            "temp/a.json",
+            "temp/a_50x50/b.jpg",
+            "temp/a_original.jpg",
+            "temp/a.manifest.jpg",
+            "temp/0123456789abcdef0123456789abcdef.jpg",
+        ] {
+            assert!(!clash(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn variants_of_an_original_are_known_by_their_keys() {
+        let suffixes: Vec<String> = ["original", "50x50"].map(suffix).into();
+        let is = |original: &str, key: &str| {
+            layout().is_variant_of(&Key::new(original).unwrap(), &Key::new(key).unwrap(), &suffixes)
+        };
+        assert!(
+            is("temp/a.JPG", "image/a.jpg")
+                && is("temp/a.JPG", "image/a_50x50.webp")
+                && is("temp/x/a", "image/x/a.png")
+        );
+        for key in [
+            "image/b.jpg",
+            "image/ab.jpg",
+            "image/a_100x100.jpg",
+            "image/x/a.jpg",
+            "image/a",
+            "temp/a.jpg",
+            "image/a.jpg.manifest.json",
+        ] {
+            assert!(!is("temp/a.JPG", key), "{key}");
+        }
+    }
+
+    #[test]
+    fn extensions_of_images_that_are_read() {
+        let known = image_extensions();
+        for extension in ["jpg", "jpeg", "png", "gif", "webp", "tif", "tiff", "bmp"] {
+            assert!(known.contains(&extension), "{extension}");
+        }
+        assert!(!known.contains(&"pdf") && !known.contains(&"svg"));
+        assert_eq!(known.contains(&"heic"), cfg!(feature = "heif"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tintype_image::{BoxSize, Fit, Gravity, MetadataPolicy, OutputFormat, Quality, VariantSpec};
 
-use crate::key::Key;
+use crate::key::{Key, suffix};
 use crate::manifest::PresetRef;
 
 /// What the default preset is made of; the seed's own knobs.
@@ -39,13 +39,15 @@ pub struct Preset {
     pub paths: Vec<String>,
     /// Where outcomes under it are told instead of at `callback.url`; empty: nowhere.
     pub callback_url: Option<String>,
+    /// Whether uploads under it may be called as no image is: bytes alone decide.
+    pub any_filename: bool,
 }
 
 impl Preset {
     /// A preset, with the version that its content gives.
     pub fn new(name: &str, variants: Vec<VariantSpec>, metadata: MetadataPolicy, paths: Vec<String>) -> Self {
         let version = version(&variants, metadata);
-        Self { name: name.to_owned(), version, variants, metadata, paths, callback_url: None }
+        Self { name: name.to_owned(), version, variants, metadata, paths, callback_url: None, any_filename: false }
     }
 
     /// Its name and version, as a manifest says them.
@@ -103,6 +105,16 @@ impl Presets {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Preset>> {
         self.0.iter()
+    }
+
+    /// What the names of all variants of all presets add to the stems of their originals.
+    pub fn suffixes(&self) -> Vec<String> {
+        let mut suffixes: Vec<String> =
+            self.0.iter().flat_map(|preset| &preset.variants).map(|spec| suffix(&spec.name)).collect();
+        // The longest first: it says most.
+        suffixes.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        suffixes.dedup();
+        suffixes
     }
 
     /// All names, for messages: `"default", "avatar"`.

@@ -17,9 +17,9 @@ use crate::app::App;
 use crate::auth::Scope;
 use crate::event::accept::{Accepted, accept};
 use crate::event::auth::sns::Message;
-use crate::event::auth::{Refusal, Shown};
-use crate::event::{eventgrid, parse, parse_value};
-use crate::key::Key;
+use crate::event::auth::{Refusal, Shown, b2};
+use crate::event::{Unusable, eventgrid, parse, parse_value, split};
+use crate::metrics;
 use crate::upload::UploadId;
 
 /// What CloudEvents' webhooks ask with, and are answered.
@@ -57,14 +57,25 @@ pub struct Taken {
 /// An object that is no work.
 #[derive(Serialize, ToSchema)]
 struct Ignored {
-    key: Key,
-    reason: &'static str,
+    /// As the record names it; empty where nothing can be read of it.
+    #[schema(example = "image/a.jpg")]
+    key: String,
+    #[schema(example = "it is in the folder of variants")]
+    reason: String,
+}
+
+impl From<Unusable> for Ignored {
+    fn from(Unusable { key, reason }: Unusable) -> Self {
+        tracing::warn!(key, reason, "passed over a record of an event");
+        Self { key, reason }
+    }
 }
 
 /// Take storage events
 ///
-/// Of S3, SNS, SQS, EventBridge, Pub/Sub and Event Grid; handshakes are answered. Every record is taken, or none: on an
-/// error the provider sends all of them again, which is harmless.
+/// Of S3, SNS, SQS, EventBridge, Pub/Sub, Event Grid, R2 and B2; handshakes are answered. Each record is judged alone: what
+/// can be no upload is ignored and named with the reason, the others go on. On an error the provider sends all of them again,
+/// which is harmless.
 #[utoipa::path(
     post, path = "/v1/events", operation_id = "push_events", tag = "processing",
     security(("api_key" = ["events"]), ("provider" = [])), params(Code),
@@ -80,12 +91,14 @@ pub async fn push(
     State(app): State<Arc<App>>,
     caller: Caller,
     Params(query): Params<Code>,
+    headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Json<Answer>, Problem> {
     let read = serde_json::from_slice(&body);
     // Of strangers nothing more is told than that they are.
     let message: &Value = read.as_ref().unwrap_or(&Value::Null);
-    must_push(&app, &caller, &query, message).await?;
+    let b2 = headers.get(b2::HEADER).map(|value| (value.to_str().unwrap_or_default(), &*body));
+    must_push(&app, &caller, &Shown { b2, ..shown(&caller, &query) }, message).await?;
     let message = read.map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
     let sns = Message::of(&message);
     if let Some(answer) = handshake(&app, sns.as_ref(), &message).await? {
@@ -96,13 +109,21 @@ pub async fn push(
         Some(sns) => parse(sns.text().as_bytes()),
         None => parse_value(&message),
     };
-    let events = events.map_err(|error| Problem::invalid(error.to_string()))?;
-    let (mut accepted, mut ignored) = (Vec::new(), Vec::new());
+    let (events, unusable) = split(events.map_err(|error| Problem::invalid(error.to_string()))?);
+    metrics::records("unusable", unusable.len());
+    let mut ignored: Vec<Ignored> = unusable.into_iter().map(Ignored::from).collect();
+    let mut accepted = Vec::new();
     for event in events {
-        let key = event.key.clone();
+        let key = event.key.to_string();
         match accept(&app, event).await? {
-            Accepted::Queued(id) => accepted.push(id),
-            Accepted::Ignored(reason) => ignored.push(Ignored { key, reason }),
+            Accepted::Queued(id) => {
+                metrics::records("accepted", 1);
+                accepted.push(id);
+            }
+            Accepted::Ignored(reason) => {
+                metrics::records("ignored", 1);
+                ignored.push(Ignored { key, reason: reason.to_owned() });
+            }
         }
     }
     Ok(Json(Answer::Taken(Taken { accepted, ignored })))
@@ -124,7 +145,7 @@ pub async fn ask(
     Params(query): Params<Code>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    must_push(&app, &caller, &query, &Value::Null).await?;
+    must_push(&app, &caller, &shown(&caller, &query), &Value::Null).await?;
     let Some(origin) = headers.get(ASKS) else {
         return Err(Problem::invalid("who asks says so in WebHook-Request-Origin"));
     };
@@ -133,11 +154,11 @@ pub async fn ask(
 }
 
 /// An API key, or whatever its provider proves itself by.
-async fn must_push(app: &App, caller: &Caller, query: &Code, message: &Value) -> Result<(), Problem> {
+async fn must_push(app: &App, caller: &Caller, shown: &Shown<'_>, message: &Value) -> Result<(), Problem> {
     if caller.is_server() {
         return caller.must(Scope::Events);
     }
-    match app.gate.judge(&shown(caller, query), message).await {
+    match app.gate.judge(shown, message).await {
         Some(judged) => judged.map_err(|refusal| {
             tracing::warn!(why = refusal.to_string(), "refused a pushed event");
             refusal.into()
@@ -147,7 +168,7 @@ async fn must_push(app: &App, caller: &Caller, query: &Code, message: &Value) ->
 }
 
 fn shown<'a>(caller: &'a Caller, query: &'a Code) -> Shown<'a> {
-    Shown { header: caller.shown(), code: query.code.as_deref() }
+    Shown { header: caller.shown(), code: query.code.as_deref(), b2: None }
 }
 
 /// What a provider that may push asks first, and what it is answered.

@@ -73,6 +73,7 @@ impl From<CreateError> for Problem {
         let (status, code) = match &error {
             CreateError::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             CreateError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            CreateError::UnsupportedFormat(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unsupported_format"),
             CreateError::Conflict => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_conflict"),
             CreateError::Deleted => (StatusCode::CONFLICT, "upload_deleted"),
             CreateError::Ledger(_) | CreateError::Presign(_) => return Self::unavailable(&error),

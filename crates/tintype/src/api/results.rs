@@ -23,7 +23,8 @@ use crate::upload::{Outcome, Upload, UploadId};
 /// Take a remote processor's result
 ///
 /// From a server with an API key, or from a processor that signs with `callback.secret`, or with one before it, for this
-/// upload and within five minutes. Variants that it names must be in the store. PUT and POST do the same.
+/// upload and within five minutes. Variants that it names must be this upload's own, and in the store. PUT and POST do the
+/// same.
 #[utoipa::path(
     method(put, post), path = "/v1/uploads/{id}/result", operation_id = "upload_result", tag = "processing",
     security(("api_key" = ["results"]), ("signature" = [])), params(("id" = UploadId, Path, description = "The upload")),
@@ -34,6 +35,8 @@ use crate::upload::{Outcome, Upload, UploadId};
     responses(
         (status = 200, description = "It ended so", body = View),
         (status = 409, description = "`variant_missing`: it names a variant that is not in the store",
+         body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`foreign_variant`: it names a key that no variant of this upload can have",
          body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
@@ -108,9 +111,15 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
         }
         Outcome::Completed(manifest) => manifest.variants.iter().map(|variant| &variant.key).collect(),
     };
+    let suffixes = app.config.presets.suffixes();
     for key in keys {
         if !app.layout.is_output(key) {
             return Err(Problem::invalid(format!("{key} is not in the folder of variants, {}", app.layout.folder())));
+        }
+        // What is recorded here is what a deletion takes along.
+        if !app.layout.is_variant_of(&upload.key, key, &suffixes) {
+            let detail = format!("{key} cannot be a variant of {}, by the presets of this server", upload.key);
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "foreign_variant", detail));
         }
         match app.store.head(key).await {
             Ok(_) => {}

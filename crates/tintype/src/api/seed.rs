@@ -92,8 +92,8 @@ async fn read(State(app): State<Arc<App>>, caller: Caller, Id(uuid): Id) -> Resu
 
 /// Take the seed Lambda's result
 ///
-/// Its callback, `{"processed_key"}` or `{"error"}`; Tintype's own body is taken too. A key is believed if it is in the
-/// store.
+/// Its callback, `{"processed_key"}` or `{"error"}`; Tintype's own body is taken too. A key is believed if it can be one of
+/// this upload's variants and is in the store.
 #[utoipa::path(
     put, path = "/async_image_upload/presignedurl/{uuid}/", operation_id = "seed_update", tag = "seed",
     security(("api_key" = ["results"]), ("signature" = [])),
@@ -102,6 +102,8 @@ async fn read(State(app): State<Arc<App>>, caller: Caller, Id(uuid): Id) -> Resu
     responses(
         (status = 200, description = "It ended so", body = View),
         (status = 409, description = "`variant_missing`: that key is not in the store",
+         body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`foreign_variant`: no variant of this upload can have that key",
          body = ProblemDocument, content_type = "application/problem+json"),
         (status = 415, description = "`invalid_request`: the body does not say that it is JSON",
          body = ProblemDocument, content_type = "application/problem+json")

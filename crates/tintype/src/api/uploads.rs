@@ -1,5 +1,6 @@
 //! `/v1/uploads`: make, list, process again, delete.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -22,7 +23,7 @@ use crate::app::App;
 use crate::auth::Scope;
 use crate::error::Failure;
 use crate::event::StorageEvent;
-use crate::ledger::Idempotency;
+use crate::ledger::{Idempotency, Search};
 use crate::manifest::Manifest;
 use crate::preset::hex;
 use crate::store::StoreError;
@@ -38,6 +39,7 @@ const LONGEST_SEARCH: usize = 1024;
 #[schema(as = Upload, example = json!({
     "id": "0123456789abcdef0123456789abcdef", "status": "completed",
     "created_at": "2026-05-01T12:30:00Z", "expires_at": "2026-05-01T12:45:00Z",
+    "filename": "corgi.jpg", "metadata": {"id": "12345"},
     "manifest": {
         "original": {
             "key": "image/0123456789abcdef0123456789abcdef.jpg", "bytes": 2412345, "content_type": "image/jpeg",
@@ -68,6 +70,10 @@ pub struct View {
     created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+    /// What the client calls the file, if it said so.
+    filename: Option<String>,
+    /// As it was asked for.
+    metadata: BTreeMap<String, String>,
     manifest: Option<Manifest>,
     error: Option<Failure>,
 }
@@ -87,6 +93,8 @@ impl From<Upload> for View {
             status: upload.status,
             created_at: upload.created_at,
             expires_at: upload.expires_at,
+            filename: upload.filename,
+            metadata: upload.policy.metadata,
             manifest: upload.manifest.filter(|_| upload.status == Status::Completed),
             error: upload.error.filter(|_| upload.status == Status::Failed),
         }
@@ -128,7 +136,7 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
          body = ProblemDocument, content_type = "application/problem+json"),
         (status = 429, description = "`queue_full`, `quota_exceeded`: again after `Retry-After`",
          body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`idempotency_conflict`: that key was used for another request",
+        (status = 422, description = "`idempotency_conflict`: that key was used for another request. `unsupported_format`: the file is called as no image is",
          body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
@@ -199,29 +207,32 @@ fn idempotency(headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency>,
     Ok(Some(Idempotency { key: key.to_owned(), request: hex(&Sha256::digest(body.to_string())) }))
 }
 
-/// What an upload's id or key begins with.
+/// What uploads are looked for by.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Search {
-    /// Only those whose id or key (with or without `upload.prefix`) begins so.
+pub struct Query {
+    /// Only those whose id, key (with or without `upload.prefix`) or a value of whose metadata begins so, or whose file name
+    /// holds this; in names and metadata case does not count. A whole id finds that upload alone.
     #[param(max_length = 1024)]
     q: Option<String>,
 }
 
-impl Search {
-    /// What to look for, as ids and keys are written.
-    fn beginnings(self, app: &App) -> Result<Vec<String>, Problem> {
+impl Query {
+    /// What to look for, as rows have it.
+    fn search(self, app: &App) -> Result<Search, Problem> {
         let Some(text) = self.q.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else {
-            return Ok(Vec::new());
+            return Ok(Search::default());
         };
         if text.len() > LONGEST_SEARCH || text.contains('\0') {
-            return Err(Problem::invalid("`q` must be the beginning of an id or of a key: 1024 bytes at most"));
+            return Err(Problem::invalid(
+                "`q` must be a part of a file name, or the beginning of an id or key: 1024 bytes at most",
+            ));
         }
         if let Some(id) = UploadId::parse(&text) {
-            return Ok(vec![id.as_str().to_owned()]);
+            return Ok(Search { beginnings: vec![id.as_str().to_owned()], text: None });
         }
         let below = format!("{}{text}", app.layout.prefix());
-        Ok(vec![text, below])
+        Ok(Search { beginnings: vec![text.clone(), below], text: Some(text) })
     }
 }
 
@@ -230,18 +241,18 @@ impl Search {
 /// Newest first, 100 at most; the `cursor` of the answer asks for those after it.
 #[utoipa::path(
     get, path = "/v1/uploads", operation_id = "list_uploads", tag = "uploads",
-    security(("api_key" = ["uploads:read"])), params(Listing, Search),
+    security(("api_key" = ["uploads:read"])), params(Listing, Query),
     responses((status = 200, description = "A page, and the cursor of the next", body = UploadPage))
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     Params(query): Params<Listing>,
-    Params(search): Params<Search>,
+    Params(asked): Params<Query>,
 ) -> Result<Json<UploadPage>, Problem> {
     caller.must(Scope::UploadsRead)?;
     let page = query.page(|word| Status::parse(word).is_some())?;
-    let rows = app.ledger.list(&page, &search.beginnings(&app)?).await?;
+    let rows = app.ledger.list(&page, &asked.search(&app)?).await?;
     let cursor = next(page.limit, rows.len(), rows.last().map(|row| (row.created_at, row.id.as_str())));
     let uploads: Vec<View> = rows.into_iter().map(View::from).collect();
     Ok(Json(UploadPage { uploads, cursor }))
@@ -272,7 +283,8 @@ pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
     responses(
         (status = 202, description = "It is being processed", body = View, example = json!({
             "id": "0123456789abcdef0123456789abcdef", "status": "processing", "created_at": "2026-05-01T12:30:00Z",
-            "expires_at": "2026-05-01T12:45:00Z", "manifest": null, "error": null
+            "expires_at": "2026-05-01T12:45:00Z", "filename": "corgi.jpg", "metadata": {"id": "12345"}, "manifest": null,
+            "error": null
         })),
         (status = 409, description = "`original_missing`: ask for a new upload",
          body = ProblemDocument, content_type = "application/problem+json")

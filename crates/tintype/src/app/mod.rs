@@ -200,23 +200,26 @@ impl App {
         Ok(())
     }
 
-    /// Removes an upload's original, its variants and its manifest from the store.
+    /// Removes an upload's original, its variants and its manifest from the store; never what is another's, whatever a
+    /// manifest says.
     pub async fn erase(&self, upload: &Upload) -> Result<(), StoreError> {
-        let (manifests, variants): (Vec<_>, Vec<_>) = self.outputs(upload).into_iter().partition(key::is_manifest);
+        let outputs = self.outputs(upload);
+        let sets = self.sets(upload, &outputs).await?;
+        let (manifests, variants): (Vec<_>, Vec<_>) = outputs.into_iter().partition(key::is_manifest);
         // A set of an earlier preset is known by its manifest alone, which therefore goes after it.
-        let stored = self.stored_manifests(upload, &manifests).await?;
-        let stored = stored.iter().flat_map(|(_, manifest)| manifest.own_keys(&self.layout, &upload.key));
-        for key in stored.chain(variants).chain(manifests) {
+        let stored = sets.own.iter().flat_map(|(_, manifest)| manifest.own_keys(&self.layout, &upload.key));
+        for key in stored.chain(variants).chain(manifests).filter(|key| !sets.others.contains(key)) {
             self.store.delete(&key).await?;
         }
         self.store.delete(&upload.key).await
     }
 
-    /// Removes variants of an upload that no manifest of its own seals.
+    /// Removes variants of an upload that no manifest seals.
     pub async fn erase_unsealed(&self, upload: &Upload) -> Result<(), StoreError> {
         let keys = self.outputs(upload);
-        let mut sealed = HashSet::new();
-        for (key, manifest) in self.stored_manifests(upload, &keys).await? {
+        let sets = self.sets(upload, &keys).await?;
+        let mut sealed = sets.others;
+        for (key, manifest) in sets.own {
             sealed.insert(key);
             sealed.extend(manifest.variants.into_iter().map(|variant| variant.key));
         }
@@ -226,31 +229,54 @@ impl App {
         Ok(())
     }
 
-    /// The manifests of an upload's own that are in the store, of those at some keys.
-    async fn stored_manifests(&self, upload: &Upload, keys: &[Key]) -> Result<Vec<(Key, Manifest)>, StoreError> {
-        let mut stored = Vec::new();
-        for key in keys.iter().filter(|key| key::is_manifest(key)) {
-            if let Some(manifest) = self.processor.stored_manifest(key).await?
-                && manifest.original.key == upload.key
-            {
-                stored.push((key.clone(), manifest));
+    /// What is sealed of the keys that an upload's outputs can have.
+    async fn sets(&self, upload: &Upload, keys: &[Key]) -> Result<Sets, StoreError> {
+        let mut places: Vec<Key> = keys.iter().filter(|key| key::is_manifest(key)).cloned().collect();
+        if self.layout.upload_id(&upload.key).is_none() {
+            // Others may be called the same but for their extensions, or as a variant is.
+            places.extend(self.layout.manifests_beside(&upload.key));
+            places.extend(keys.iter().filter(|key| !key::is_manifest(key)).filter_map(|key| key::manifest_of(key)));
+            places.sort();
+            places.dedup();
+        }
+        let mut sets = Sets::default();
+        for place in places {
+            match self.processor.stored_manifest(&place).await? {
+                Some(manifest) if manifest.original.key == upload.key => sets.own.push((place, manifest)),
+                Some(manifest) => {
+                    sets.others.extend(manifest.own_keys(&self.layout, &manifest.original.key));
+                    sets.others.insert(place);
+                }
+                None => {}
             }
         }
-        Ok(stored)
+        Ok(sets)
     }
 
-    /// Every key that developing an upload can have written.
+    /// Every key that developing an upload can have written. None of one whose name is refused: those would be another's.
     fn outputs(&self, upload: &Upload) -> Vec<Key> {
+        if self.processor.refuses_name(&upload.key) {
+            return Vec::new();
+        }
         let extensions = extensions(upload);
         let preset = self.config.presets.get(&upload.preset);
         let mut keys: Vec<Key> =
-            upload.manifest.iter().flat_map(|m| m.variants.iter().map(|v| v.key.clone())).collect();
+            upload.manifest.iter().flat_map(|manifest| manifest.own_keys(&self.layout, &upload.key)).collect();
         for extension in &extensions {
             keys.extend(preset.iter().flat_map(|preset| self.layout.possible_keys(&upload.key, preset, extension)));
             keys.extend(self.layout.manifest_key(&upload.key, extension).ok());
         }
         keys
     }
+}
+
+/// What is sealed of some keys.
+#[derive(Default)]
+struct Sets {
+    /// An upload's own manifests, each with its place.
+    own: Vec<(Key, Manifest)>,
+    /// Manifests and variants of others.
+    others: HashSet<Key>,
 }
 
 /// The extensions that an upload's variants can have.

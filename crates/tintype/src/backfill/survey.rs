@@ -160,7 +160,7 @@ impl Survey {
                 self.both(Requests { head: manifest.variants.len() as u64, ..Requests::default() });
                 return;
             }
-            Ok(Found::OfAnother(_)) => return self.refused.take(object),
+            Ok(Found::OfAnother(_)) | Err(ProcessError::Final(_)) => return self.refused.take(object),
             Ok(Found::Nothing) => {}
             Err(_) => self.unknown.take(object),
         }

@@ -9,8 +9,7 @@ use super::select::Original;
 use super::tell::tell;
 use super::{Backfill, Outcome, retry};
 use crate::error::Failure;
-use crate::key::Key;
-use crate::process::{Found, ProcessError, Task};
+use crate::process::{Found, ProcessError, Task, taken};
 
 /// Brings it to an end. Once begun, a stop does not cut it off.
 pub async fn finish(
@@ -54,7 +53,7 @@ async fn once(backfill: &Backfill, original: &Original, halt: &CancellationToken
     let Original { sighting, preset } = original;
     match backfill.processor.look(sighting, preset).await? {
         Found::Finished(manifest) => return Ok(Outcome::Already(manifest)),
-        Found::OfAnother(other) => return Ok(Outcome::Failed(would_write_over(&other))),
+        Found::OfAnother(other) => return Ok(Outcome::Failed(taken(&sighting.key, &other))),
         Found::Nothing => {}
     }
     tokio::select! {
@@ -67,11 +66,4 @@ async fn once(backfill: &Backfill, original: &Original, halt: &CancellationToken
     let developed = backfill.processor.develop(&task).await?;
     let manifest = Box::new(developed.manifest);
     Ok(if developed.repeated { Outcome::Already(manifest) } else { Outcome::Done(manifest) })
-}
-
-fn would_write_over(other: &Key) -> Failure {
-    Failure::new(
-        "invalid_request",
-        format!("its variants would take the place of those of {other}: rename one of them"),
-    )
 }

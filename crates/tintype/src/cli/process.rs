@@ -140,6 +140,7 @@ fn processor(config: &Config, layout: Layout, args: &ProcessArgs, renderer: Rend
         max_bytes: MAX_BYTES,
         strict_type: false,
         replaces: false,
+        suffixes: None,
         cache_control: String::new(),
         public_url: None,
     }

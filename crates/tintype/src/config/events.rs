@@ -5,7 +5,7 @@ use url::{Host, Url};
 
 use super::reader::Reader;
 
-/// Least length of `events.eventgrid_key`: 16 random bytes take 22 characters.
+/// Least length of `events.eventgrid_key` and `events.b2_secret`: 16 random bytes take 22 characters, B2's own have 32.
 const SHORTEST_KEY: usize = 20;
 
 /// Whose events are taken without an API key.
@@ -17,6 +17,8 @@ pub struct EventsConfig {
     pub oidc: Option<OidcConfig>,
     /// What Event Grid shows; none when it shows nothing.
     pub eventgrid_key: Option<SharedKey>,
+    /// What B2 signs its pushes with; none when it may not push.
+    pub b2_secret: Option<SharedKey>,
 }
 
 /// Whose OpenID Connect tokens are taken.
@@ -37,6 +39,16 @@ pub struct OidcConfig {
 pub struct SharedKey(String);
 
 impl SharedKey {
+    #[cfg(test)]
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// What a message is signed with.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// Whether it is the one that was shown, in constant time.
     pub fn is(&self, shown: &str) -> bool {
         self.0.as_bytes().ct_eq(shown.as_bytes()).into()
@@ -51,8 +63,9 @@ impl std::fmt::Debug for SharedKey {
 
 /// Reads the section.
 pub(super) fn read(r: &mut Reader) -> Option<EventsConfig> {
-    let (sns_topics, oidc, eventgrid_key) = (read_topics(r), read_oidc(r), read_key(r));
-    Some(EventsConfig { sns_topics: sns_topics?, oidc: oidc?, eventgrid_key: eventgrid_key? })
+    let (sns_topics, oidc) = (read_topics(r), read_oidc(r));
+    let (eventgrid_key, b2_secret) = (read_key(r, "events.eventgrid_key"), read_key(r, "events.b2_secret"));
+    Some(EventsConfig { sns_topics: sns_topics?, oidc: oidc?, eventgrid_key: eventgrid_key?, b2_secret: b2_secret? })
 }
 
 fn read_topics(r: &mut Reader) -> Option<Vec<String>> {
@@ -107,12 +120,12 @@ fn is_safe(url: &Url) -> bool {
     url.scheme() == "https" || local
 }
 
-fn read_key(r: &mut Reader) -> Option<Option<SharedKey>> {
-    match r.text("events.eventgrid_key")? {
-        key if key.is_empty() => Some(None),
-        key if key.len() < SHORTEST_KEY => {
-            r.mistake("events.eventgrid_key", &format!("it must have {SHORTEST_KEY} characters at least, all random"))
+fn read_key(r: &mut Reader, key: &str) -> Option<Option<SharedKey>> {
+    match r.text(key)? {
+        text if text.is_empty() => Some(None),
+        text if text.len() < SHORTEST_KEY => {
+            r.mistake(key, &format!("it must have {SHORTEST_KEY} characters at least, all random"))
         }
-        key => Some(Some(SharedKey(key))),
+        text => Some(Some(SharedKey(text))),
     }
 }

@@ -19,6 +19,7 @@ const METADATA: [(&str, MetadataPolicy); 3] = [
     ("keep", MetadataPolicy::Keep),
     ("none", MetadataPolicy::None),
 ];
+const FILENAMES: [(&str, bool); 2] = [("images", false), ("any", true)];
 /// What makes the default preset when the file does not spell it out.
 const OF_DEFAULT: [&str; 5] =
     ["variants.small", "variants.medium", "variants.large", "variants.blur", "variants.blur_radius"];
@@ -97,9 +98,10 @@ fn read_preset(
     if let Some(Err(problem)) = callback_url.as_deref().map(check_url) {
         fields.mistake("callback_url", problem);
     }
+    let any_filename = fields.word("filenames", &FILENAMES).unwrap_or(false);
     let variants = read_variants(&mut fields, quality);
     fields.finish();
-    Some(Preset { callback_url, ..Preset::new(name, variants, metadata, paths) })
+    Some(Preset { callback_url, any_filename, ..Preset::new(name, variants, metadata, paths) })
 }
 
 fn read_paths(fields: &mut Fields<'_>) -> Vec<String> {

@@ -7,7 +7,8 @@ use super::sources::Setting;
 use super::without_secrets;
 
 /// What is secret, or stands for a secret.
-const SECRET: [&str; 4] = ["auth.keys", "callback.previous_secrets", "callback.secret", "events.eventgrid_key"];
+const SECRET: [&str; 5] =
+    ["auth.keys", "callback.previous_secrets", "callback.secret", "events.b2_secret", "events.eventgrid_key"];
 /// What is shown instead.
 const HIDDEN: &str = "(set, not shown)";
 

@@ -5,8 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{EventError, StorageEvent};
-use crate::key::Key;
+use super::{EventError, Read, StorageEvent, named};
 
 #[derive(Deserialize)]
 struct Detail {
@@ -35,18 +34,18 @@ pub fn is_event(value: &Value) -> bool {
 }
 
 /// The object that was created; none for events of another kind.
-pub fn read(value: &Value) -> Result<Vec<StorageEvent>, EventError> {
+pub fn read(value: &Value) -> Result<Vec<Read>, EventError> {
     if value["detail-type"] != "Object Created" {
         return Ok(Vec::new());
     }
     let bad = |reason: String| EventError::Record { index: 0, reason };
     let Detail { bucket, object } = Detail::deserialize(&value["detail"]).map_err(|e| bad(e.to_string()))?;
-    Ok(vec![StorageEvent {
+    Ok(named(object.key, |key| StorageEvent {
         bucket: Some(bucket.name),
-        key: Key::new(object.key).map_err(|e| bad(e.to_string()))?,
+        key,
         size: object.size,
         etag: object.etag.filter(|tag| !tag.is_empty()),
         version: object.version_id.filter(|version| !version.is_empty()),
         sequencer: object.sequencer.filter(|order| !order.is_empty()),
-    }])
+    }))
 }

@@ -5,8 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{EventError, StorageEvent};
-use crate::key::Key;
+use super::{EventError, Read, StorageEvent, named};
 
 /// What Event Grid asks before it pushes.
 const VALIDATION: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";
@@ -46,21 +45,21 @@ pub fn validation_code(value: &Value) -> Option<&str> {
 }
 
 /// The blob that one event says was created; none for events of another kind.
-pub fn read(value: &Value, index: usize) -> Result<Vec<StorageEvent>, EventError> {
+pub fn read(value: &Value, index: usize) -> Result<Vec<Read>, EventError> {
     let bad = |reason: String| EventError::Record { index, reason };
     if kind(value) != "Microsoft.Storage.BlobCreated" {
         return Ok(Vec::new());
     }
     let Event { subject, data } = Event::deserialize(value).map_err(|e| bad(e.to_string()))?;
     let (container, name) = place(&subject).ok_or_else(|| bad("its subject names no blob".to_owned()))?;
-    Ok(vec![StorageEvent {
+    Ok(named(name.to_owned(), |key| StorageEvent {
         bucket: Some(container.to_owned()),
-        key: Key::new(name.to_owned()).map_err(|e| bad(e.to_string()))?,
+        key,
         size: data.content_length,
         etag: data.e_tag.map(|tag| tag.trim_matches('"').to_owned()).filter(|tag| !tag.is_empty()),
         version: None,
         sequencer: None,
-    }])
+    }))
 }
 
 /// `/blobServices/default/containers/CONTAINER/blobs/NAME`; the name is as it is, not encoded.

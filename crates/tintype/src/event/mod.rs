@@ -4,11 +4,13 @@
 pub mod accept;
 #[cfg(feature = "server")]
 pub mod auth;
+mod b2;
 mod eventbridge;
 pub mod eventgrid;
 mod lambda;
 pub mod order;
 mod pubsub;
+mod r2;
 mod s3;
 mod sns;
 pub mod sqs;
@@ -21,6 +23,8 @@ use crate::store::Pin;
 
 /// Most envelopes around one event: S3 in SNS in SQS, dead-lettered and moved to a queue, is four.
 const DEEPEST: usize = 6;
+/// Most characters that are told of the name of an object that cannot be an original.
+const LONGEST_NAME: usize = 1024;
 
 /// A store's notice that an object was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,15 +52,41 @@ impl StorageEvent {
     }
 }
 
+/// One record of an envelope: an object that was created, or why the record is passed over.
+pub type Read = Result<StorageEvent, Unusable>;
+
+/// A record that names no possible original. It would be no work however often it came, and its neighbours are not held
+/// back by it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key:?}: {reason}")]
+pub struct Unusable {
+    /// What it names, cut to the length of a key; empty where it names nothing that can be read.
+    pub key: String,
+    /// Why that is no original.
+    pub reason: String,
+}
+
+/// The events of records, and the records that are passed over.
+pub fn split(records: Vec<Read>) -> (Vec<StorageEvent>, Vec<Unusable>) {
+    let (mut events, mut unusable) = (Vec::new(), Vec::new());
+    for record in records {
+        match record {
+            Ok(event) => events.push(event),
+            Err(why) => unusable.push(why),
+        }
+    }
+    (events, unusable)
+}
+
 /// Why a message is no envelope that is known here.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum EventError {
     /// Not JSON, or of no known shape.
     #[error(
-        "the body is no storage event: {0}. Send an S3 event notification ({{\"Records\": [...]}}), as it is or as SNS, SQS or EventBridge wrap it, or what Pub/Sub or Event Grid push of a store"
+        "the body is no storage event: {0}. Send an S3 event notification ({{\"Records\": [...]}}), as it is or as SNS, SQS or EventBridge wrap it, or what Pub/Sub, Event Grid, R2 or B2 send of a store"
     )]
     Unknown(String),
-    /// A record names no possible key.
+    /// A record is of no known shape.
     #[error("record {index}: {reason}")]
     Record {
         /// Which, from 0.
@@ -66,12 +96,12 @@ pub enum EventError {
     },
 }
 
-/// Reads every record of an envelope, and of the envelopes inside it. Notices that no object was created (removals,
-/// test events) give none.
+/// Reads every record of an envelope, and of the envelopes inside it, each by itself. Notices that no object was created
+/// (removals, test events) give none.
 ///
 /// # Errors
 /// When the message is of no known shape; it would fail the same way again.
-pub fn parse(body: &[u8]) -> Result<Vec<StorageEvent>, EventError> {
+pub fn parse(body: &[u8]) -> Result<Vec<Read>, EventError> {
     let value: Value = serde_json::from_slice(body).map_err(|e| EventError::Unknown(e.to_string()))?;
     parse_value(&value)
 }
@@ -80,18 +110,17 @@ pub fn parse(body: &[u8]) -> Result<Vec<StorageEvent>, EventError> {
 ///
 /// # Errors
 /// When the message is of no known shape; it would fail the same way again.
-pub fn parse_value(value: &Value) -> Result<Vec<StorageEvent>, EventError> {
+pub fn parse_value(value: &Value) -> Result<Vec<Read>, EventError> {
     read(value, 0)
 }
 
 /// Reads an envelope that is `depth` envelopes deep.
-fn read(value: &Value, depth: usize) -> Result<Vec<StorageEvent>, EventError> {
+fn read(value: &Value, depth: usize) -> Result<Vec<Read>, EventError> {
     if depth > DEEPEST {
         return Err(EventError::Unknown(format!("it is wrapped more than {DEEPEST} times")));
     }
     if let Some(Value::Array(records)) = value.get("Records") {
-        let lists = records.iter().enumerate().map(|(index, record)| read_record(record, index, depth));
-        return Ok(lists.collect::<Result<Vec<_>, _>>()?.concat());
+        return each(records.iter().enumerate().map(|(index, record)| read_record(record, index, depth)));
     }
     if value.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
         return Ok(Vec::new());
@@ -109,14 +138,53 @@ fn read(value: &Value, depth: usize) -> Result<Vec<StorageEvent>, EventError> {
         return pubsub::read(value);
     }
     if let Some(events) = eventgrid::events(value) {
-        let lists = events.into_iter().enumerate().map(|(index, event)| eventgrid::read(event, index));
-        return Ok(lists.collect::<Result<Vec<_>, _>>()?.concat());
+        return each(events.into_iter().enumerate().map(|(index, event)| eventgrid::read(event, index)));
+    }
+    if let Some(messages) = r2::messages(value) {
+        return each(messages.into_iter().enumerate().map(|(index, message)| r2::read(message, index)));
+    }
+    if let Some(events) = b2::events(value) {
+        return each(events.iter().enumerate().map(|(index, event)| b2::read(event, index)));
     }
     Err(EventError::Unknown("it has no `Records`".into()))
 }
 
+/// Judges each record alone. Of one that is of no known shape nothing can be done, and the others go on; where all are, so
+/// is the envelope.
+fn each(records: impl Iterator<Item = Result<Vec<Read>, EventError>>) -> Result<Vec<Read>, EventError> {
+    let (mut read, mut known, mut unknown) = (Vec::new(), false, None);
+    for record in records {
+        match record {
+            Ok(records) => {
+                read.extend(records);
+                known = true;
+            }
+            Err(error) => {
+                read.push(Err(Unusable { key: String::new(), reason: error.to_string() }));
+                unknown.get_or_insert(error);
+            }
+        }
+    }
+    match unknown {
+        Some(error) if !known => Err(error),
+        _ => Ok(read),
+    }
+}
+
+/// The event of an object by its name, if that can be an original's.
+fn named(name: String, event: impl FnOnce(Key) -> StorageEvent) -> Vec<Read> {
+    let unusable = |name: &str, reason: String| Unusable { key: name.chars().take(LONGEST_NAME).collect(), reason };
+    let read = match Key::new(name.as_str()) {
+        Ok(key) => Ok(event(key)),
+        // As consoles make folders.
+        Err(_) if name.ends_with('/') => Err(unusable(&name, "it is a folder, not an image".to_owned())),
+        Err(why) => Err(unusable(&name, why.to_string())),
+    };
+    vec![read]
+}
+
 /// A record says whose it is: S3's own, or a message that SQS or SNS carried.
-fn read_record(record: &Value, index: usize, depth: usize) -> Result<Vec<StorageEvent>, EventError> {
+fn read_record(record: &Value, index: usize, depth: usize) -> Result<Vec<Read>, EventError> {
     match sqs::body(record).or_else(|| sns::message(record)) {
         Some(inner) => read_text(inner, depth),
         None => s3::record(record, index),
@@ -124,7 +192,7 @@ fn read_record(record: &Value, index: usize, depth: usize) -> Result<Vec<Storage
 }
 
 /// An envelope that is a text inside another.
-fn read_text(text: &str, depth: usize) -> Result<Vec<StorageEvent>, EventError> {
+fn read_text(text: &str, depth: usize) -> Result<Vec<Read>, EventError> {
     let value = serde_json::from_str(text).map_err(|e| EventError::Unknown(e.to_string()))?;
     read(&value, depth + 1)
 }
@@ -182,7 +250,7 @@ mod tests {
     }
 
     fn keys(value: &Value) -> Vec<String> {
-        parse(value.to_string().as_bytes()).unwrap().into_iter().map(|event| event.key.into()).collect()
+        parse(value.to_string().as_bytes()).unwrap().into_iter().map(|event| event.unwrap().key.into()).collect()
     }
 
     #[test]
@@ -210,7 +278,7 @@ mod tests {
     #[test]
     fn every_envelope_tells_version_size_and_etag() {
         for event in [s3(), in_sns(&s3()), eventbridge("Object Created", "temp/c")] {
-            let event = parse(event.to_string().as_bytes()).unwrap().pop().unwrap();
+            let event = parse(event.to_string().as_bytes()).unwrap().pop().unwrap().unwrap();
             let told = (event.version.as_deref(), event.size, event.etag.as_deref(), event.bucket.as_deref());
             assert_eq!(told, (Some("v1"), Some(3), Some("abc"), Some("b")));
         }
@@ -219,7 +287,7 @@ mod tests {
     #[test]
     fn google_and_azure_say_what_was_created() {
         let told = |value: &Value| {
-            let event = parse(value.to_string().as_bytes()).unwrap().remove(0);
+            let event = parse(value.to_string().as_bytes()).unwrap().remove(0).unwrap();
             (event.bucket.unwrap(), String::from(event.key), event.size, event.version, event.etag)
         };
         let key = "temp/a+b %20/blobs/c.jpg";
@@ -247,6 +315,36 @@ mod tests {
             [chat, json!([nowhere]), json!([eventgrid("Microsoft.Storage.BlobCreated", "a"), {"eventType": "x"}])]
         {
             assert!(parse(bad.to_string().as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_judged_alone() {
+        let record = |key: &str| json!({"eventSource": "ceph:s3", "eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {"key": key}}});
+        let long = "x".repeat(5000);
+        let odd = ["temp/folder/", "a//b", "temp/../b", "temp/a\0b", long.as_str()];
+        let records: Vec<_> = [&["temp/a"][..], &odd, &["temp/z"]].concat().into_iter().map(record).collect();
+        let mixed = json!({"Records": records});
+        for envelope in [mixed.clone(), in_sns(&mixed), in_sqs(&[&mixed]), in_sqs(&[&notification(&mixed)])] {
+            let (events, unusable) = split(parse_value(&envelope).unwrap());
+            assert_eq!(events.iter().map(|event| event.key.as_str()).collect::<Vec<_>>(), ["temp/a", "temp/z"]);
+            let keys: Vec<_> = unusable.iter().map(|record| record.key.as_str()).collect();
+            assert_eq!(keys, [odd[0], odd[1], odd[2], odd[3], &long[..LONGEST_NAME]]);
+            assert_eq!(unusable[0].reason, "it is a folder, not an image");
+            assert!(unusable[4].reason.contains("too long"), "{}", unusable[4].reason);
+        }
+    }
+
+    #[test]
+    fn a_record_of_no_known_shape_is_passed_over_unless_all_are() {
+        let record = |record: Value| json!({"Records": [record, s3()["Records"][0]]});
+        let bodies = in_sqs(&[&json!("hello"), &s3()]);
+        for (odd, good) in [(record(json!({"eventName": 1})), 1), (record(json!({})), 1), (bodies, 2)] {
+            let (events, unusable) = split(parse_value(&odd).unwrap());
+            assert_eq!((events.len(), unusable.len()), (good, 1), "{odd}");
+        }
+        for odd in [json!({"Records": [{}]}), json!({"Records": [{}, {"eventName": 1}]}), in_sqs(&[&json!("hello")])] {
+            assert!(parse_value(&odd).is_err(), "{odd}");
         }
     }
 

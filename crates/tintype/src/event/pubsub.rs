@@ -6,8 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{EventError, StorageEvent};
-use crate::key::Key;
+use super::{EventError, Read, StorageEvent, named};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,23 +23,22 @@ pub fn is_push(value: &Value) -> bool {
 }
 
 /// The object that was created; none for notices of another kind.
-pub fn read(value: &Value) -> Result<Vec<StorageEvent>, EventError> {
+pub fn read(value: &Value) -> Result<Vec<Read>, EventError> {
     let message = &value["message"];
     let attributes = Attributes::deserialize(&message["attributes"])
         .map_err(|e| EventError::Unknown(format!("it is no notice of Cloud Storage: {e}")))?;
     if attributes.event_type != "OBJECT_FINALIZE" {
         return Ok(Vec::new());
     }
-    let bad = |reason: String| EventError::Record { index: 0, reason };
-    Ok(vec![StorageEvent {
+    Ok(named(attributes.object_id, |key| StorageEvent {
         bucket: Some(attributes.bucket_id),
-        key: Key::new(attributes.object_id).map_err(|e| bad(e.to_string()))?,
+        key,
         size: size(message),
         // The one in the data is of the JSON API, and no other API's; the generation says more.
         etag: None,
         version: attributes.object_generation.clone(),
         sequencer: attributes.object_generation,
-    }])
+    }))
 }
 
 /// The data is the object's resource, or nothing, as the notification was made.

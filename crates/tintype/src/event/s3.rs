@@ -8,8 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{EventError, StorageEvent};
-use crate::key::Key;
+use super::{EventError, Read, StorageEvent, named};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,22 +42,23 @@ struct Object {
 }
 
 /// The created object of one record; none for removals.
-pub fn record(value: &Value, index: usize) -> Result<Vec<StorageEvent>, EventError> {
+pub fn record(value: &Value, index: usize) -> Result<Vec<Read>, EventError> {
     let bad = |reason: String| EventError::Record { index, reason };
     let record = Record::deserialize(value).map_err(|e| bad(e.to_string()))?;
     if !record.event_name.contains("ObjectCreated:") {
         return Ok(Vec::new());
     }
     let object = record.s3.object;
-    Ok(vec![StorageEvent {
+    let name = decode(&record.event_source, &object.key);
+    Ok(named(name, |key| StorageEvent {
         bucket: Some(record.s3.bucket.name),
-        key: Key::new(decode(&record.event_source, &object.key)).map_err(|e| bad(e.to_string()))?,
+        key,
         size: object.size,
         etag: object.e_tag.map(|tag| tag.trim_matches('"').to_owned()).filter(|tag| !tag.is_empty()),
         // A bucket that once kept versions and no longer does says "null" of new objects.
         version: object.version_id.filter(|version| !matches!(version.as_str(), "" | "null")),
         sequencer: object.sequencer.filter(|order| !order.is_empty()),
-    }])
+    }))
 }
 
 /// AWS encodes keys as forms do (a space is `+`); Ceph sends them as they are, and others give
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn keys(body: &Value) -> Vec<String> {
-        parse(body.to_string().as_bytes()).unwrap().into_iter().map(|e| e.key.into()).collect()
+        parse(body.to_string().as_bytes()).unwrap().into_iter().map(|e| e.unwrap().key.into()).collect()
     }
 
     fn record(source: &str, name: &str, key: &str) -> Value {
@@ -114,15 +114,26 @@ mod tests {
     #[test]
     fn an_event_tells_size_and_bare_etag() {
         let body = json!({"Records": [record("aws:s3", "ObjectCreated:Put", "temp/a")]}).to_string();
-        let event = parse(body.as_bytes()).unwrap().remove(0);
+        let event = parse(body.as_bytes()).unwrap().remove(0).unwrap();
         assert_eq!((event.size, event.etag.as_deref(), event.bucket.as_deref()), (Some(3), Some("abc"), Some("b")));
     }
 
     #[test]
-    fn impossible_keys_are_refused() {
-        for key in ["../etc", "a//b", ""] {
+    fn impossible_keys_are_passed_over() {
+        for key in ["../etc", "a//b", "", "temp/folder/"] {
             let body = json!({"Records": [record("aws:s3", "ObjectCreated:Put", key)]}).to_string();
-            assert!(matches!(parse(body.as_bytes()), Err(EventError::Record { index: 0, .. })), "{key}");
+            let read = parse(body.as_bytes()).unwrap();
+            assert!(matches!(&read[..], [Err(record)] if record.key == key), "{key} {read:?}");
         }
+    }
+
+    /// The webhook of MinIO: S3's records, and beside them what they say in short.
+    #[test]
+    fn minio_pushes_records_of_its_own() {
+        let mut body = json!({"EventName": "s3:ObjectCreated:Put", "Key": "b/temp/a b.jpg",
+                              "Records": [record("minio:s3", "s3:ObjectCreated:Put", "temp%2Fa+b.jpg")]});
+        body["Records"][0]["s3"]["object"]["sequencer"] = "15CFEDF8D5304D1A".into();
+        let event = parse(body.to_string().as_bytes()).unwrap().remove(0).unwrap();
+        assert_eq!((event.key.as_str(), event.sequencer.as_deref()), ("temp/a b.jpg", Some("15CFEDF8D5304D1A")));
     }
 }

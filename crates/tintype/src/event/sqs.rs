@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{EventError, StorageEvent, read_text};
+use super::{EventError, Read, read_text};
 
 /// One message of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Message {
     /// What SQS calls it; what a failure is reported by.
     pub id: String,
     /// What it says.
-    pub events: Result<Vec<StorageEvent>, EventError>,
+    pub events: Result<Vec<Read>, EventError>,
 }
 
 /// The messages of a batch; none when this is no batch of SQS.

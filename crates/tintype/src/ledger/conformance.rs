@@ -157,6 +157,7 @@ async fn conforms(ledger: &SqlLedger) {
     a_late_event_of_a_deleted_upload_is_refused(ledger).await;
     listings_go_on_where_they_stopped(ledger).await;
     uploads_are_found_by_how_they_begin(ledger).await;
+    uploads_are_found_by_their_file_names_and_metadata(ledger).await;
 }
 
 async fn rows_come_back_as_they_were(ledger: &dyn Ledger) {
@@ -322,7 +323,7 @@ async fn a_deletion_has_two_halves(ledger: &SqlLedger) {
     assert_eq!(ledger.mark_deleted(&row.id).await.unwrap(), Marked::InHand);
     assert_eq!(ledger.mark_deleted(&row.id).await.unwrap(), Marked::Gone);
     assert_eq!((ledger.get(&row.id).await.unwrap(), ledger.find(&row.key).await.unwrap()), (None, None));
-    assert!(ledger.list(&page(), &[]).await.unwrap().iter().all(|listed| listed.id != row.id));
+    assert!(ledger.list(&page(), &Search::default()).await.unwrap().iter().all(|listed| listed.id != row.id));
     assert!(!ledger.has(&row.id).await.unwrap());
     assert!(ledger.deliveries(&page(), Some(&row.id)).await.unwrap().is_empty());
     ledger.forget(row.expires_at + LONG).await.unwrap();
@@ -486,7 +487,7 @@ async fn listings_go_on_where_they_stopped(ledger: &dyn Ledger) {
     let mut seen = Vec::new();
     let mut page = Page { status: Some("failed".into()), before: None, limit: 2 };
     while seen.len() < 5 {
-        let found = ledger.list(&page, &[]).await.unwrap();
+        let found = ledger.list(&page, &Search::default()).await.unwrap();
         page.before = found.last().map(|row| (row.created_at, row.id.to_string()));
         seen.extend(found.into_iter().map(|row| row.id));
     }
@@ -500,15 +501,55 @@ async fn uploads_are_found_by_how_they_begin(ledger: &dyn Ledger) {
     let rows = [upload(), upload()];
     ledger.create(&rows, None).await.unwrap();
     let found = async |beginnings: &[&str]| {
-        let beginnings: Vec<_> = beginnings.iter().map(|text| (*text).to_owned()).collect();
+        let beginnings = beginnings.iter().map(|text| (*text).to_owned()).collect();
+        let search = Search { beginnings, text: None };
         let failed = Page { status: Some("failed".into()), ..page() };
-        assert!(ledger.list(&failed, &beginnings).await.unwrap().is_empty(), "they are pending");
-        ledger.list(&page(), &beginnings).await.unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>()
+        assert!(ledger.list(&failed, &search).await.unwrap().is_empty(), "they are pending");
+        ledger.list(&page(), &search).await.unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     let (id, key) = (rows[0].id.as_str(), rows[1].key.as_str());
     assert_eq!(found(&[&id[..20]]).await, [rows[0].id.clone()]);
     assert_eq!(found(&["nothing", key]).await, [rows[1].id.clone()]);
     assert!(found(&["%"]).await.is_empty() && found(&["_"]).await.is_empty(), "a text stands for itself");
+    for row in &rows {
+        ledger.remove(row).await.unwrap();
+    }
+}
+
+async fn uploads_are_found_by_their_file_names_and_metadata(ledger: &dyn Ledger) {
+    let mut rows = [upload(), upload(), upload()];
+    let metadata =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    rows[0].filename = Some("Corgi 100%_é.JPG".into());
+    rows[0].policy.metadata = metadata(&[("id", "12345"), ("who", "O\"Hara")]);
+    rows[1].filename = Some("cat.jpg".into());
+    rows[1].policy.metadata = metadata(&[("album", "Summer_2026"), ("corgi", "no")]);
+    ledger.create(&rows, None).await.unwrap();
+    let found = async |text: &str| {
+        let search = Search { beginnings: Vec::new(), text: Some(text.to_owned()) };
+        ledger.list(&page(), &search).await.unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let only = |n: usize| vec![rows[n].id.clone()];
+    for (text, n) in [
+        ("corgi", 0),
+        ("ORGI 1", 0),
+        ("100%_", 0),
+        ("é.j", 0),
+        ("12345", 0),
+        ("123", 0),
+        ("o\"har", 0),
+        ("CAT", 1),
+        ("summer_2", 1),
+        ("no", 1),
+    ] {
+        assert_eq!(found(text).await, only(n), "{text}");
+    }
+    // A name of metadata is no value, a value is found by its beginning, and no character is a pattern.
+    for nothing in ["album", "345", "o_hara", "c%t", "image/", "POST", "!"] {
+        assert!(found(nothing).await.is_empty(), "{nothing}");
+    }
+    let search = Search { beginnings: vec![rows[2].id.to_string()], text: Some("cat".into()) };
+    assert_eq!(ledger.list(&page(), &search).await.unwrap().len(), 2, "either is enough");
     for row in &rows {
         ledger.remove(row).await.unwrap();
     }

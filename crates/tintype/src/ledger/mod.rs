@@ -284,6 +284,15 @@ pub enum Next {
     RetryIn(Duration),
 }
 
+/// What uploads are looked for by: one of these is enough. Empty: all are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// What an id or a key begins with.
+    pub beginnings: Vec<String>,
+    /// What a file name holds, or a value of the metadata begins with; case does not count.
+    pub text: Option<String>,
+}
+
 /// The rows.
 #[async_trait]
 pub trait Ledger: Send + Sync {
@@ -301,8 +310,8 @@ pub trait Ledger: Send + Sync {
     /// The upload of an original.
     async fn find(&self, key: &Key) -> Result<Option<Upload>, LedgerError>;
 
-    /// Uploads, newest first; if any beginnings are given, those alone whose id or key has one of them.
-    async fn list(&self, page: &Page, beginnings: &[String]) -> Result<Vec<Upload>, LedgerError>;
+    /// Uploads, newest first; if anything is looked for, those alone that have it.
+    async fn list(&self, page: &Page, search: &Search) -> Result<Vec<Upload>, LedgerError>;
 
     /// The tries of an upload's jobs that ended last, oldest first.
     async fn history(&self, id: &UploadId, most: u32) -> Result<Vec<JobAttempt>, LedgerError>;

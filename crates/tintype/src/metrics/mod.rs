@@ -27,6 +27,7 @@ struct Metrics {
     build_info: GaugeVec,
     uploads_created: IntCounterVec,
     uploads_ended: IntCounterVec,
+    event_records: IntCounterVec,
     failures: IntCounterVec,
     upload_seconds: HistogramVec,
     step_seconds: HistogramVec,
@@ -67,6 +68,11 @@ impl Metrics {
                 "tintype_uploads_ended_total",
                 "Uploads that came to an end: completed, failed or expired; again where they were developed again.",
                 &["status"],
+            ),
+            event_records: made.counter(
+                "tintype_event_records_total",
+                "Records of pushed events: accepted, ignored (no upload's, or a deleted one's), unusable (no possible key, or no known shape).",
+                &["outcome"],
             ),
             failures: made.counter("tintype_failures_total", "Uploads that failed, by the code of their error.", &["code"]),
             upload_seconds: made.histogram(

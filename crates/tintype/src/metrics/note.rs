@@ -14,7 +14,7 @@ use crate::upload::{Outcome, Upload};
 /// Without labels.
 const PLAIN: &[&str] = &[];
 /// Codes of failures that are told by name; a remote processor may have others.
-const CODES: [&str; 15] = [
+const CODES: [&str; 16] = [
     ErrorCode::UnsupportedFormat.as_str(),
     ErrorCode::Corrupt.as_str(),
     ErrorCode::TooManyPixels.as_str(),
@@ -26,6 +26,7 @@ const CODES: [&str; 15] = [
     "not_found",
     "original_changed",
     "invalid_request",
+    "key_conflict",
     "store_unavailable",
     "corrupt_storage",
     "processing_failed",
@@ -48,6 +49,7 @@ pub fn begin<'a>(presets: impl Iterator<Item = &'a str>) {
         m.uploads_created.with_label_values(&[preset]);
     }
     zero(&m.uploads_ended, &["completed", "failed", "expired"]);
+    zero(&m.event_records, &["accepted", "ignored", "unusable"]);
     zero(&m.failures, &CODES);
     zero(&m.retries, &["store", "decoder", "full"]);
     zero(&m.decoder_endings, &["crashed", "slow", "exhausted", "garbled", "idle", "worn"]);
@@ -69,6 +71,11 @@ pub fn begin<'a>(presets: impl Iterator<Item = &'a str>) {
     for plain in [&m.upload_seconds, &m.callback_seconds] {
         plain.with_label_values(PLAIN);
     }
+}
+
+/// Records of a pushed event came to this.
+pub fn records(outcome: &'static str, count: usize) {
+    METRICS.event_records.with_label_values(&[outcome]).inc_by(count as u64);
 }
 
 /// Uploads were asked for.

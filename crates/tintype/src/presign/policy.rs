@@ -12,6 +12,9 @@ use time::format_description::well_known::Rfc3339;
 use super::Credential;
 use super::sigv4::{ALGORITHM, Scope};
 
+/// What who signs by an older version is told.
+pub const VERSION_4_ONLY: &str = "The authorization mechanism you have provided is not supported. Sign by Signature Version 4 \
+                                  (AWS4-HMAC-SHA256): in boto3, Config(signature_version=\"s3v4\").";
 /// Fields that need no condition.
 const EXEMPT: [&str; 3] = ["policy", "x-amz-signature", "file"];
 
@@ -127,6 +130,9 @@ fn check_signature(form: &Form, encoded: &str, signer: &Credential) -> Result<()
             Refusal::new(400, "InvalidArgument", format!("Bucket POST must contain a field named '{name}'."))
         })
     };
+    if form.get("AWSAccessKeyId").is_some() && form.get("signature").is_some() {
+        return Err(Refusal::new(400, "InvalidRequest", VERSION_4_ONLY));
+    }
     if field("x-amz-algorithm")? != ALGORITHM {
         return Err(Refusal::new(400, "InvalidArgument", "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
     }

@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 use tintype_image::Format;
 
 use super::load::{is_whole, stored_manifest};
-use super::{ProcessError, Processor};
+use super::{ProcessError, Processor, conflict};
 use crate::key::{Key, extension_for};
 use crate::manifest::Manifest;
 use crate::preset::Preset;
@@ -33,6 +33,7 @@ pub enum Found {
 
 /// Looks at the manifest, and then for its variants.
 pub async fn look(processor: &Processor, original: &Sighting, preset: &Preset) -> Result<Found, ProcessError> {
+    conflict::by_name(processor, &original.key)?;
     let keys = manifest_keys(processor, &original.key);
     let stored = try_join_all(keys.iter().map(|key| stored_manifest(processor, key))).await?;
     for manifest in stored.into_iter().flatten() {

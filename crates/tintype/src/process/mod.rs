@@ -4,6 +4,7 @@
 mod analyze;
 #[cfg(all(feature = "server", target_os = "linux"))]
 mod boxed;
+mod conflict;
 mod load;
 mod look;
 mod memory;
@@ -13,6 +14,7 @@ mod watch;
 #[cfg(feature = "server")]
 pub mod worker;
 
+pub use conflict::taken;
 pub use load::{MAX_MANIFEST, Original};
 pub use look::{Found, Sighting};
 pub use memory::MemoryBudget;
@@ -59,6 +61,9 @@ pub struct Processor {
     pub strict_type: bool,
     /// Remove what an earlier set of an original has and the new one has not. A service's: it answers for all that came of an upload.
     pub replaces: bool,
+    /// What the names of variants add to their originals', which no original's name may end in; none where all originals
+    /// are known beforehand, and compared.
+    pub suffixes: Option<Arc<[String]>>,
     /// `Cache-Control` of variants; empty for none.
     pub cache_control: String,
     /// Where the public fetches variants.
@@ -166,6 +171,7 @@ impl Processor {
             max_bytes: config.upload.max_bytes,
             strict_type: config.strict_type,
             replaces: false,
+            suffixes: Some(config.presets.suffixes().into()),
             cache_control: config.cache_control.clone(),
             public_url: Some(PublicUrl::new(config.variants_url.as_ref().unwrap_or(bucket))),
         }
@@ -188,6 +194,11 @@ impl Processor {
         load::stored_manifest(self, key).await
     }
 
+    /// Whether an original is refused for its name, so that none of its outputs can be its own.
+    pub fn refuses_name(&self, original: &Key) -> bool {
+        conflict::by_name(self, original).is_err()
+    }
+
     /// Every key that the manifest of an original can have.
     pub fn manifest_keys(&self, original: &Key) -> Vec<Key> {
         look::manifest_keys(self, original)
@@ -208,8 +219,10 @@ impl Processor {
     /// As [`Self::develop`].
     pub async fn develop_watched(&self, task: &Task, watch: &dyn Watch) -> Result<Developed, ProcessError> {
         let mut lap = Lap::new(watch);
+        conflict::by_name(self, &task.key)?;
         let original = load::original(self, task).instrument(debug_span!("load")).await?;
         lap.done(Step::Loaded(&original));
+        conflict::by_manifest(self, &original, &task.preset).await?;
         if !task.force
             && let Some(manifest) = load::finished(self, &original, &task.preset).await?
         {

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{Method, Policy, Status, Upload, UploadId, is_image_type};
 use crate::app::App;
-use crate::key::{Key, extension_of_filename, promised_extension};
+use crate::key::{Key, extension_of_filename, image_extensions, promised_extension};
 use crate::ledger::{Created, Idempotency, LedgerError};
 use crate::metrics;
 use crate::preset::Preset;
@@ -20,6 +20,8 @@ use crate::trace;
 
 /// Most bytes of all metadata, names and values: S3's limit.
 const MAX_METADATA: usize = 2048;
+/// Most bytes of a file name, as most file systems'.
+const MAX_FILENAME: usize = 255;
 /// Most uploads of one call.
 pub const MAX_BATCH: usize = 100;
 
@@ -31,7 +33,7 @@ pub struct NewUpload {
     #[serde(default)]
     #[schema(example = json!({"id": "12345"}))]
     pub metadata: Map<String, Value>,
-    /// The client's file name; only its extension is used.
+    /// What the client calls the file: kept, shown and searched; its extension ends the key. Folders before it are cut off.
     #[schema(example = "corgi.jpg")]
     pub filename: Option<String>,
     /// `image/png`, or `image/*` to leave it to the client.
@@ -91,6 +93,9 @@ pub enum CreateError {
     /// More bytes than are taken.
     #[error("{0}")]
     TooLarge(String),
+    /// The file's name is not an image's.
+    #[error("{0}")]
+    UnsupportedFormat(String),
     /// The Idempotency-Key was used for another request.
     #[error("this Idempotency-Key was used for another request; use a new one")]
     Conflict,
@@ -111,6 +116,7 @@ impl CreateError {
         match self {
             Self::Invalid(why) => Self::Invalid(format!("request {index}: {why}")),
             Self::TooLarge(why) => Self::TooLarge(format!("request {index}: {why}")),
+            Self::UnsupportedFormat(why) => Self::UnsupportedFormat(format!("request {index}: {why}")),
             other => other,
         }
     }
@@ -162,13 +168,16 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
         return Err(CreateError::TooLarge(detail));
     }
     let id = UploadId::random();
-    let extension = new.filename.as_deref().and_then(extension_of_filename);
+    let filename = new.filename.as_deref().map(check_filename).transpose()?.flatten();
+    let extension = filename.as_deref().and_then(extension_of_filename);
     let promised = Format::from_content_type(&content_type).map(|format| format.extension().to_owned());
     let key = app.layout.upload_key(&id, extension);
     let preset = match new.preset.as_deref() {
         Some(name) => check_preset(app, name)?,
         None => app.config.presets.of_key(&key),
     };
+    check_extension(extension, preset)?;
+    let extension_is_given = extension.is_some();
     Ok(Upload {
         key,
         id,
@@ -180,7 +189,7 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
             size: new.size,
             metadata: check_metadata(&new.metadata)?,
         },
-        extension: promised.filter(|_| extension.is_none()),
+        extension: promised.filter(|_| !extension_is_given),
         preset: preset.name.clone(),
         created_at: now,
         expires_at: now + defaults.expires,
@@ -190,9 +199,34 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
         traceparent: None,
         pin: None,
         owner: None,
-        filename: new.filename.clone(),
+        filename,
         claimed_at: None,
     })
+}
+
+/// The last part of a client's path, if there is one.
+fn check_filename(given: &str) -> Result<Option<String>, CreateError> {
+    let name = given.rsplit(['/', '\\']).next().unwrap_or(given);
+    if name.len() > MAX_FILENAME {
+        let detail = format!("filename has {} bytes of UTF-8; it may have {MAX_FILENAME}", name.len());
+        return Err(CreateError::Invalid(detail));
+    }
+    if name.contains(char::is_control) {
+        return Err(CreateError::Invalid("filename holds a control character".to_owned()));
+    }
+    Ok(Some(name.to_owned()).filter(|name| !name.trim().is_empty()))
+}
+
+/// A file that is called as no image is would be sent for nothing.
+fn check_extension(extension: Option<&str>, preset: &Preset) -> Result<(), CreateError> {
+    let Some(extension) = extension.filter(|_| !preset.any_filename) else { return Ok(()) };
+    let known = image_extensions();
+    if known.contains(&extension.to_ascii_lowercase().as_str()) {
+        return Ok(());
+    }
+    let detail =
+        format!("a file that is called .{extension} is no image that is read here; such are: {}", known.join(", "));
+    Err(CreateError::UnsupportedFormat(detail))
 }
 
 fn check_preset<'a>(app: &'a App, name: &str) -> Result<&'a Arc<Preset>, CreateError> {

@@ -6,7 +6,7 @@ use tintype_image::Format;
 
 use super::{Finding, Kind, Summary, Tell, Verifier, VerifyError, repair, report};
 use crate::key::{Key, extension_for};
-use crate::ledger::Page;
+use crate::ledger::{Page, Search};
 use crate::manifest::{Manifest, Original, Variant};
 use crate::preset::hex;
 use crate::process::MAX_MANIFEST;
@@ -22,7 +22,7 @@ const CONCURRENCY: usize = 8;
 pub(super) async fn all(verifier: &Verifier, summary: &mut Summary, tell: &mut dyn Tell) -> Result<(), VerifyError> {
     let mut page = Page { limit: PAGE, ..Page::default() };
     loop {
-        let rows = verifier.ledger.list(&page, &[]).await?;
+        let rows = verifier.ledger.list(&page, &Search::default()).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         page.before = Some((last.created_at, last.id.to_string()));
         let mut looks = stream::iter(rows.into_iter().map(|row| one(verifier, row))).buffered(CONCURRENCY);

@@ -1,5 +1,6 @@
 //! Who pushed an event, where it is no API key that says so: each provider's own proof, a file each.
 
+pub mod b2;
 mod certificate;
 mod fetch;
 mod oidc;
@@ -44,6 +45,8 @@ pub struct Shown<'a> {
     pub header: Option<&'a str>,
     /// As `?code=`.
     pub code: Option<&'a str>,
+    /// B2's signature, and the body that it is of.
+    pub b2: Option<(&'a str, &'a [u8])>,
 }
 
 /// Holds pushed messages against what their providers prove themselves by.
@@ -51,6 +54,7 @@ pub struct Gate {
     sns: Sns,
     oidc: Option<Oidc>,
     eventgrid_key: Option<SharedKey>,
+    b2_secret: Option<SharedKey>,
 }
 
 impl Gate {
@@ -63,6 +67,7 @@ impl Gate {
             sns: Sns::new(config.sns_topics.clone(), aws.cloned())?,
             oidc: config.oidc.clone().map(Oidc::new).transpose()?,
             eventgrid_key: config.eventgrid_key.clone(),
+            b2_secret: config.b2_secret.clone(),
         })
     }
 
@@ -70,6 +75,12 @@ impl Gate {
     pub async fn judge(&self, shown: &Shown<'_>, message: &Value) -> Option<Result<(), Refusal>> {
         if let Some(judged) = self.knows(shown) {
             return Some(judged);
+        }
+        if let Some((signature, body)) = shown.b2 {
+            return Some(match &self.b2_secret {
+                Some(secret) => b2::verify(secret, signature, body),
+                None => Err(Refusal::unauthorized("B2's signature cannot be checked: events.b2_secret is not set")),
+            });
         }
         if let (Some(token), Some(oidc)) = (shown.header.filter(|text| Oidc::is_token(text)), &self.oidc) {
             return Some(oidc.verify(token).await);

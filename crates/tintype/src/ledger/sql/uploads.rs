@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
@@ -14,7 +15,7 @@ use crate::event::StorageEvent;
 use crate::key::Key;
 use crate::ledger::{
     Activity, ApiKey, Attempt, Claim, Created, Delivery, Finished, Idempotency, JobAttempt, Ledger, LedgerError,
-    Marked, Next, Notice, Outstanding, Page,
+    Marked, Next, Notice, Outstanding, Page, Search,
 };
 use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};
@@ -64,23 +65,18 @@ impl Ledger for SqlLedger {
         row.as_ref().map(read).transpose()
     }
 
-    async fn list(&self, page: &Page, beginnings: &[String]) -> Result<Vec<Upload>, LedgerError> {
+    async fn list(&self, page: &Page, search: &Search) -> Result<Vec<Upload>, LedgerError> {
         let (before, id) = cursor(page);
         // A condition that is not asked for is left out, so that the index by status serves the one that is.
         let of_status = if page.status.is_some() { "AND status = $4" } else { "" };
-        let first = if page.status.is_some() { 5 } else { 4 };
-        let begins = (first..)
-            .take(beginnings.len())
-            .map(|n| format!("substr(id, 1, length(${n})) = ${n} OR substr(key, 1, length(${n})) = ${n}"));
-        let begins = begins.collect::<Vec<_>>().join(" OR ");
-        let begins = if begins.is_empty() { begins } else { format!("AND ({begins})") };
+        let (found, values) = found_by(search, if page.status.is_some() { 5 } else { 4 });
         let query = sql(format!(
-            "SELECT {COLUMNS} FROM uploads WHERE deleted_at IS NULL {of_status} {begins}
+            "SELECT {COLUMNS} FROM uploads WHERE deleted_at IS NULL {of_status} {found}
                AND (created_at < $1 OR (created_at = $1 AND id > $2))
              ORDER BY created_at DESC, id LIMIT $3"
         ));
         let query = sqlx::query(query).bind(before).bind(id).bind(i64::from(page.limit));
-        let query = page.status.iter().chain(beginnings).fold(query, |query, text| query.bind(text.clone()));
+        let query = page.status.iter().chain(&values).fold(query, |query, text| query.bind(text.clone()));
         query.fetch_all(&self.readers).await?.iter().map(read).collect()
     }
 
@@ -290,6 +286,33 @@ impl SqlLedger {
         tx.commit().await?;
         Ok(Some(Some(row)))
     }
+}
+
+/// A condition for what is looked for, and the values of its parameters, of which `first` is the first.
+fn found_by(search: &Search, first: usize) -> (String, Vec<String>) {
+    let mut values = search.beginnings.clone();
+    let mut either: Vec<String> = (first..)
+        .take(values.len())
+        .map(|n| format!("substr(id, 1, length(${n})) = ${n} OR substr(key, 1, length(${n})) = ${n}"))
+        .collect();
+    if let Some(text) = &search.text {
+        let n = first + values.len();
+        // SQLite knows the cases of ASCII alone: what is beyond it is found as it was written, too.
+        either.push(format!("lower(filename) LIKE ${n} ESCAPE '!' OR filename LIKE ${} ESCAPE '!'", n + 1));
+        values.extend([format!("%{}%", pattern(&text.to_lowercase())), format!("%{}%", pattern(text))]);
+        // Metadata is ASCII, and ends the policy's JSON; a quote in a value has a backslash before it.
+        let quoted = json!(text.to_lowercase()).to_string();
+        let inside = &quoted[1..quoted.len() - 1];
+        either.push(format!("lower(policy) LIKE ${} ESCAPE '!'", n + 2));
+        values.push(format!("%\"metadata\":{{%:\"{}%", pattern(inside)));
+    }
+    let either = either.join(" OR ");
+    (if either.is_empty() { either } else { format!("AND ({either})") }, values)
+}
+
+/// A text that stands for itself in a pattern.
+fn pattern(text: &str) -> String {
+    text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
 
 async fn revoke(tx: &mut AnyConnection, upload: &Upload) -> Result<(), LedgerError> {

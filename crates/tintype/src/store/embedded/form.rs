@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::disk::{DiskError, Incoming};
+use super::kept::{self, Headers};
 use super::{BUCKET, Condition, Endpoint, retry_after};
 use crate::key::Key;
 use crate::presign::policy::{Form, Grant, Refusal, verify};
@@ -109,9 +110,9 @@ async fn receive(
         return Err(Refusal::new(404, "NoSuchBucket", "The specified bucket does not exist"));
     }
     let key = object_key(&form, file.file_name())?;
-    let options = options(&form)?;
+    let (options, headers) = (options(&form)?, kept_headers(&form)?);
     let grant = verify(&form, bucket, &endpoint.account, OffsetDateTime::now_utc())?;
-    let incoming = read_file(endpoint, file, &grant).await?;
+    let incoming = read_file(endpoint, file, &grant).await?.with(headers);
     let taken = endpoint.take(incoming, key, options, Condition::None).await;
     let object = taken.map_err(|error| error.refusal(endpoint))?;
     Ok((form, object))
@@ -209,13 +210,26 @@ pub(crate) fn options(form: &Form) -> Result<PutOptions, Refusal> {
     if are_headers(&options) { Ok(options) } else { Err(bad()) }
 }
 
+fn kept_headers(form: &Form) -> Result<Headers, Refusal> {
+    let headers = kept::of(|name| form.get(name));
+    match headers.iter().find(|(_, text)| !is_value(text)) {
+        Some((name, _)) => {
+            Err(Refusal::new(400, "InvalidArgument", format!("The field {name} holds what no header can.")))
+        }
+        None => Ok(headers),
+    }
+}
+
+fn is_value(text: &str) -> bool {
+    text.bytes().all(|byte| (0x20..0x7F).contains(&byte))
+}
+
 /// What is kept is given back as headers: what not every client can read there is refused, as the API does.
 fn are_headers(options: &PutOptions) -> bool {
-    let value = |text: &String| text.bytes().all(|byte| (0x20..0x7F).contains(&byte));
     let named = |name: &String| HeaderName::try_from(format!("x-amz-meta-{name}")).is_ok();
-    value(&options.content_type)
-        && value(&options.cache_control)
-        && options.metadata.iter().all(|(name, text)| named(name) && value(text))
+    is_value(&options.content_type)
+        && is_value(&options.cache_control)
+        && options.metadata.iter().all(|(name, text)| named(name) && is_value(text))
 }
 
 /// Whether metadata is more than S3 keeps.

@@ -8,6 +8,8 @@ mod checksum;
 mod condition;
 mod disk;
 pub(crate) mod form;
+mod kept;
+mod lenient;
 mod protocol;
 
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use crate::config::Origins;
 use crate::key::Key;
 use crate::listen::Refused;
 use crate::presign::Credential;
-use crate::presign::policy::Refusal;
+use crate::presign::policy::{Refusal, VERSION_4_ONLY};
 use crate::request_id;
 use crate::room::{self, Room};
 
@@ -208,6 +210,9 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     if request.method() == Method::POST && is_form(&request) {
         return form::post_object(&shared.endpoint, request).await;
     }
+    if signs_by_version_2(&request) {
+        return form::refuse(&Refusal::new(400, "InvalidRequest", VERSION_4_ONLY));
+    }
     let mut protocol = shared.protocol.clone();
     match tower::Service::call(&mut protocol, request).await {
         Ok(response) => unchanged(response.map(Body::new)),
@@ -227,6 +232,16 @@ fn unchanged(mut response: Response) -> Response {
         *response.body_mut() = Body::empty();
     }
     response
+}
+
+/// Whether a signature of version 2 is shown, in the header or in the query. It covers too little to be checked here.
+fn signs_by_version_2(request: &Request) -> bool {
+    let header =
+        request.headers().get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS "));
+    let query = request.uri().query().unwrap_or_default();
+    header
+        || url::form_urlencoded::parse(query.as_bytes())
+            .any(|(name, _)| matches!(&*name, "Signature" | "AWSAccessKeyId"))
 }
 
 fn is_form(request: &Request) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -23,6 +23,8 @@ use super::checksum::{Checksums, of_whole};
 use super::condition::{Asked, of_write};
 use super::disk::DiskError;
 use super::form::is_too_much;
+use super::kept::{self, Headers};
+use super::lenient::{Lenient, Verified};
 use super::{BUCKET, Endpoint, REGION, retry_after};
 use crate::key::Key;
 use crate::presign::Credential;
@@ -45,15 +47,23 @@ pub fn service(endpoint: Arc<Endpoint>) -> S3Service {
     config.presigned_url_max_skew_time_secs =
         u32::try_from(endpoint.longest_lifetime.as_secs()).unwrap_or(u32::MAX).max(900);
     config.xml_max_body_size = MAX_XML;
+    let config = Arc::new(StaticConfigProvider::new(Arc::new(config)));
     let account = Account(endpoint.account.clone());
-    let access = Access { public_folder: endpoint.public_folder.clone() };
-    let mut builder = S3ServiceBuilder::new(Protocol(endpoint));
-    builder.set_auth(account);
-    builder.set_access(access);
-    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-    builder.build()
+    let build = |parts: &dyn Fn(&mut S3ServiceBuilder)| {
+        let mut builder = S3ServiceBuilder::new(Protocol(endpoint.clone()));
+        builder.set_access(Access { public_folder: endpoint.public_folder.clone() });
+        builder.set_config(config.clone());
+        parts(&mut builder);
+        builder.build()
+    };
+    let checked = build(&|_| {});
+    build(&|builder| {
+        builder.set_auth(account.clone());
+        builder.set_route(Lenient(checked.clone()));
+    })
 }
 
+#[derive(Clone)]
 struct Account(Credential);
 
 #[async_trait]
@@ -74,11 +84,13 @@ struct Access {
 impl S3Access for Access {
     /// The account may do everything; anyone may read the public folder; nobody else anything.
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let query: Vec<_> = form_urlencoded::parse(cx.uri().query().unwrap_or_default().as_bytes()).collect();
         if cx.credentials().is_some() {
-            is_version_4_and_fresh(&query, cx.headers())?;
-            return every_amz_header_is_signed(&query, cx.headers());
+            return is_well_signed(cx.uri(), cx.headers());
         }
+        if cx.extensions_mut().get::<Verified>().is_some() {
+            return Ok(());
+        }
+        let query: Vec<_> = form_urlencoded::parse(cx.uri().query().unwrap_or_default().as_bytes()).collect();
         // As on S3, only who signs may choose a type: a public image is never served as a page.
         if query.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("response-")) {
             return Err(s3_error!(
@@ -92,6 +104,13 @@ impl S3Access for Access {
             _ => Err(s3_error!(AccessDenied, "Access Denied")),
         }
     }
+}
+
+/// What the protocol layer does not look at of a signature that is good.
+pub fn is_well_signed(uri: &Uri, headers: &HeaderMap) -> S3Result<()> {
+    let query: Vec<_> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).collect();
+    is_version_4_and_fresh(&query, headers)?;
+    every_amz_header_is_signed(&query, headers)
 }
 
 /// The lifetime of presigned URLs, which `s3s` allows to all, is theirs alone; and version 2 signs too little.
@@ -178,12 +197,17 @@ impl S3 for Protocol {
         let meta = known.meta;
         Asked::of_head(&input.if_match, &input.if_none_match, &input.if_modified_since, &input.if_unmodified_since)
             .check(&meta)?;
+        let kept = Kept::of(known.headers);
         Ok(S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".into()),
             cache_control: Some(known.cache_control).filter(|text| !text.is_empty()),
             checksum_type: checksum.as_ref().map(|_| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
             checksum_sha256: checksum,
+            content_disposition: kept.disposition,
+            content_encoding: kept.encoding,
+            content_language: kept.language,
             content_length: Some(signed(meta.size)),
+            expires: kept.expires,
             content_type: meta.content_type.clone(),
             e_tag: etag(&meta),
             last_modified: Some(meta.modified.into()),
@@ -201,15 +225,24 @@ impl S3 for Protocol {
         Asked::of_head(&input.if_match, &input.if_none_match, &input.if_modified_since, &input.if_unmodified_since)
             .check(&meta)?;
         let range = input.range.map(|range| range.check(meta.size)).transpose()?;
+        // Of nothing there is no last part.
+        if range.as_ref().is_some_and(std::ops::Range::is_empty) {
+            return Err(s3_error!(InvalidRange, "The requested range is not satisfiable"));
+        }
         let (start, end) = range.as_ref().map_or((0, meta.size), |range| (range.start, range.end));
         file.seek(SeekFrom::Start(start)).map_err(S3Error::internal_error)?;
         let body = ReaderStream::new(tokio::fs::File::from_std(file).take(end - start));
+        let kept = Kept::of(known.headers);
         Ok(S3Response::new(GetObjectOutput {
             accept_ranges: Some("bytes".into()),
             body: Some(StreamingBlob::wrap(body)),
             cache_control: Some(known.cache_control).filter(|text| !text.is_empty()),
             checksum_type: checksum.as_ref().map(|_| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
             checksum_sha256: checksum,
+            content_disposition: kept.disposition,
+            content_encoding: kept.encoding,
+            content_language: kept.language,
+            expires: kept.expires,
             content_length: Some(signed(end - start)),
             content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, meta.size)),
             content_type: meta.content_type.clone(),
@@ -234,7 +267,8 @@ impl S3 for Protocol {
             return Err(s3_error!(MetadataTooLarge, "Your metadata headers exceed the maximum allowed metadata size."));
         }
         let mut body = input.body.ok_or_else(|| s3_error!(IncompleteBody))?;
-        let mut incoming = self.disk(|disk| Ok(disk.begin()?)).await?.within(self.0.room.clone());
+        let kept = kept::of(|name| headers.get(name).and_then(|value| value.to_str().ok()));
+        let mut incoming = self.disk(|disk| Ok(disk.begin()?)).await?.within(self.0.room.clone()).with(kept);
         while let Some(chunk) = body.try_next().await.map_err(|e| s3_error!(IncompleteBody, "{e}"))? {
             if incoming.size() + chunk.len() as u64 > self.0.max_bytes {
                 return Err(s3_error!(EntityTooLarge, "An object here has at most {} bytes.", self.0.max_bytes));
@@ -261,13 +295,28 @@ impl S3 for Protocol {
         &self,
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        let mut deleted = Vec::new();
-        for object in request.input.delete.objects {
-            let key = object_key(&request.input.bucket, &object.key)?;
-            self.disk(move |disk| disk.remove(&key)).await?;
-            deleted.push(DeletedObject { key: Some(object.key), ..Default::default() });
+        let DeleteObjectsInput { bucket, delete, .. } = request.input;
+        check_bucket(&bucket)?;
+        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+        for object in delete.objects {
+            // What no key can name is not there, and so is deleted.
+            let removed = match Key::new(object.key.as_str()) {
+                Ok(key) => self.disk(move |disk| disk.remove(&key)).await,
+                Err(_) => Ok(()),
+            };
+            match removed {
+                Ok(()) => deleted.push(DeletedObject { key: Some(object.key), ..Default::default() }),
+                Err(error) => errors.push(Error {
+                    code: Some(error.code().as_str().to_owned()),
+                    key: Some(object.key),
+                    message: error.message().map(str::to_owned),
+                    ..Default::default()
+                }),
+            }
         }
-        Ok(S3Response::new(DeleteObjectsOutput { deleted: Some(deleted), ..Default::default() }))
+        // Who asked for quiet hears of errors alone.
+        let deleted = Some(deleted).filter(|_| delete.quiet != Some(true));
+        Ok(S3Response::new(DeleteObjectsOutput { deleted, errors: Some(errors), ..Default::default() }))
     }
 
     async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
@@ -312,6 +361,26 @@ impl S3 for Protocol {
             common_prefixes: Some(page.folders),
             ..Default::default()
         }))
+    }
+}
+
+/// Headers that were kept with an object, as the protocol layer writes them.
+struct Kept {
+    disposition: Option<String>,
+    encoding: Option<String>,
+    language: Option<String>,
+    expires: Option<Timestamp>,
+}
+
+impl Kept {
+    fn of(mut headers: Headers) -> Self {
+        let mut take = |name: &str| headers.remove(name);
+        Self {
+            disposition: take("content-disposition"),
+            encoding: take("content-encoding"),
+            language: take("content-language"),
+            expires: take("expires").and_then(|text| Timestamp::parse(TimestampFormat::HttpDate, &text).ok()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
+use super::super::kept::Headers;
 use crate::room::Room;
 
 /// A new object's bytes; dropped before [`super::DiskStore::commit`], they are gone.
@@ -17,6 +18,7 @@ pub struct Incoming {
     /// Where they are, as long as no record names them.
     pub(super) path: Option<PathBuf>,
     pub(super) blob: String,
+    pub(super) headers: Headers,
     size: u64,
     md5: Md5,
     sha256: Sha256,
@@ -25,12 +27,27 @@ pub struct Incoming {
 
 impl Incoming {
     pub(super) fn new(file: fs::File, path: PathBuf, blob: String) -> Self {
-        Self { file, path: Some(path), blob, size: 0, md5: Md5::new(), sha256: Sha256::new(), room: None }
+        Self {
+            file,
+            path: Some(path),
+            blob,
+            headers: Headers::new(),
+            size: 0,
+            md5: Md5::new(),
+            sha256: Sha256::new(),
+            room: None,
+        }
     }
 
     /// The same, of a client: as long as there is room for it.
     pub fn within(mut self, room: Room) -> Self {
         self.room = Some(room);
+        self
+    }
+
+    /// The same, with headers that are kept.
+    pub fn with(mut self, headers: Headers) -> Self {
+        self.headers = headers;
         self
     }
 

@@ -23,6 +23,7 @@ use durable::{Folders, Turnstile, sync_folder};
 pub use incoming::Incoming;
 use record::Record;
 
+use super::kept::Headers;
 use crate::key::Key;
 use crate::store::{ObjectMeta, PutOptions};
 
@@ -74,13 +75,16 @@ pub struct Known {
     pub meta: ObjectMeta,
     /// Its Cache-Control.
     pub cache_control: String,
+    /// Other headers that were kept.
+    pub headers: Headers,
     /// SHA-256 in hex, if it was kept.
     pub sha256: Option<String>,
 }
 
 impl Known {
     fn of(record: Record, key: &Key) -> Self {
-        Self { meta: record.meta(key.clone()), cache_control: record.cache_control, sha256: record.sha256 }
+        let meta = record.meta(key.clone());
+        Self { meta, cache_control: record.cache_control, headers: record.headers, sha256: record.sha256 }
     }
 }
 

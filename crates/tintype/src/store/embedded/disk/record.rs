@@ -14,6 +14,7 @@ use super::DiskError;
 use super::incoming::Incoming;
 use crate::key::Key;
 use crate::preset::hex;
+use crate::store::embedded::kept::Headers;
 use crate::store::{ObjectMeta, PutOptions};
 
 /// What is known of one object.
@@ -30,6 +31,9 @@ pub struct Record {
     content_type: String,
     #[serde(default)]
     pub cache_control: String,
+    /// Other headers that are kept.
+    #[serde(default)]
+    pub headers: Headers,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
     #[serde(with = "time::serde::rfc3339")]
@@ -46,6 +50,7 @@ impl Record {
             sha256: Some(hex(&incoming.sha256())),
             content_type: options.content_type.clone(),
             cache_control: options.cache_control.clone(),
+            headers: incoming.headers.clone(),
             metadata: options.metadata.clone(),
             modified: OffsetDateTime::now_utc(),
         }

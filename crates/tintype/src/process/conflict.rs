@@ -1,0 +1,59 @@
+//! Before any pixel: what is made of an original never takes the place of what came of another.
+
+use futures::future::try_join_all;
+use tintype_image::OutputFormat;
+
+use super::load::{Original, stored_manifest};
+use super::{ProcessError, Processor};
+use crate::error::Failure;
+use crate::key::Key;
+use crate::preset::Preset;
+
+/// Refuses an original by its name alone, whatever else is in the bucket: its outputs would be those of another.
+///
+/// # Errors
+/// `key_conflict`.
+pub fn by_name(processor: &Processor, original: &Key) -> Result<(), Failure> {
+    let Some(suffixes) = &processor.suffixes else { return Ok(()) };
+    match processor.layout.clash(original, suffixes) {
+        Some(why) => Err(Failure::new("key_conflict", format!("{original} cannot be an original: {why}"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses an original whose outputs are those of another by now: `a.JPG` after `a.jpg`, or `a.png` where both give
+/// `a_64.webp`. Names of uploads are ids, and no two of them meet.
+///
+/// # Errors
+/// `key_conflict`, or [`ProcessError::Passing`].
+pub async fn by_manifest(processor: &Processor, original: &Original, preset: &Preset) -> Result<(), ProcessError> {
+    let key = &original.object.meta.key;
+    if processor.suffixes.is_none() || processor.layout.upload_id(key).is_some() {
+        return Ok(());
+    }
+    let mut places = vec![original.manifest_key.clone()];
+    if preset.variants.iter().any(|spec| spec.format != OutputFormat::Same) {
+        places.extend(processor.layout.manifests_beside(key));
+        places.sort();
+        places.dedup();
+    }
+    let outputs = processor.layout.possible_keys(key, preset, &original.extension);
+    let stored = try_join_all(places.iter().map(|place| stored_manifest(processor, place))).await?;
+    for (place, manifest) in places.iter().zip(stored).filter_map(|(place, manifest)| Some((place, manifest?))) {
+        let meets = *place == original.manifest_key || manifest.variants.iter().any(|v| outputs.contains(&v.key));
+        if manifest.original.key != *key && meets {
+            return Err(taken(key, &manifest.original.key).into());
+        }
+    }
+    Ok(())
+}
+
+/// What is told of an original whose outputs are those of another.
+pub fn taken(original: &Key, by: &Key) -> Failure {
+    Failure::new(
+        "key_conflict",
+        format!(
+            "the variants of {original} would take the place of those of {by}: rename one, or delete {by} and its variants"
+        ),
+    )
+}
