@@ -92,7 +92,7 @@ class Scene:
 
     def result(self, body: dict, to: str | None = None, age: int = 0, forged: str | None = None, secret: str | None = None, message: str | None = None) -> Answer:
         upload = to or self.made(keyed=True)["id"]
-        text, message = json.dumps(body), message or f"{upload}.1"
+        text, message = json.dumps(body).replace("{id}", upload), message or f"{upload}.1"
         at = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age)
         headers = {"webhook-id": message, "webhook-timestamp": str(int(at.timestamp())),
                    "webhook-signature": Webhook(secret or self.secret).sign(message, at, text)}
@@ -473,10 +473,10 @@ MESSAGES = [
     ("event of another bucket: ignored", lambda at: ignored(at, event("temp/a", "other")), 200, None),
     ("event of a variant: ignored", lambda at: ignored(at, event("image/a.png")), 200, None),
     ("event of a variant, encoded: ignored", lambda at: ignored(at, event("image%2Fa.png")), 200, None),
-    ("event of a key with `..`", lambda at: at.api("POST", "/v1/events", event("temp/../image/a")), 400, "invalid_request"),
-    ("event of a key with `..`, encoded", lambda at: at.api("POST", "/v1/events", event("temp%2F..%2Fimage%2Fa")), 400, "invalid_request"),
-    ("event of a key of 2000 bytes", lambda at: at.api("POST", "/v1/events", event("temp/" + "x" * 2000)), 400, "invalid_request"),
-    ("event of a key with a NUL", lambda at: at.api("POST", "/v1/events", event("temp/a%00")), 400, "invalid_request"),
+    ("event of a key with `..`: ignored", lambda at: ignored(at, event("temp/../image/a")), 200, None),
+    ("event of a key with `..`, encoded: ignored", lambda at: ignored(at, event("temp%2F..%2Fimage%2Fa")), 200, None),
+    ("event of a key of 2000 bytes: ignored", lambda at: ignored(at, event("temp/" + "x" * 2000)), 200, None),
+    ("event of a key with a NUL: ignored", lambda at: ignored(at, event("temp/a%00")), 200, None),
     ("event without a record", lambda at: at.api("POST", "/v1/events", {"Records": []}), 200, None),
     ("event with a record that is none", lambda at: at.api("POST", "/v1/events", {"Records": [7]}), 400, "invalid_request"),
     ("event wrapped twelve times", lambda at: at.api("POST", "/v1/events", wrapped(12)), 400, "invalid_request"),
@@ -489,7 +489,8 @@ MESSAGES = [
     ("result of another upload, played back", lambda at: at.result({"error": "x"}, message=ZERO + ".1"), 401, "unauthorized"),
     ("result of another upload, signed", lambda at: at.result({"id": ZERO, "error": "x"}), 400, "invalid_request"),
     ("result for an upload that is not there, signed", lambda at: at.result({"error": "x"}, to=ZERO), 404, "not_found"),
-    ("result that names a variant that is not there", lambda at: at.result({"processed_key": "image/none.png"}), 409, "variant_missing"),
+    ("result that names a variant that is not there", lambda at: at.result({"processed_key": "image/{id}.png"}), 409, "variant_missing"),
+    ("result that names a variant of another upload", lambda at: at.result({"processed_key": "image/none.png"}), 422, "foreign_variant"),
     ("result that names an original", lambda at: at.result({"processed_key": "temp/a"}), 400, "invalid_request"),
     ("result that names `..`", lambda at: at.result({"processed_key": "image/../temp/a"}), 400, "invalid_request"),
     ("result completed without a manifest", lambda at: at.result({"status": "completed"}), 400, "invalid_request"),

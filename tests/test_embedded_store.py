@@ -1,5 +1,6 @@
 """The embedded store in the hands of real S3 clients: boto3 and the aws command."""
 import datetime
+import hashlib
 import subprocess
 
 import boto3
@@ -142,3 +143,158 @@ def test_wrong_digest_is_refused_and_nothing_kept(client):
         client.put_object(Bucket="tintype", Key="temp/digest.jpg", Body=IMAGE, ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==")
     with pytest.raises(ClientError, match="404"):
         client.head_object(Bucket="tintype", Key="temp/digest.jpg")
+
+
+# --- where S3 is more generous than HTTP, and what it keeps ---------------------------------------------------------------
+
+BYTES = b"0123456789" * 10
+KEPT = {"ContentEncoding": "gzip", "ContentDisposition": 'attachment; filename="a b.jpg"', "ContentLanguage": "de",
+        "CacheControl": "max-age=5"}
+EXPIRES = "Thu, 01 Dec 2033 16:00:00 GMT"
+STORES = ["embedded", "seaweedfs", "ceph"]
+
+
+@pytest.fixture
+def store(request):
+    """The embedded store, or one to hold it against."""
+    at = request.getfixturevalue(request.param)
+    return at.at if request.param == "embedded" else at.bucket("as-s3")
+
+
+@pytest.mark.parametrize("store", STORES, indirect=True)
+def test_headers_of_an_object_come_back_with_it(store):
+    store.s3.put_object(Bucket=store.bucket, Key="temp/headers.bin", Body=BYTES, Expires=EXPIRES, **KEPT)
+    where = {"Bucket": store.bucket, "Key": "temp/headers.bin"}
+    for found in (store.s3.head_object(**where), store.s3.get_object(**where), store.s3.get_object(Range="bytes=0-3", **where)):
+        assert {name: found.get(name) for name in KEPT} == KEPT and found["ExpiresString"] == EXPIRES
+    url = store.s3.generate_presigned_url("get_object", where | {"ResponseContentDisposition": "inline", "ResponseContentType": "text/plain"})
+    told = requests.get(url, headers={"Accept-Encoding": "identity"}, timeout=30, stream=True).headers
+    assert (told["Content-Disposition"], told["Content-Type"], told["Content-Language"]) == ("inline", "text/plain", "de")
+    # The next one has none of them.
+    store.s3.put_object(Body=BYTES, **where)
+    found = store.s3.head_object(**where)
+    assert not set(KEPT) & set(found) and "ExpiresString" not in found
+
+
+def test_headers_of_a_form_come_back_and_how_bytes_travel_does_not(client, embedded):
+    fields = {"Content-Encoding": "gzip", "Content-Disposition": "inline", "Expires": EXPIRES}
+    presign = client.generate_presigned_post("tintype", "temp/form.bin", Fields=fields, Conditions=[{name: value} for name, value in fields.items()])
+    assert by_hand(presign, BYTES).status == 204
+    found = client.head_object(Bucket="tintype", Key="temp/form.bin")
+    assert (found["ContentEncoding"], found["ContentDisposition"], found["ExpiresString"]) == ("gzip", "inline", EXPIRES)
+    # boto3 sends this in chunks with a checksum behind them, by a stream that it cannot read twice.
+    client.put_object(Bucket="tintype", Key="temp/chunks.bin", Body=BYTES, ContentEncoding="br", ChecksumAlgorithm="CRC32")
+    assert client.head_object(Bucket="tintype", Key="temp/chunks.bin")["ContentEncoding"] == "br"
+
+
+def get(store, key: str = "temp/odd.bin", signed: bool = False, **headers) -> requests.Response:
+    """By a presigned address, which covers no header but the host; or with every header signed, as boto3 does."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()} | {"Accept-Encoding": "identity"}
+    if not signed:
+        url = store.s3.generate_presigned_url("get_object", {"Bucket": store.bucket, "Key": key})
+        return requests.get(url, headers=headers, timeout=30)
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+    request = AWSRequest("GET", f"{store.endpoint}/{store.bucket}/{key}", headers | {"x-amz-content-sha256": hashlib.sha256().hexdigest()})
+    SigV4Auth(Credentials(s3.ACCESS_KEY, s3.SECRET_KEY), "s3", s3.REGION).add_auth(request)
+    assert all(name.lower() in request.headers["Authorization"] for name in headers if name != "Accept-Encoding")
+    return requests.get(request.url, headers=dict(request.headers), timeout=30)
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["presigned", "signed"])
+@pytest.mark.parametrize("asked, status", [
+    ("bytes=0-1,4-5", 200), ("bytes=9-5", 200), ("bytes=9-5,0-1", 200), ("items=0-1", 200), ("bytes=", 200), ("bytes=a-b", 200),
+    ("bytes=5-9", 206), ("bytes=95-200", 206), ("bytes=-5", 206), ("bytes=100-", 416), ("bytes=-0", 416)])
+def test_a_range_is_answered_as_s3_does(embedded, asked, status, signed):
+    store = embedded.at
+    store.s3.put_object(Bucket=store.bucket, Key="temp/odd.bin", Body=BYTES)
+    answer = get(store, signed=signed, Range=asked)
+    assert answer.status_code == status, (answer.status_code, answer.text)
+    if status == 200:
+        assert answer.content == BYTES and "Content-Range" not in answer.headers
+    # Whoever changes a header that was signed, or signs with another secret, is refused first.
+    assert get(store, "temp/none.bin", signed=signed, Range=asked).status_code == 404
+
+
+@pytest.mark.parametrize("store", ["embedded", "seaweedfs"], indirect=True)
+def test_several_ranges_are_the_whole_object_elsewhere_too(store):
+    store.s3.put_object(Bucket=store.bucket, Key="temp/odd.bin", Body=BYTES)
+    assert [get(store, Range=asked).status_code for asked in ("bytes=0-1,4-5", "items=0-1", "bytes=")] == [200] * 3
+    whole = store.s3.get_object(Bucket=store.bucket, Key="temp/odd.bin", Range="bytes=0-1,4-5")
+    assert whole["ResponseMetadata"]["HTTPStatusCode"] == 200 and whole["Body"].read() == BYTES
+
+
+def test_nobody_reads_by_an_odd_header_what_they_may_not(embedded):
+    store = embedded.at
+    store.s3.put_object(Bucket=store.bucket, Key="temp/odd.bin", Body=BYTES)
+    store.s3.put_object(Bucket=store.bucket, Key="image/odd.bin", Body=BYTES)
+    odd = [{"Range": "bytes=9-5"}, {"If-None-Match": "a, b"}, {"If-Match": "x, y", "Range": "bytes=0-1,2-3"}]
+    for headers in odd:
+        for where in ("temp/odd.bin", "temp/", ""):
+            assert requests.get(f"{store.endpoint}/{store.bucket}/{where}", headers=headers, timeout=30).status_code == 403, (where, headers)
+        url = store.s3.generate_presigned_url("get_object", {"Bucket": store.bucket, "Key": "temp/odd.bin"})
+        assert requests.get(url[:-4] + "0000", headers=headers, timeout=30).status_code == 403
+        assert requests.get(url.replace("odd.bin", "headers.bin"), headers=headers, timeout=30).status_code == 403
+        typed = requests.get(f"{store.endpoint}/{store.bucket}/image/odd.bin?response-content-type=text/html", headers=headers, timeout=30)
+        assert typed.status_code == 400, typed.text
+    public = requests.get(f"{store.endpoint}/{store.bucket}/image/odd.bin", headers=odd[0], timeout=30)
+    assert public.status_code == 200 and public.content == BYTES
+
+
+def test_an_empty_object_has_no_last_part(embedded):
+    embedded.at.s3.put_object(Bucket="tintype", Key="temp/empty.bin", Body=b"")
+    assert get(embedded.at, "temp/empty.bin", Range="bytes=-5").status_code == 416
+    assert get(embedded.at, "temp/empty.bin").status_code == 200
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["presigned", "signed"])
+@pytest.mark.parametrize("name, value, status", [
+    ("If-None-Match", '"x", {}', 304), ("If-None-Match", '{}, "x"', 304), ("If-None-Match", '"x","y"', 200), ("If-None-Match", "*", 304),
+    ("If-None-Match", 'x, {bare}', 304), ("If-None-Match", 'W/"x", W/{}', 304), ("If-None-Match", "{bare}", 304),
+    ("If-Match", '"x", {}', 200), ("If-Match", '"x","y"', 412), ("If-Match", "x, y", 412), ("If-Match", "x, {bare}", 200), ("If-Match", "*", 200),
+    ("If-Match", "W/{}", 412)])
+def test_a_list_of_entity_tags_holds_each(embedded, name, value, status, signed):
+    store = embedded.at
+    store.s3.put_object(Bucket=store.bucket, Key="temp/odd.bin", Body=BYTES)
+    tag = hashlib.md5(BYTES).hexdigest()
+    answer = get(store, signed=signed, **{name: value.format(f'"{tag}"', bare=tag)})
+    assert answer.status_code == status, (answer.status_code, answer.text)
+
+
+@pytest.mark.parametrize("store", ["embedded", "seaweedfs"], indirect=True)
+def test_a_list_of_entity_tags_is_read_elsewhere_too(store):
+    store.s3.put_object(Bucket=store.bucket, Key="temp/odd.bin", Body=BYTES)
+    tag = f'"{hashlib.md5(BYTES).hexdigest()}"'
+    answers = [get(store, **{name: value}).status_code for name, value in [
+        ("If-None-Match", f'"x", {tag}'), ("If-None-Match", '"x","y"'), ("If-Match", f'"x", {tag}'), ("If-Match", '"x","y"')]]
+    assert answers == [304, 200, 200, 412]
+
+
+@pytest.mark.parametrize("store", STORES, indirect=True)
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_quiet_deletion_tells_of_errors_alone(store, quiet):
+    keys = ["temp/gone-1.bin", "temp/gone-2.bin", "temp/never-there.bin", "temp//double.bin"]
+    for key in keys[:2]:
+        store.s3.put_object(Bucket=store.bucket, Key=key, Body=b"x")
+    answer = store.s3.delete_objects(Bucket=store.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": quiet})
+    assert sorted(one["Key"] for one in answer.get("Deleted", [])) == ([] if quiet else sorted(keys)) and "Errors" not in answer
+    assert store.s3.list_objects_v2(Bucket=store.bucket, Prefix="temp/gone-").get("KeyCount") == 0
+
+
+def test_who_signs_by_version_2_is_told_so(client, embedded):
+    from botocore.client import Config
+    client.put_object(Bucket="tintype", Key="temp/v2.jpg", Body=IMAGE)
+    def older(secret: str, version: str):
+        return boto3.client("s3", endpoint_url=embedded.store, region_name=s3.REGION, aws_access_key_id=s3.ACCESS_KEY, aws_secret_access_key=secret,
+                            config=Config(signature_version=version, s3={"addressing_style": "path"}))
+    by_query = [older(secret, "s3").generate_presigned_url("get_object", {"Bucket": "tintype", "Key": "temp/v2.jpg"}, lifetime)
+                for secret, lifetime in [(s3.SECRET_KEY, 600), ("another", 600), (s3.SECRET_KEY, -600)]]
+    form = older(s3.SECRET_KEY, "s3").generate_presigned_post("tintype", "temp/v2-form.jpg")
+    answers = [requests.get(url, timeout=30) for url in [*by_query, f"{embedded.store}/tintype/image/a.jpg?AWSAccessKeyId=x&Signature=y&Expires=1"]]
+    answers.append(requests.get(f"{embedded.store}/tintype/temp/v2.jpg", headers={"Authorization": "AWS x:y"}, timeout=30))
+    answers.append(requests.post(form["url"], data=form["fields"], files={"file": IMAGE}, timeout=30))
+    for answer in answers:
+        assert answer.status_code == 400 and "<Code>InvalidRequest</Code>" in answer.text and "Signature Version 4" in answer.text, (answer.url, answer.text)
+    with pytest.raises(ClientError, match="Signature Version 4"):
+        older(s3.SECRET_KEY, "s3").list_objects_v2(Bucket="tintype")

@@ -147,10 +147,11 @@ def test_seed_alias_serves_the_seeds_clients(deployment, receiver):
     assert not after["error"]
 
 
-@pytest.mark.parametrize("result, status", [({"processed_key": "image/x.jpg"}, "completed"), ({"error": "not an image"}, "failed")])
+@pytest.mark.parametrize("result, status", [({"processed_key": "image/{uuid}.jpg"}, "completed"), ({"error": "not an image"}, "failed")])
 def test_seeds_lambda_calls_back_into_the_alias(embedded, result, status):
     path = "/async_image_upload/presignedurl/"
     seed = embedded.call("POST", path, json={"metadata": {}}).json()
+    result = {name: value.format(**seed) for name, value in result.items()}
     if "processed_key" in result:
         refused = embedded.call("PUT", f"{path}{seed['uuid']}/", json=result)
         assert (refused.status_code, refused.json()["code"]) == (409, "variant_missing")

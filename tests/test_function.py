@@ -315,3 +315,38 @@ def test_it_runs_on_al2023_and_is_small(say):
         zipped.write(BOOTSTRAP, "bootstrap")
     say(f"{BOOTSTRAP.stat().st_size / 1e6:.1f} MB, zipped {len(out.getvalue()) / 1e6:.1f} MB, glibc {newest[0]}.{newest[1]}")
     assert len(out.getvalue()) < 10_000_000
+
+
+# --- records that are judged alone, keys that would meet ----------------------------------------------------------------
+
+@pytest.mark.parametrize("wrap", [lambda event: event, in_sns, in_sqs, lambda event: in_sqs(notification(event))], ids=["s3", "sns", "sqs", "sns in sqs"])
+def test_a_record_that_names_no_object_holds_nobody_back(function, bucket, receiver, wrap):
+    good = [f"temp/alone/{n}.jpg" for n in range(2)]
+    for key in good:
+        put(bucket, key)
+    odd = ["temp/folder/", "temp//double.jpg", "temp/..%2Fup.jpg", "temp/" + "x" * 1100]
+    before = len(callbacks(receiver, "alone/"))
+    result = function().invoke(wrap(s3_event(BUCKET, good[0], *odd, good[1])))
+    assert result.ok, result.body
+    assert len(callbacks(receiver, "alone/")) == before + 2
+    assert set(outputs(bucket, "alone/0")) and set(outputs(bucket, "alone/1"))
+    if "results" in result.body:
+        told = {one["key"]: one for one in result.body["results"]}
+        assert {told[key]["status"] for key in good} == {"completed"} and len(told) == 6
+        assert told["temp/folder/"] == {"key": "temp/folder/", "status": "ignored", "reason": "it is a folder, not an image"}
+    else:
+        assert result.body == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize("name", ["a.jpg.manifest.json", "a_50x50.jpg", "a.JPG"])
+def test_an_original_that_would_replace_anothers_outputs_is_refused(function, bucket, receiver, name):
+    deployed, below = function(), f"meet-{name[1:4].strip('._')}"
+    put(bucket, f"temp/{below}/a.jpg")
+    assert deployed.invoke(s3_event(BUCKET, f"temp/{below}/a.jpg")).ok
+    before = {key: found["ETag"] for key, found in outputs(bucket, below).items()}
+    put(bucket, f"temp/{below}/{name}", corpus.save(corpus.photo(300, 200, 5), "JPEG"))
+    result = deployed.invoke(s3_event(BUCKET, f"temp/{below}/{name}"))
+    assert result.ok and result.body["results"][0]["error"]["code"] == "key_conflict", result.body
+    assert {key: found["ETag"] for key, found in outputs(bucket, below).items()} == before and len(before) == 9
+    told = callbacks(receiver, f"{below}/{name}")
+    assert [(t.json["status"], t.json["error"]["code"]) for t in told] == [("failed", "key_conflict")]

@@ -69,9 +69,9 @@ def test_another_preset_differs_and_says_so(serve):
     assert code == 1 and verdicts["50x50"] == "differs" and verdicts["original"] == "same"
 
 
-@pytest.mark.parametrize("name", ["truncated.jpg", "empty.bin"])
+@pytest.mark.parametrize("name", ["truncated.jpg", "empty.jpg"])
 def test_a_failure_is_the_one_of_the_job(serve, name):
-    broken = {"truncated.jpg": IMAGE[:60], "empty.bin": b"\0"}
+    broken = {"truncated.jpg": IMAGE[:60], "empty.jpg": b"\0"}
     server = serve()
     upload_id = put(server, broken[name], name)
     error = server.status(upload_id)["error"]

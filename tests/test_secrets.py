@@ -145,6 +145,7 @@ MISTAKES = {
     "no store": f'[store]\nurl = "https://me:{PASSWORD}@store"\n',
     "no callback": f'[callback]\nurl = "ftp://me:{PASSWORD}@backend/"\n',
     "no event grid key": f'[events]\neventgrid_key = "{PASSWORD[-8:]}"\n',
+    "no secret of B2": f'[events]\nb2_secret = "{PASSWORD[-8:]}"\n',
 }
 
 

@@ -114,11 +114,11 @@ function list(name, title, asked, extra, table, row) {
 }
 
 function uploads(asked) {
-  const search = [h("label", { for: "q" }, "Id or key begins"), h("input", { id: "q", name: "q", type: "search", maxlength: "1024", value: asked.get("q") ?? "", placeholder: "0c5f… or 2026/photo.jpg" })];
+  const search = [h("label", { for: "q" }, "Id, key, file name or metadata"), h("input", { id: "q", name: "q", type: "search", maxlength: "1024", value: asked.get("q") ?? "", placeholder: "0c5f… or 2026/photo.jpg" })];
   return list("uploads", "Uploads", asked, search, h("tbody", {}), (upload) => {
     const original = upload.manifest?.original;
     const outcome = upload.error ? `${upload.error.code}: ${upload.error.message}` : original ? `${original.width}×${original.height} ${original.content_type}, ${upload.manifest.variants.length} variants` : "";
-    return h("tr", {}, h("th", { scope: "row" }, h("a", { href: `#uploads/${upload.id}` }, h("code", {}, upload.id))),
+    return h("tr", {}, h("th", { scope: "row" }, h("a", { href: `#uploads/${upload.id}` }, h("code", {}, upload.id)), upload.filename ? h("div", {}, upload.filename) : ""),
       h("td", {}, h("span", { class: `tag tag-${upload.status}` }, upload.status)), h("td", {}, time(upload.created_at)), h("td", {}, outcome));
   });
 }

@@ -42,6 +42,9 @@ export interface Upload {
   status: Status;
   created_at: string;
   expires_at: string;
+  /** As it was asked for. */
+  filename?: string | null;
+  metadata?: Record<string, string>;
   manifest?: Manifest | null;
   error?: { code: string; message: string } | null;
 }

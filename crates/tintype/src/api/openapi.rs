@@ -75,6 +75,18 @@ const CODES: [(&str, u16, &str, &str); 18] = [
         "image/abc_50x50.jpg is not in the store, so this upload is not completed",
     ),
     (
+        "foreign_variant",
+        422,
+        "A result names the variants of its own upload alone, as this server's presets name them.",
+        "image/def_50x50.jpg cannot be a variant of temp/abc.jpg, by the presets of this server",
+    ),
+    (
+        "unsupported_format",
+        422,
+        "Send an image; what is read is in `detail`. `filenames = \"any\"` in a preset takes any name.",
+        "a file that is called .pdf is no image that is read here; such are: jpeg, jpg, jpe, jfif, png, apng, gif, webp, tiff, tif, bmp, dib",
+    ),
+    (
         "upload_deleted",
         409,
         "That `Idempotency-Key` was answered with an upload that is gone: use a new key.",

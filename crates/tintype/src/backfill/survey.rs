@@ -87,7 +87,15 @@ enum Part {
     Was(Was),
     Refused,
     /// What the store has for it, after so many reads.
-    Looked(Original, Result<Found, ProcessError>, u64),
+    Looked(Original, Result<Found, ProcessError>, Reads),
+}
+
+/// Manifests that are read of one original.
+struct Reads {
+    /// To see whether it is done, now and in the run.
+    look: u64,
+    /// Once more in the run, before it is developed.
+    again: u64,
 }
 
 /// Looks at everything. `progress` is called for each object.
@@ -127,7 +135,8 @@ async fn part(backfill: &Backfill, known: &Known, object: Listed) -> (Listed, Pa
         (Choice::Take(original), None) => {
             let reads = backfill.processor.manifest_keys(&original.sighting.key).len() as u64;
             let found = backfill.processor.look(&original.sighting, &original.preset).await;
-            Part::Looked(original, found, reads)
+            let again = backfill.processor.conflict_reads(&original.sighting.key, &original.preset) as u64;
+            Part::Looked(original, found, Reads { look: reads, again })
         }
     };
     (object, part)
@@ -146,14 +155,20 @@ impl Survey {
             Part::Was(Was::Failed) => self.failed_before.take(object),
             Part::Refused => self.refused.take(object),
             Part::Looked(original, found, reads) => {
-                let looks = Requests { get: reads, ..Requests::default() };
-                self.both(looks);
-                self.looked(object, &original, found, max_bytes);
+                self.both(Requests { get: reads.look, ..Requests::default() });
+                self.looked(object, &original, found, reads.again, max_bytes);
             }
         }
     }
 
-    fn looked(&mut self, object: &Listed, original: &Original, found: Result<Found, ProcessError>, max_bytes: u64) {
+    fn looked(
+        &mut self,
+        object: &Listed,
+        original: &Original,
+        found: Result<Found, ProcessError>,
+        again: u64,
+        max_bytes: u64,
+    ) {
         match found {
             Ok(Found::Finished(manifest)) => {
                 self.done_by_manifest.take(object);
@@ -171,7 +186,7 @@ impl Survey {
             put = 0;
         }
         self.to_write += put;
-        self.requests += Requests { get: 1, put, ..Requests::default() };
+        self.requests += Requests { get: 1 + again, put, ..Requests::default() };
     }
 
     /// What this look asks is what the run will ask again.

@@ -28,15 +28,7 @@ pub fn by_name(processor: &Processor, original: &Key) -> Result<(), Failure> {
 /// `key_conflict`, or [`ProcessError::Passing`].
 pub async fn by_manifest(processor: &Processor, original: &Original, preset: &Preset) -> Result<(), ProcessError> {
     let key = &original.object.meta.key;
-    if processor.suffixes.is_none() || processor.layout.upload_id(key).is_some() {
-        return Ok(());
-    }
-    let mut places = vec![original.manifest_key.clone()];
-    if preset.variants.iter().any(|spec| spec.format != OutputFormat::Same) {
-        places.extend(processor.layout.manifests_beside(key));
-        places.sort();
-        places.dedup();
-    }
+    let places = places(processor, key, &original.manifest_key, preset);
     let outputs = processor.layout.possible_keys(key, preset, &original.extension);
     let stored = try_join_all(places.iter().map(|place| stored_manifest(processor, place))).await?;
     for (place, manifest) in places.iter().zip(stored).filter_map(|(place, manifest)| Some((place, manifest?))) {
@@ -46,6 +38,19 @@ pub async fn by_manifest(processor: &Processor, original: &Original, preset: &Pr
         }
     }
     Ok(())
+}
+
+/// Where the manifests of others are looked for; nowhere where none can be met.
+pub fn places(processor: &Processor, original: &Key, manifest_key: &Key, preset: &Preset) -> Vec<Key> {
+    if processor.suffixes.is_none() || processor.layout.upload_id(original).is_some() {
+        return Vec::new();
+    }
+    let mut places = vec![manifest_key.clone()];
+    if preset.variants.iter().any(|spec| spec.format != OutputFormat::Same) {
+        let beside = processor.layout.manifests_beside(original);
+        places.extend(beside.into_iter().filter(|place| place != manifest_key));
+    }
+    places
 }
 
 /// What is told of an original whose outputs are those of another.

@@ -199,6 +199,12 @@ impl Processor {
         conflict::by_name(self, original).is_err()
     }
 
+    /// How many manifests of others are looked for before an original is developed.
+    pub fn conflict_reads(&self, original: &Key, preset: &Preset) -> usize {
+        let place = look::manifest_keys(self, original).into_iter().next();
+        place.map_or(0, |place| conflict::places(self, original, &place, preset).len())
+    }
+
     /// Every key that the manifest of an original can have.
     pub fn manifest_keys(&self, original: &Key) -> Vec<Key> {
         look::manifest_keys(self, original)

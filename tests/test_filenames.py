@@ -1,0 +1,65 @@
+"""What a client calls its file: kept, shown, searched, and refused at once where no image is called so."""
+import pytest
+
+from support import tintype
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    home = tmp_path_factory.mktemp("filenames")
+    (home / "tintype.toml").write_text('[presets.scans]\nfilenames = "any"\nvariants = [{ name = "original" }]\n')
+    server = tintype.Server(home, args=("--config", str(home / "tintype.toml")))
+    yield server
+    server.stop()
+
+
+def ids(server, **query) -> set[str]:
+    answer = server.call("GET", "/v1/uploads", params=query)
+    assert answer.status_code == 200, answer.text
+    return {upload["id"] for upload in answer.json()["uploads"]}
+
+
+@pytest.mark.parametrize("given, kept", [("Corgi.JPG", "Corgi.JPG"), ("C:\\photos\\me.png", "me.png"), ("../../x/ü 日本.webp", "ü 日本.webp"),
+                                         ("no extension", "no extension"), ("photos/", None), (None, None)])
+def test_a_file_name_is_kept_and_shown(server, given, kept):
+    created = server.create(filename=given, metadata={"order": "77"})
+    shown = server.status(created["id"])
+    assert (shown["filename"], shown["metadata"]) == (kept, {"order": "77"})
+    listed = server.call("GET", "/v1/uploads", params={"q": created["id"]}).json()["uploads"]
+    assert [(one["filename"], one["metadata"]) for one in listed] == [(kept, {"order": "77"})]
+
+
+def test_uploads_are_found_by_name_and_metadata(server):
+    corgi = server.create(filename="Summer Corgi 100%_1.JPG", metadata={"album": "Rome-2026"})["id"]
+    other = server.create(filename="cat.png", metadata={"rome": "no"})["id"]
+    for text in ("corgi", "SUMMER", "100%_", "i 100", "rome-2026", "Rome"):
+        found = ids(server, q=text)
+        assert corgi in found and other not in found, text
+    assert other in ids(server, q="CAT") and corgi not in ids(server, q="CAT")
+    for nothing in ("album", "o%i", "ome-2026", "100_", "\"", "image/*"):
+        assert not {corgi, other} & ids(server, q=nothing), nothing
+    assert ids(server, q="corgi", status="failed") == set()
+    assert corgi in ids(server, q=corgi[:12]) and corgi in ids(server, q=f"temp/{corgi[:12]}")
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "A.PDF", "clip.mp4", "notes.txt", "logo.svg", "x/y.exe", "double.jpg.zip"])
+def test_a_name_that_no_image_has_is_refused_at_once(server, name):
+    answer = server.call("POST", "/v1/uploads", json={"filename": name})
+    assert (answer.status_code, answer.json()["code"]) == (422, "unsupported_format"), answer.text
+    assert name.rsplit(".")[-1] in answer.json()["detail"] and "webp" in answer.json()["detail"]
+    many = server.call("POST", "/v1/uploads", json=[{"filename": "a.jpg"}, {"filename": name}])
+    assert many.status_code == 422 and "request 1" in many.json()["detail"], "all or none"
+    assert server.call("POST", "/v1/uploads", json={"filename": name, "preset": "scans"}).status_code == 201
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.jfif", "a.tif", "a.apng", "a.dib", "a.gif", "photo", "v1.2 final"])
+def test_names_of_images_and_names_without_an_extension_are_taken(server, name):
+    assert server.create(filename=name)["status"] == "pending"
+
+
+@pytest.mark.parametrize("name, why", [("x" * 252 + ".jpg", "255"), ("é" * 126 + ".jpg", "255"), ("a\nb.jpg", "control"), ("a\0.jpg", "control"),
+                                       ("a\x7f.jpg", "control")])
+def test_names_that_nobody_can_keep_are_refused(server, name, why):
+    answer = server.call("POST", "/v1/uploads", json={"filename": name})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request") and why in answer.json()["detail"]
+    assert server.create(filename="x" * 251 + ".jpg")["id"]

@@ -1,0 +1,126 @@
+"""Whose keys are whose: no original, no result and no deletion touches what came of another."""
+import hashlib
+import itertools
+
+import pytest
+
+import corpus
+from support import tintype
+from support.process import wait_for
+from support.upload import boto3_style
+
+PHOTOS = [corpus.save(corpus.photo(320, 240, seed), "JPEG") for seed in (7, 8)]
+PNG = corpus.save(corpus.photo(320, 240, 10), "PNG")
+FRESH = itertools.count()
+
+
+def put(server, key: str, data: bytes) -> dict:
+    """An original of one's own, to its end."""
+    server.at.s3.put_object(Bucket="tintype", Key=key, Body=data, ContentType="image/jpeg")
+    answer = server.call("POST", "/v1/events", json=tintype.notification("tintype", key))
+    assert answer.status_code == 200 and len(answer.json()["accepted"]) == 1, answer.text
+    return server.finish(answer.json()["accepted"][0])
+
+
+def public(server, prefix: str) -> dict[str, str]:
+    """Hashes of what lies where variants are."""
+    found = server.at.s3.list_objects_v2(Bucket="tintype", Prefix=f"image/{prefix}").get("Contents", [])
+    read = lambda key: server.at.s3.get_object(Bucket="tintype", Key=key)["Body"].read()
+    return {one["Key"]: hashlib.sha256(read(one["Key"])).hexdigest() for one in found}
+
+
+def folder() -> str:
+    return f"own{next(FRESH)}"
+
+
+# --- results -------------------------------------------------------------------------------------------------------------
+
+def completed(server, data: bytes) -> dict:
+    created = server.create(filename="a.jpg")
+    assert boto3_style(created["presign"], data).status == 204
+    assert server.finish(created["id"])["status"] == "completed"
+    return created
+
+
+@pytest.mark.parametrize("way", ["result", "processed_key", "seed"])
+def test_a_result_names_no_others_variants_and_its_deletion_takes_none(embedded, way):
+    victim = completed(embedded, PHOTOS[0])
+    before = public(embedded, victim["id"])
+    manifest = embedded.status(victim["id"])["manifest"]
+    attacker = embedded.create(filename="b.jpg")
+    path = f"/async_image_upload/presignedurl/{attacker['id']}/" if way == "seed" else f"/v1/uploads/{attacker['id']}/result"
+    body = {"processed_key": manifest["variants"][0]["key"]} if way != "result" else \
+        {"status": "completed"} | manifest | {"original": manifest["original"] | {"key": attacker["presign"]["fields"]["key"]}}
+    answer = embedded.call("PUT", path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "foreign_variant"), answer.text
+    assert embedded.status(attacker["id"])["status"] == "pending"
+    assert embedded.call("DELETE", f"/v1/uploads/{attacker['id']}").status_code == 204
+    assert public(embedded, victim["id"]) == before
+
+
+def test_a_result_names_its_own_variants(embedded):
+    """Those that a remote processor wrote, of the extension that it found."""
+    created = embedded.create()
+    key = f"image/{created['id']}_50x50.webp"
+    embedded.at.s3.put_object(Bucket="tintype", Key=key, Body=PNG, ContentType="image/webp")
+    answer = embedded.call("PUT", f"/v1/uploads/{created['id']}/result", json={"processed_key": key})
+    assert answer.status_code == 200 and answer.json()["status"] == "completed", answer.text
+    unknown = embedded.call("PUT", f"/v1/uploads/{created['id']}/result", json={"processed_key": f"image/{created['id']}_nobody.webp"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "foreign_variant")
+
+
+# --- keys that would meet ------------------------------------------------------------------------------------------------
+
+def refused(upload: dict) -> str:
+    assert (upload["status"], (upload["error"] or {}).get("code")) == ("failed", "key_conflict"), upload
+    return upload["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["a.jpg.manifest.json", "a_50x50.jpg", "a_blurred.jpg", "a_50x50_blurred.JPG"])
+@pytest.mark.parametrize("first", [True, False], ids=["after", "before"])
+def test_an_original_that_is_called_as_an_output_is_refused(embedded, receiver, name, first):
+    below = folder()
+    before = {}
+    if first:
+        assert put(embedded, f"temp/{below}/a.jpg", PHOTOS[0])["status"] == "completed"
+        before = public(embedded, below)
+    intruder = put(embedded, f"temp/{below}/{name}", PHOTOS[1])
+    assert f"temp/{below}/{name}" in refused(intruder)
+    assert public(embedded, below) == before
+    told = wait_for("its callback", lambda: [r for r in receiver.received if intruder["id"] in r.path])
+    assert told[-1].json["error"]["code"] == "key_conflict"
+    if not first:
+        assert put(embedded, f"temp/{below}/a.jpg", PHOTOS[0])["status"] == "completed"
+        before = public(embedded, below)
+    # Neither a deletion of it nor another try takes what it never had.
+    assert embedded.call("POST", f"/v1/uploads/{intruder['id']}/retry").status_code == 202
+    refused(embedded.finish(intruder["id"]))
+    assert embedded.call("DELETE", f"/v1/uploads/{intruder['id']}").status_code == 204
+    assert len(before) == 9 and public(embedded, below) == before
+
+
+@pytest.mark.parametrize("second", ["temp/{}/a.JPG", "temp/{}/a.Jpg", "{}/a.jpg"])
+def test_the_first_of_two_that_would_be_one_keeps_its_names(embedded, second):
+    below = folder()
+    assert put(embedded, f"temp/{below}/a.jpg", PHOTOS[0])["status"] == "completed"
+    before = public(embedded, below)
+    late = put(embedded, second.format(below), PHOTOS[1])
+    assert f"temp/{below}/a.jpg" in refused(late)
+    assert public(embedded, below) == before
+    assert embedded.call("DELETE", f"/v1/uploads/{late['id']}").status_code == 204
+    assert public(embedded, below) == before
+
+
+def test_variants_of_one_format_do_not_meet_either(tmp_path):
+    (tmp_path / "tintype.toml").write_text('[presets.default]\nvariants = [{ name = "original" }, { name = "64", width = 64, format = "webp" }]\n')
+    server = tintype.Server(tmp_path, args=("--config", str(tmp_path / "tintype.toml")))
+    try:
+        assert put(server, "temp/a.jpg", PHOTOS[0])["status"] == "completed"
+        before = public(server, "a")
+        assert len(before) == 3
+        late = put(server, "temp/a.png", PNG)
+        assert "temp/a.jpg" in refused(late)
+        assert server.call("DELETE", f"/v1/uploads/{late['id']}").status_code == 204
+        assert public(server, "a") == before
+    finally:
+        server.stop()
