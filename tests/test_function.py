@@ -349,4 +349,4 @@ def test_an_original_that_would_replace_anothers_outputs_is_refused(function, bu
     assert result.ok and result.body["results"][0]["error"]["code"] == "key_conflict", result.body
     assert {key: found["ETag"] for key, found in outputs(bucket, below).items()} == before and len(before) == 9
     told = callbacks(receiver, f"{below}/{name}")
-    assert [(t.json["status"], t.json["error"]["code"]) for t in told] == [("failed", "key_conflict")]
+    assert [(t.body["status"], t.body["error"]["code"]) for t in told] == [("failed", "key_conflict")]

@@ -88,7 +88,7 @@ def test_an_original_that_is_called_as_an_output_is_refused(embedded, receiver, 
     assert f"temp/{below}/{name}" in refused(intruder)
     assert public(embedded, below) == before
     told = wait_for("its callback", lambda: [r for r in receiver.received if intruder["id"] in r.path])
-    assert told[-1].json["error"]["code"] == "key_conflict"
+    assert told[-1].body["error"]["code"] == "key_conflict"
     if not first:
         assert put(embedded, f"temp/{below}/a.jpg", PHOTOS[0])["status"] == "completed"
         before = public(embedded, below)
