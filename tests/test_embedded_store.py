@@ -1,6 +1,7 @@
 """The embedded store in the hands of real S3 clients: boto3 and the aws command."""
 import datetime
 import hashlib
+import itertools
 import subprocess
 
 import boto3
@@ -152,13 +153,14 @@ KEPT = {"ContentEncoding": "gzip", "ContentDisposition": 'attachment; filename="
         "CacheControl": "max-age=5"}
 EXPIRES = "Thu, 01 Dec 2033 16:00:00 GMT"
 STORES = ["embedded", "seaweedfs", "ceph"]
+NTH = itertools.count()
 
 
 @pytest.fixture
 def store(request):
     """The embedded store, or one to hold it against."""
     at = request.getfixturevalue(request.param)
-    return at.at if request.param == "embedded" else at.bucket("as-s3")
+    return at.at if request.param == "embedded" else at.bucket(f"as-s3-{next(NTH)}")
 
 
 @pytest.mark.parametrize("store", STORES, indirect=True)
