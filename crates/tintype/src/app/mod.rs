@@ -235,7 +235,7 @@ impl App {
         if self.layout.upload_id(&upload.key).is_none() {
             // Others may be called the same but for their extensions, or as a variant is.
             places.extend(self.layout.manifests_beside(&upload.key));
-            places.extend(keys.iter().filter(|key| !key::is_manifest(key)).filter_map(|key| key::manifest_of(key)));
+            places.extend(keys.iter().filter(|key| !key::is_manifest(key)).filter_map(key::manifest_of));
             places.sort();
             places.dedup();
         }

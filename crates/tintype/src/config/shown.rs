@@ -73,6 +73,7 @@ mod tests {
             ("TINTYPE_CALLBACK__SECRET", &secret),
             ("TINTYPE_CALLBACK__PREVIOUS_SECRETS", &secret),
             ("TINTYPE_EVENTS__EVENTGRID_KEY", "S3CRET-S3CRET-S3CRET-S3CRET"),
+            ("TINTYPE_EVENTS__B2_SECRET", "S3CRET-S3CRET-S3CRET-S3CRET"),
             ("TINTYPE_AUTH__KEYS", &hash),
             ("TINTYPE_LEDGER__URL", "postgres://tintype:S3CRET@db.example.com/ledger?sslrootcert=/S3CRET"),
             ("TINTYPE_UPLOAD__MAX_BYTES", "1MiB"),

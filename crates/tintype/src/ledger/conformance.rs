@@ -534,7 +534,7 @@ async fn uploads_are_found_by_their_file_names_and_metadata(ledger: &dyn Ledger)
         ("corgi", 0),
         ("ORGI 1", 0),
         ("100%_", 0),
-        ("é.j", 0),
+        ("%_é", 0),
         ("12345", 0),
         ("123", 0),
         ("o\"har", 0),
