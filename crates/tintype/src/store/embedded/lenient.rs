@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use super::condition::entity_tags;
 use super::protocol::is_well_signed;
 
-/// Answers such requests by another service, which checks no signature.
+/// Answers such requests by another service, to which they come without their signature.
 pub struct Lenient(pub S3Service);
 
 /// On a request of the account, whose signature was good.

@@ -48,22 +48,19 @@ pub fn service(endpoint: Arc<Endpoint>) -> S3Service {
         u32::try_from(endpoint.longest_lifetime.as_secs()).unwrap_or(u32::MAX).max(900);
     config.xml_max_body_size = MAX_XML;
     let config = Arc::new(StaticConfigProvider::new(Arc::new(config)));
-    let account = Account(endpoint.account.clone());
-    let build = |parts: &dyn Fn(&mut S3ServiceBuilder)| {
+    let builder = || {
         let mut builder = S3ServiceBuilder::new(Protocol(endpoint.clone()));
+        // Without an account `s3s` asks `Access` nothing.
+        builder.set_auth(Account(endpoint.account.clone()));
         builder.set_access(Access { public_folder: endpoint.public_folder.clone() });
         builder.set_config(config.clone());
-        parts(&mut builder);
-        builder.build()
+        builder
     };
-    let checked = build(&|_| {});
-    build(&|builder| {
-        builder.set_auth(account.clone());
-        builder.set_route(Lenient(checked.clone()));
-    })
+    let mut outer = builder();
+    outer.set_route(Lenient(builder().build()));
+    outer.build()
 }
 
-#[derive(Clone)]
 struct Account(Credential);
 
 #[async_trait]
