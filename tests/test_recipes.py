@@ -49,7 +49,7 @@ class Backend:
         key = hashlib.sha256(KEY.encode()).hexdigest()
         self.tintype = serve(backend=None, start=False, env={
             "CALLBACK_URL": f"{self.url}/outcomes", "TINTYPE_CALLBACK__SECRET": SECRET, "TINTYPE_CALLBACK__SCHEDULE": "200ms,1s",
-            "TINTYPE_AUTH__KEYS": f"sha256:{key} {SCOPES[page]}", "TINTYPE_SERVER__CORS_ORIGINS": self.url})
+            "TINTYPE_AUTH__KEYS": f"sha256:{key} {SCOPES[page]}"})
         self.way = Flaky(self.tintype.store, fault) if fault else None
         if self.way:
             self.tintype.env["TINTYPE_STORE__ENDPOINT"] = self.way.endpoint
