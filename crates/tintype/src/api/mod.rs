@@ -165,10 +165,12 @@ fn for_pages(router: Router, listed: CorsLayer) -> Router {
     let to_any = router.clone().layer(cors_with_token()).layer(seen_anywhere);
     let choose = move |request: Request| {
         let preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let chosen = match () {
-            () if request.method() == Method::OPTIONS && !preflight => router.clone(),
-            () if upload_with_token(request.uri().path()).is_some() => to_any.clone(),
-            () => to_listed.clone(),
+        let chosen = if request.method() == Method::OPTIONS && !preflight {
+            router.clone()
+        } else if upload_with_token(request.uri().path()).is_some() {
+            to_any.clone()
+        } else {
+            to_listed.clone()
         };
         chosen.oneshot(request)
     };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use object_store::aws::AwsCredential;
 
-/// What a profile has to be told apart by: these are in no one's hands but the AWS command line's.
+/// Settings of profiles whose credentials only the AWS command line can get.
 const BY_COMMAND_LINE: [&str; 8] = [
     "sso_session",
     "sso_start_url",
