@@ -83,6 +83,7 @@ fn upload() -> Upload {
             max_bytes: 10,
             size: Some(3),
             metadata: [("a".to_owned(), "b".to_owned())].into(),
+            claim_within: None,
         },
         extension: Some("jpeg".into()),
         preset: "default".into(),
