@@ -227,6 +227,12 @@ impl Layout {
         Key::new(format!("{}{stem}{}.{extension}", self.folder, suffix(variant)))
     }
 
+    /// What the keys of all variants begin with, of an upload that is known by its key: no other's begin so.
+    pub fn output_prefix(&self, original: &Key) -> Option<String> {
+        let id = self.upload_id(original).filter(|_| self.is_upload_key(original))?;
+        Some(format!("{}{id}", self.folder))
+    }
+
     /// Every key that developing an original can write a variant of a preset to. `extension` is that of
     /// [`extension_for`].
     pub fn possible_keys(&self, original: &Key, preset: &Preset, extension: &str) -> Vec<Key> {

@@ -19,6 +19,9 @@ use crate::key::Key;
 use crate::presign::s3::CredentialSource;
 use crate::presign::{Credential, PresignError};
 
+/// Longest time for one request, as `object_store` has it: a store may be at it for as long after its sender has gone.
+pub const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+
 /// One bucket of an S3.
 pub struct S3Store {
     inner: Arc<AmazonS3>,
