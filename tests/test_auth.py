@@ -40,6 +40,8 @@ ROUTES = {
     ("DELETE", "/v1/uploads/{id}"): "uploads:write",
     ("GET", "/v1/uploads/{id}/events"): "uploads:read",
     ("POST", "/v1/uploads/{id}/retry"): "uploads:write",
+    ("POST", "/v1/uploads/{id}/uploaded"): "uploads:create",
+    ("POST", "/v1/uploads/{id}/claim"): "uploads:write",
     ("PUT", "/v1/uploads/{id}/result"): "results",
     ("POST", "/v1/uploads/{id}/result"): "results",
     ("POST", "/v1/events"): "events",

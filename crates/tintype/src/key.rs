@@ -413,7 +413,12 @@ mod tests {
         let id = "0123456789abcdef0123456789abcdef";
         let is = |key: String| layout().is_upload_key(&Key::new(key).unwrap());
         assert!(is(format!("temp/{id}")) && is(format!("temp/{id}.JPG")));
-        for own in [format!("{id}.jpg"), format!("temp/a/{id}.jpg"), format!("temp/{}.jpg", id.to_uppercase()), format!("temp/{id}.a-b")] {
+        for own in [
+            format!("{id}.jpg"),
+            format!("temp/a/{id}.jpg"),
+            format!("temp/{}.jpg", id.to_uppercase()),
+            format!("temp/{id}.a-b"),
+        ] {
             assert!(!is(own.clone()), "{own}");
         }
         assert!(!is("temp/01234567-89ab-4def-8123-456789abcdef.jpg".into()));

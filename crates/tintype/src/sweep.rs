@@ -25,6 +25,14 @@ const LEAST: Duration = Duration::from_secs(1);
 const LISTINGS: u32 = 24;
 /// What a clock that is set right again and again may go back.
 const DRIFT: Duration = Duration::from_secs(10);
+/// Unclaimed uploads are looked for at least this many times in the time they have.
+const LOOKS: u32 = 20;
+/// The longest time between two such looks.
+const CLAIMS: Duration = Duration::from_secs(600);
+/// Uploads asked for before that have had their time: credential, work and claim within a month.
+const OLDEST_CLAIM: Duration = Duration::from_secs(40 * 24 * 3600);
+/// Unclaimed uploads of one look.
+const MOST_CLAIMS: u32 = 10_000;
 /// How long an Idempotency-Key is remembered.
 const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
@@ -33,6 +41,8 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let reconcile = app.config.reconcile;
     let list_every = app.config.keep_originals.map_or(reconcile, |kept| (kept / LISTINGS).min(reconcile));
     let mut listed: Option<Instant> = None;
+    let claims_every = app.config.claim_within.map_or(CLAIMS, |within| (within / LOOKS).min(CLAIMS));
+    let mut claims_looked: Option<Instant> = None;
     // Whatever was there before this process started has no event on its way, unless others are there to get it.
     let mut settled = OffsetDateTime::now_utc();
     if app.config.ledger.is_shared() {
@@ -49,6 +59,12 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         if let Err(error) = expire(&app).await {
             tracing::warn!(%error, "expired uploads could not be marked");
         }
+        if claims_looked.is_none_or(|at| at.elapsed() >= claims_every) {
+            claims_looked = Some(Instant::now());
+            if let Err(error) = look_at_claims(&app).await {
+                tracing::warn!(%error, "unclaimed uploads could not be looked through");
+            }
+        }
         if clock.went_back()
             && let Err(error) = hasten(&app).await
         {
@@ -60,6 +76,22 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         }
         settled = OffsetDateTime::now_utc() - app.config.event_time;
     }
+}
+
+/// Ends uploads that their backends said they would claim, and did not.
+async fn look_at_claims(app: &App) -> anyhow::Result<()> {
+    app.clear_lapsed().await?;
+    if app.config.claim_within.is_none() {
+        return Ok(());
+    }
+    let now = OffsetDateTime::now_utc();
+    for (upload, ended) in app.ledger.unclaimed(now - OLDEST_CLAIM, MOST_CLAIMS).await? {
+        let within = upload.policy.claim_within.map(Duration::from_secs);
+        if within.is_some_and(|within| ended + within <= now) {
+            app.lapse(&upload).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells when the system's clock was put back, by one that never is.
@@ -134,7 +166,8 @@ async fn is_lost(app: &App, object: &Listed, upload: Option<&Upload>) -> anyhow:
 /// Whether a key that may be written again holds other bytes than those its upload ended with: their event was lost.
 async fn is_newer(app: &App, object: &Listed, row: &Upload) -> anyhow::Result<bool> {
     let known = row.state().etag;
-    if app.config.rule(&row.key) == Rule::FirstBytes || known.is_none() || object.etag.is_none() || known == object.etag {
+    if app.config.rule(&row.key) == Rule::FirstBytes || known.is_none() || object.etag.is_none() || known == object.etag
+    {
         return Ok(false);
     }
     // Some stores list other tags than they answer with.

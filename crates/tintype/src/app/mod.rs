@@ -18,7 +18,7 @@ pub use beside::Beside;
 pub use open::{EmbeddedParts, Locks, lock, open_ledger};
 
 use crate::auth::Keyring;
-use crate::callback::SigningSecret;
+use crate::callback::{self, SigningSecret};
 use crate::config::{Config, StoreUrl};
 use crate::event::StorageEvent;
 use crate::event::accept::{accept, note_stale};
@@ -170,6 +170,42 @@ impl App {
         self.signals.callbacks.notify_one();
         self.signals.changed(&upload.id);
         Ok(finished)
+    }
+
+    /// Ends a completed upload that nobody claimed: it is expired and its backend is told, then its objects go. Cut off
+    /// in between, [`App::clear_lapsed`] goes on with it.
+    ///
+    /// # Errors
+    /// When ledger or store fail: what was begun is ended later.
+    pub async fn lapse(&self, upload: &Upload) -> Result<(), DeleteError> {
+        let preset = self.config.presets.get(&upload.preset).map(AsRef::as_ref);
+        let callback = self.config.callback.as_ref();
+        let body = callback::expired(upload);
+        let notice = callback.and_then(|callback| callback.notice_of(&self.layout, preset, upload, &body));
+        if !self.ledger.lapse(&upload.id, notice.as_ref()).await? {
+            return Ok(());
+        }
+        metrics::expired(1);
+        tracing::info!(upload = %upload.id, "nobody claimed it in time");
+        self.signals.callbacks.notify_one();
+        self.signals.changed(&upload.id);
+        self.clear(upload).await
+    }
+
+    /// Removes what is left of uploads that lapsed.
+    ///
+    /// # Errors
+    /// When ledger or store fail: try again.
+    pub async fn clear_lapsed(&self) -> Result<(), DeleteError> {
+        for upload in self.ledger.lapsed(DELETIONS).await? {
+            self.clear(&upload).await?;
+        }
+        Ok(())
+    }
+
+    async fn clear(&self, upload: &Upload) -> Result<(), DeleteError> {
+        self.erase(upload).await?;
+        Ok(self.ledger.cleared(&upload.id).await?)
     }
 
     /// Takes everything of an upload: it is invisible at once, its objects go, then its row. Cut off in between,

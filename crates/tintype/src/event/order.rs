@@ -68,6 +68,20 @@ pub fn judge(rule: Rule, known: &Pin, told: &Pin, is_current: bool) -> News {
     }
 }
 
+impl Pin {
+    /// The state that is developed again while the object at the key has this entity tag: the known one, or where the
+    /// newest counts the one that is there. None when the known one is gone for good.
+    pub fn again(self, etag: Option<String>, rule: Rule) -> Option<Self> {
+        let now = Self { etag, version: None, sequencer: self.sequencer.clone() };
+        match self.is_same(&now) {
+            _ if !self.is_known() => Some(now),
+            Some(false) if rule == Rule::Newest => Some(now),
+            Some(false) if self.version.is_none() => None,
+            _ => Some(self),
+        }
+    }
+}
+
 /// The later of two sequencers of one key.
 pub fn later(one: Option<&str>, other: Option<&str>) -> Option<String> {
     match (one, other) {
@@ -88,6 +102,7 @@ pub fn sequencers(one: &str, other: &str) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn pin(etag: &str, sequencer: &str) -> Pin {
@@ -103,6 +118,20 @@ mod tests {
         assert_eq!(sequencers("1700000000000002", "1700000000000001"), Ordering::Greater);
         assert_eq!(later(Some("2"), Some("10")), Some("10".to_owned()));
         assert_eq!(later(Some("2"), None), Some("2".to_owned()));
+    }
+
+    #[test]
+    fn what_is_developed_again_is_what_counts() {
+        let again =
+            |known: Pin, etag: &str, rule| known.again(Some(etag.to_owned()), rule).map(|pin| pin.etag.unwrap());
+        for rule in [Rule::FirstBytes, Rule::Newest] {
+            assert_eq!(again(pin("a", "1"), "a", rule).as_deref(), Some("a"));
+            assert_eq!(again(Pin::default(), "a", rule).as_deref(), Some("a"));
+        }
+        assert_eq!(again(pin("a", "1"), "b", Rule::FirstBytes), None);
+        assert_eq!(again(pin("a", "1"), "b", Rule::Newest).as_deref(), Some("b"));
+        let version = Pin { version: Some("v".into()), ..pin("a", "1") };
+        assert_eq!(version.clone().again(Some("b".into()), Rule::FirstBytes), Some(version), "it can be read still");
     }
 
     #[test]

@@ -197,7 +197,9 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
 /// develops keys that are not uploads' own.
 async fn may_have_variants(app: &App, upload: &Upload) -> bool {
     let is_own = app.config.rule(&upload.key) == Rule::Newest;
-    upload.manifest.is_some() || upload.processed_key.is_some() || is_own && app.has_manifest(upload).await.unwrap_or(true)
+    upload.manifest.is_some()
+        || upload.processed_key.is_some()
+        || is_own && app.has_manifest(upload).await.unwrap_or(true)
 }
 
 /// What is left of a job whose original cannot be had as it was told.
@@ -233,7 +235,8 @@ async fn stands(app: &App, upload: &Upload, job: &Job, failure: &Failure) -> Res
     if now.etag == job.event.etag {
         return Ok(Stands::Again);
     }
-    let event = StorageEvent { size: Some(now.size), etag: now.etag, version: None, sequencer: None, ..job.event.clone() };
+    let event =
+        StorageEvent { size: Some(now.size), etag: now.etag, version: None, sequencer: None, ..job.event.clone() };
     take_in(app, event).await.map_err(|e| broken(&e))?;
     Ok(Stands::Renewed)
 }

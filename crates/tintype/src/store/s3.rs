@@ -159,6 +159,26 @@ impl Store for S3Store {
         }
     }
 
+    /// AWS removes on condition (`If-Match`); a store that knows none of that was asked right before.
+    async fn delete_listed(&self, key: &Key, listed: &Listed) -> Result<bool, StoreError> {
+        let found = match self.head(key).await {
+            Ok(found) => found,
+            Err(StoreError::NotFound(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if !listed.is_still(&found) {
+            return Ok(false);
+        }
+        let judged = match &found.etag {
+            Some(etag) => self.pages.delete_if(key, etag).await?,
+            None => None,
+        };
+        match judged {
+            Some(deleted) => Ok(deleted),
+            None => self.delete(key).await.map(|()| true),
+        }
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         let found: Vec<Listed> = self.scan(prefix, "").try_collect().await?;
         let objects = found.into_iter().filter_map(|object| Some(meta_of_listed(Key::new(&object.name).ok()?, object)));

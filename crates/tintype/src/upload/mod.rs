@@ -223,11 +223,9 @@ impl Upload {
         let developed = || self.manifest.as_ref().and_then(|manifest| manifest.original.etag.clone());
         match &self.pin {
             Some(pin) if pin.is_known() => pin.clone(),
-            pin => Pin {
-                etag: developed(),
-                version: None,
-                sequencer: pin.as_ref().and_then(|pin| pin.sequencer.clone()),
-            },
+            pin => {
+                Pin { etag: developed(), version: None, sequencer: pin.as_ref().and_then(|pin| pin.sequencer.clone()) }
+            }
         }
     }
 

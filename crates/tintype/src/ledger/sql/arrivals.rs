@@ -14,11 +14,7 @@ use crate::upload::{Status, Upload, UploadId};
 /// How often a key is looked at again that another process takes in at the same time.
 const RACES: usize = 5;
 
-pub(super) async fn arrive(
-    ledger: &SqlLedger,
-    upload: &Upload,
-    arrival: Arrival<'_>,
-) -> Result<Arrived, LedgerError> {
+pub(super) async fn arrive(ledger: &SqlLedger, upload: &Upload, arrival: Arrival<'_>) -> Result<Arrived, LedgerError> {
     // Another process may adopt the key between this one's look and its row: then that row is the one.
     for _ in 0..RACES {
         if let Some(taken) = take_in(ledger, upload, arrival).await? {
@@ -36,11 +32,7 @@ pub(super) async fn note_stale(ledger: &SqlLedger, id: &UploadId, why: Stale) ->
 }
 
 /// None when another took the key in just now.
-async fn take_in(
-    ledger: &SqlLedger,
-    upload: &Upload,
-    arrival: Arrival<'_>,
-) -> Result<Option<Arrived>, LedgerError> {
+async fn take_in(ledger: &SqlLedger, upload: &Upload, arrival: Arrival<'_>) -> Result<Option<Arrived>, LedgerError> {
     let mut tx = ledger.begin().await?;
     let taken = match locked(&mut tx, ledger, &upload.key).await? {
         Some(row) => follow(&mut tx, row, arrival).await?,

@@ -15,8 +15,8 @@ use crate::event::StorageEvent;
 use crate::event::order::Stale;
 use crate::key::Key;
 use crate::ledger::{
-    Activity, ApiKey, Arrival, Arrived, Attempt, Claim, Created, Delivery, Finished, Idempotency, JobAttempt, Ledger, LedgerError,
-    Marked, Next, Notice, Outstanding, Page,
+    Activity, ApiKey, Arrival, Arrived, Attempt, Claim, Created, Delivery, Finished, Idempotency, JobAttempt, Ledger,
+    LedgerError, Marked, Next, Notice, Outstanding, Page,
 };
 use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};

@@ -139,7 +139,12 @@ impl DiskStore {
     fn at(root: PathBuf) -> io::Result<Self> {
         let folders = Folders::below(&root)?;
         let replacing = Turnstile::new(&root.join("replacing"))?;
-        Ok(Self { root: Arc::new(root), folders: Arc::new(folders), replacing: Arc::new(replacing), turns: Arc::default() })
+        Ok(Self {
+            root: Arc::new(root),
+            folders: Arc::new(folders),
+            replacing: Arc::new(replacing),
+            turns: Arc::default(),
+        })
     }
 
     fn blobs(&self) -> PathBuf {
