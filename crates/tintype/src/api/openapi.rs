@@ -40,7 +40,7 @@ pub struct ProblemDocument {
 }
 
 /// Every code with its status, what to do about it, and what a `detail` may say; as docs/api.md.
-const CODES: [(&str, u16, &str, &str); 18] = [
+const CODES: [(&str, u16, &str, &str); 20] = [
     ("invalid_request", 400, "Mend the request as `detail` says.", "size: invalid type: string \"big\", expected u64"),
     (
         "unauthorized",
@@ -65,8 +65,20 @@ const CODES: [(&str, u16, &str, &str); 18] = [
     (
         "original_missing",
         409,
-        "The original has been removed: ask for a new upload.",
-        "the original is not in the store (any more); ask for a new upload",
+        "The store does not have the original (any more): send it, or ask for a new upload.",
+        "the original is not in the store (any more); send it, or ask for a new upload",
+    ),
+    (
+        "original_changed",
+        409,
+        "Other bytes are at its key than the upload is made of: ask for a new upload.",
+        "other bytes are at its key by now than the upload was made of; ask for a new upload",
+    ),
+    (
+        "upload_expired",
+        409,
+        "Nobody claimed it in time, or its original never came: ask for a new upload.",
+        "it has expired, and nothing of it is left; ask for a new upload",
     ),
     (
         "variant_missing",

@@ -62,8 +62,14 @@ async fn follow(tx: &mut AnyConnection, mut row: Upload, arrival: Arrival<'_>) -
         return Ok(Arrived::Stale(row, why));
     }
     let sequencer = later(known.sequencer.as_deref(), told.sequencer.as_deref());
-    // The job reads the state that is pinned, whatever the event left out.
-    let pin = Pin { sequencer, ..if news == News::Same { known } else { told } };
+    // The job reads the state that is pinned, whatever the event left out; what the pin left out it may add.
+    let pin = match news {
+        News::Same if known.is_same(&told) == Some(true) => {
+            Pin { etag: known.etag.or(told.etag), version: known.version.or(told.version), sequencer }
+        }
+        News::Same => Pin { sequencer, ..known },
+        _ => Pin { sequencer, ..told },
+    };
     let event = StorageEvent {
         etag: pin.etag.clone(),
         version: pin.version.clone(),
