@@ -203,7 +203,7 @@ def test_no_delivery_is_sent_twice_at_once(serve):
 
 
 def test_outcomes_of_an_upload_are_told_in_their_order(serve, receiver, ledger):
-    server = serve(env=ledger | {"TINTYPE_CALLBACK__SCHEDULE": "1s,1s,1s,1s"})
+    server = serve(env=ledger | {"TINTYPE_CALLBACK__SCHEDULE": "1s,1s,1s,1s", "TINTYPE_UPLOAD__REPLACEABLE": "true"})
     created = server.create(filename="a.jpg")
     receiver.answer(created["id"], 500, 500, 500)
     assert boto3_style(created["presign"], BROKEN).status == 204
@@ -218,7 +218,7 @@ def test_outcomes_of_an_upload_are_told_in_their_order(serve, receiver, ledger):
 
 
 def test_a_dead_outcome_lets_the_next_one_go(serve, receiver):
-    server = serve(env=ONCE)
+    server = serve(env=ONCE | {"TINTYPE_UPLOAD__REPLACEABLE": "true"})
     created = server.create(filename="a.jpg")
     receiver.answer(created["id"], 500)
     assert boto3_style(created["presign"], BROKEN).status == 204

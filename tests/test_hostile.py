@@ -1,4 +1,5 @@
 """What a hostile or merely unlucky client does, and what must come of it."""
+import hashlib
 import os
 import socket
 import threading
@@ -68,19 +69,22 @@ def test_client_that_hangs_up_after_its_last_byte_loses_nothing(serve, receiver,
     say(f"60 clients hung up after the last byte: {len(arrived)} stored and completed, {60 - len(arrived)} never stored")
 
 
-def test_two_originals_for_one_key_end_with_the_last(serve):
-    server = serve(env={"TINTYPE_SERVER__WORKERS": "4"})
+@pytest.mark.parametrize("replaceable", [False, True], ids=["the-first", "the-last-where-it-may"])
+def test_of_originals_for_one_key_one_wins(serve, replaceable):
+    server = serve(env={"TINTYPE_SERVER__WORKERS": "4", "TINTYPE_UPLOAD__REPLACEABLE": str(replaceable).lower()})
     created = server.create(filename="a.jpg")
     large = corpus.save(corpus.photo(2400, 1800, 30), "JPEG", quality=90)
-    for data in (large, PHOTO, OTHER):
-        assert boto3_style(created["presign"], data).status == 204
+    answers = [boto3_style(created["presign"], data).status for data in (large, PHOTO, OTHER)]
+    assert answers == [204, *[204 if replaceable else 409] * 2]
     key = created["presign"]["fields"]["key"]
     etag = server.at.s3.head_object(Bucket="tintype", Key=key)["ETag"].strip('"')
+    assert etag == hashlib.md5(OTHER if replaceable else large).hexdigest()
     wait_for("no jobs", lambda: server.call("GET", "/readyz").json()["jobs"] == 0)
     manifest = server.finish(created["id"])["manifest"]
     assert manifest["original"]["etag"] == etag
     for variant in manifest["variants"]:
-        assert len(requests.get(variant["url"], timeout=30).content) == variant["bytes"], variant["name"]
+        content = requests.get(variant["url"], timeout=30).content
+        assert hashlib.sha256(content).hexdigest() == variant["sha256"], variant["name"]
 
 
 def test_original_nobody_told_of_is_found_at_the_next_start(tmp_path, seaweedfs, receiver):

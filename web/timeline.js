@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { bytes, code, folded, h, link, time } from "./dom.js";
 
-const WORDS = { presigned: "Presigned", uploaded: "Uploaded", event: "Event", attempt: "Attempt", expired: "Expired", callback: "Callback" };
+const WORDS = { presigned: "Presigned", uploaded: "Uploaded", event: "Event", attempt: "Attempt", ignored: "Ignored", claimed: "Claimed", expired: "Expired", callback: "Callback" };
 const PRECISE = { dateStyle: "short", timeStyle: "medium" };
 
 /** The view of one upload. `act` asks, does it, and shows the view again; `again` only shows it. */

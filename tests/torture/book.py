@@ -15,6 +15,7 @@ class Entry:
     delete_asked: bool = False
     deleted: bool = False  # the API said it is gone
     retries: int = 0  # calls of /retry that were answered 2xx
+    replays: list[str] = field(default_factory=list)  # pictures that the store took under the same credential afterwards
 
     @property
     def accepted(self) -> bool:
@@ -27,6 +28,7 @@ class Book:
     entries: dict[str, Entry] = field(default_factory=dict)
     accepted: int = 0
     attempts: int = 0  # forms begun
+    replays: int = 0  # forms with other bytes under a credential that was used
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, entry: Entry) -> Entry:
@@ -38,6 +40,10 @@ class Book:
         with self.lock:
             self.attempts += 1
             entry.sent |= whole
+
+    def replayed(self) -> None:
+        with self.lock:
+            self.replays += 1
 
     def accept(self, entry: Entry) -> None:
         with self.lock:

@@ -116,6 +116,7 @@ def figures(book: Book, killer: Killer, forwarder: Forwarder, backend: Backend, 
     return {
         "uploads": f"{book.accepted} accepted of {len(entries)} begun", "forms": book.attempts,
         "ended": ", ".join(f"{count} {state}" for state, count in states.items()),
+        "replays": book.replays,
         "deleted": sum(entry.deleted for entry in entries),
         "kills": f"{killer.count} ({', '.join(f'{n} {when}' for when, n in killer.kills.items())})",
         "callbacks": f"{len(backend.taken)} taken, {backend.refused} refused, {len(backend.taken) - sum(map(bool, told.values()))} doubled",

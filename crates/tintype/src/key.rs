@@ -194,6 +194,12 @@ impl Layout {
         Key::new(format!("{}{name}", self.folder))
     }
 
+    /// Whether a key is one that [`Self::upload_key`] makes: it names the upload that was asked for.
+    pub fn is_upload_key(&self, key: &Key) -> bool {
+        let made = |id: UploadId| self.upload_key(&id, split_extension(&key.0).1);
+        key.0.starts_with(&self.prefix) && self.upload_id(key).map(made).as_ref() == Some(key)
+    }
+
     /// The id in a key that [`Self::upload_key`] made.
     pub fn upload_id(&self, key: &Key) -> Option<UploadId> {
         UploadId::parse(split_extension(self.relative(key)).0)
@@ -219,6 +225,12 @@ impl Layout {
     pub fn variant_key(&self, original: &Key, variant: &str, extension: &str) -> Result<Key, KeyError> {
         let (stem, _) = split_extension(self.relative(original));
         Key::new(format!("{}{stem}{}.{extension}", self.folder, suffix(variant)))
+    }
+
+    /// What the keys of all variants begin with, of an upload that is known by its key: no other's begin so.
+    pub fn output_prefix(&self, original: &Key) -> Option<String> {
+        let id = self.upload_id(original).filter(|_| self.is_upload_key(original))?;
+        Some(format!("{}{id}", self.folder))
     }
 
     /// Every key that developing an original can write a variant of a preset to. `extension` is that of
@@ -509,6 +521,22 @@ mod tests {
             assert_eq!(layout().upload_id(&layout().upload_key(&id, extension)), Some(id.clone()));
         }
         assert_eq!(layout().upload_id(&Key::new("temp/abc.jpg").unwrap()), None);
+    }
+
+    #[test]
+    fn an_upload_is_known_by_its_key() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let is = |key: String| layout().is_upload_key(&Key::new(key).unwrap());
+        assert!(is(format!("temp/{id}")) && is(format!("temp/{id}.JPG")));
+        for own in [
+            format!("{id}.jpg"),
+            format!("temp/a/{id}.jpg"),
+            format!("temp/{}.jpg", id.to_uppercase()),
+            format!("temp/{id}.a-b"),
+        ] {
+            assert!(!is(own.clone()), "{own}");
+        }
+        assert!(!is("temp/01234567-89ab-4def-8123-456789abcdef.jpg".into()));
     }
 
     #[test]

@@ -11,6 +11,11 @@ const EVERY: Duration = Duration::from_secs(10);
 pub struct Seldom(Mutex<(u64, Option<Instant>)>);
 
 impl Seldom {
+    /// One that has counted nothing.
+    pub const fn new() -> Self {
+        Self(Mutex::new((0, None)))
+    }
+
     /// It happened; gives how often since the last line, if it is time for one.
     pub fn again(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
+use crate::event::order::Rule;
 use crate::key::Key;
 use crate::metrics;
-use crate::store::Listed;
+use crate::store::{Listed, Pin, StoreError};
 use crate::upload::{Status, Upload, UploadId};
 
 /// How often to look for credentials that ran out.
@@ -24,6 +25,14 @@ const LEAST: Duration = Duration::from_secs(1);
 const LISTINGS: u32 = 24;
 /// What a clock that is set right again and again may go back.
 const DRIFT: Duration = Duration::from_secs(10);
+/// Unclaimed uploads are looked for at least this many times in the time they have.
+const LOOKS: u32 = 20;
+/// The longest time between two such looks.
+const CLAIMS: Duration = Duration::from_secs(600);
+/// Uploads asked for before that have had their time: credential, work and claim within a month.
+const OLDEST_CLAIM: Duration = Duration::from_secs(40 * 24 * 3600);
+/// Unclaimed uploads of one look.
+const MOST_CLAIMS: u32 = 10_000;
 /// How long an Idempotency-Key is remembered.
 const IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
@@ -32,6 +41,8 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let reconcile = app.config.reconcile;
     let list_every = app.config.keep_originals.map_or(reconcile, |kept| (kept / LISTINGS).min(reconcile));
     let mut listed: Option<Instant> = None;
+    let claims_every = app.config.claim_within.map_or(CLAIMS, |within| (within / LOOKS).min(CLAIMS));
+    let mut claims_looked: Option<Instant> = None;
     // Whatever was there before this process started has no event on its way, unless others are there to get it.
     let mut settled = OffsetDateTime::now_utc();
     if app.config.ledger.is_shared() {
@@ -48,6 +59,12 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         if let Err(error) = expire(&app).await {
             tracing::warn!(%error, "expired uploads could not be marked");
         }
+        if claims_looked.is_none_or(|at| at.elapsed() >= claims_every) {
+            claims_looked = Some(Instant::now());
+            if let Err(error) = look_at_claims(&app).await {
+                tracing::warn!(%error, "unclaimed uploads could not be looked through");
+            }
+        }
         if clock.went_back()
             && let Err(error) = hasten(&app).await
         {
@@ -59,6 +76,22 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         }
         settled = OffsetDateTime::now_utc() - app.config.event_time;
     }
+}
+
+/// Ends uploads that their backends said they would claim, and did not.
+async fn look_at_claims(app: &App) -> anyhow::Result<()> {
+    app.clear_lapsed().await?;
+    if app.config.claim_within.is_none() {
+        return Ok(());
+    }
+    let now = OffsetDateTime::now_utc();
+    for (upload, ended) in app.ledger.unclaimed(now - OLDEST_CLAIM, MOST_CLAIMS).await? {
+        let within = upload.policy.claim_within.map(Duration::from_secs);
+        if within.is_some_and(|within| ended + within <= now) {
+            app.lapse(&upload).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells when the system's clock was put back, by one that never is.
@@ -108,36 +141,69 @@ async fn look_at_originals(app: &Arc<App>, settled: OffsetDateTime) -> anyhow::R
         // What no key can name is none of ours.
         let Ok(key) = Key::new(object.name.as_str()) else { continue };
         let upload = app.ledger.find(&key).await?;
-        if object.modified < settled && is_lost(app, upload.as_ref()).await? {
+        if object.modified < settled && is_lost(app, &object, upload.as_ref()).await? {
             tracing::info!(%key, "found an original that nobody worked on");
-            take_up(app, key, object).await?;
-        } else if is_past_its_time(app, &object, upload.as_ref()) {
-            if let Some(failed) = upload.as_ref().filter(|row| row.status == Status::Failed) {
-                app.erase_unsealed(failed).await?;
+            take_up(app, key, object, upload.as_ref()).await?;
+        } else if let Some(upload) = upload.filter(|row| is_past_its_time(app, &object, row)) {
+            if upload.status == Status::Failed {
+                app.erase_variants(&upload).await?;
             }
-            tracing::info!(%key, "original removed after its time");
-            app.store.delete(&key).await?;
+            remove(app, &key, &object, &upload).await?;
         }
     }
     Ok(())
 }
 
-async fn is_lost(app: &App, upload: Option<&Upload>) -> anyhow::Result<bool> {
+async fn is_lost(app: &App, object: &Listed, upload: Option<&Upload>) -> anyhow::Result<bool> {
     Ok(match upload {
         None => true,
         Some(row) if row.status == Status::Processing => !app.queue.has(&row.id).await?,
-        Some(row) => matches!(row.status, Status::Pending | Status::Expired),
+        Some(row) if matches!(row.status, Status::Pending | Status::Expired) => true,
+        Some(row) => is_newer(app, object, row).await?,
     })
 }
 
-async fn take_up(app: &Arc<App>, key: Key, object: Listed) -> anyhow::Result<()> {
-    let event =
-        StorageEvent { bucket: None, key, size: Some(object.size), etag: object.etag, version: None, sequencer: None };
-    accept(app, event).await?;
+/// Whether a key that may be written again holds other bytes than those its upload ended with: their event was lost.
+async fn is_newer(app: &App, object: &Listed, row: &Upload) -> anyhow::Result<bool> {
+    let known = row.state().etag;
+    if app.config.rule(&row.key) == Rule::FirstBytes || known.is_none() || object.etag.is_none() || known == object.etag
+    {
+        return Ok(false);
+    }
+    // Some stores list other tags than they answer with.
+    match app.store.head(&row.key).await {
+        Ok(now) => Ok(now.etag.is_some() && now.etag != known && now.etag == object.etag),
+        Err(StoreError::NotFound(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn take_up(app: &Arc<App>, key: Key, object: Listed, upload: Option<&Upload>) -> anyhow::Result<()> {
+    let known = upload.map(Upload::state).filter(Pin::is_known);
+    let pin = match known {
+        // Whatever is there now: these bytes are the upload.
+        Some(pin) if app.config.rule(&key) == Rule::FirstBytes => pin,
+        _ => Pin { etag: object.etag, ..Pin::default() },
+    };
+    let Pin { etag, version, sequencer } = pin;
+    accept(app, StorageEvent { bucket: None, key, size: Some(object.size), etag, version, sequencer }).await?;
     Ok(())
 }
 
-fn is_past_its_time(app: &App, object: &Listed, upload: Option<&Upload>) -> bool {
-    let ended = upload.is_some_and(|row| row.status.is_final());
-    ended && app.config.keep_originals.is_some_and(|kept| object.modified < OffsetDateTime::now_utc() - kept)
+fn is_past_its_time(app: &App, object: &Listed, upload: &Upload) -> bool {
+    let kept = app.config.keep_originals;
+    upload.status.is_final() && kept.is_some_and(|kept| object.modified < OffsetDateTime::now_utc() - kept)
+}
+
+/// Removes what was judged, and nothing that came since the listing: the row is looked at again, and the store is asked
+/// to remove that state of the object alone.
+async fn remove(app: &App, key: &Key, object: &Listed, judged: &Upload) -> anyhow::Result<()> {
+    let now = app.ledger.find(key).await?;
+    if now.as_ref() != Some(judged) || app.queue.has(&judged.id).await? {
+        return Ok(());
+    }
+    if app.store.delete_listed(key, object).await? {
+        tracing::info!(%key, "original removed after its time");
+    }
+    Ok(())
 }

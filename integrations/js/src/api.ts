@@ -47,6 +47,8 @@ export interface Upload {
   metadata?: Record<string, string>;
   manifest?: Manifest | null;
   error?: { code: string; message: string } | null;
+  /** When its backend said that it keeps it. */
+  claimed_at?: string | null;
 }
 
 /** What came of one original. */

@@ -69,6 +69,25 @@ export async function look(ticket: Followed, wait: number, signal?: AbortSignal)
   }
 }
 
+/**
+ * Tells Tintype that the file is sent, so that nobody waits for the store's event. It is followed in any case: what comes
+ * of this, from a server that does not know it too, does not count.
+ */
+export async function announce(ticket: Followed, signal?: AbortSignal): Promise<void> {
+  const watch = watchdog(signal);
+  watch.expect(LATE);
+  try {
+    const url = new URL(ticket.status_url);
+    url.pathname = `${url.pathname.replace(/\/$/, "")}/uploaded`;
+    const headers = { authorization: `Bearer ${ticket.token}` };
+    await fetch(url, { method: "POST", headers, credentials: "omit", cache: "no-store", signal: watch.signal });
+  } catch {
+    // The store's event tells the same.
+  } finally {
+    watch.end();
+  }
+}
+
 /** The upload at its end; nothing when the stream fails, ends early, or falls silent, whatever the reason. */
 async function listen(
   ticket: Followed,

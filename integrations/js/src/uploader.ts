@@ -3,7 +3,7 @@ import type { Manifest, NewUpload, Status, Ticket } from "./api.js";
 import { uploadAll } from "./batch.js";
 import { watchSilence } from "./cause.js";
 import { TintypeError } from "./error.js";
-import { follow, look } from "./follow.js";
+import { announce, follow, look } from "./follow.js";
 import { presign, type Presigning } from "./presign.js";
 import { retrying, type Retry } from "./retry.js";
 import { hasExpired, send, type Parcel } from "./send.js";
@@ -102,6 +102,7 @@ async function run(options: UploaderOptions, source: Source, own: UploadOptions)
       }
     }
     advance({ stage: "develop", loaded: file.size });
+    void announce(ticket, signal);
     const onStatus = (status: Status) => advance({ status });
     return await follow(ticket, { ...options, onStatus, onTrouble: trouble, ...(signal ? { signal } : {}) });
   } catch (error) {
@@ -132,8 +133,17 @@ async function ask(
 function deliver(retry: Retry, ticket: Ticket, parcel: Parcel, trouble: (error: TintypeError) => void): Promise<void> {
   return retrying(retry, parcel.signal, async (attempt) => {
     if (attempt > 0 && (await hasArrived(ticket, parcel.signal))) return;
-    await send(ticket.presign, parcel);
+    try {
+      await send(ticket.presign, parcel);
+    } catch (error) {
+      if (attempt === 0 || !isThere(error)) throw error;
+    }
   }, trouble);
+}
+
+/** Whether the store refused since it has the file: the first bytes count, and these were sent before. */
+function isThere(error: unknown): boolean {
+  return error instanceof TintypeError && (error.status === 409 || error.status === 412);
 }
 
 async function hasArrived(ticket: Ticket, signal: AbortSignal | undefined): Promise<boolean> {
@@ -142,7 +152,7 @@ async function hasArrived(ticket: Ticket, signal: AbortSignal | undefined): Prom
     return status === "processing" || status === "completed" || status === "failed";
   } catch {
     signal?.throwIfAborted();
-    return false; // Not to be known; the store takes the same file twice.
+    return false; // Not to be known; the store says so if it has the file.
   }
 }
 

@@ -26,7 +26,8 @@ test("events come by one stream, and nobody polls", async () => {
   const { upload, tickets } = rerouted({ api: seen.url });
   await upload(jpeg());
   // The token is in a header: addresses are logged.
-  assert.deepEqual(seen.seen, [`GET /v1/uploads/${tickets[0].id}/events`]);
+  const [{ id }] = tickets;
+  assert.deepEqual(seen.seen.toSorted(), [`GET /v1/uploads/${id}/events`, `POST /v1/uploads/${id}/uploaded`]);
 });
 
 test("a stream that is cut is followed by long polls", async () => {
@@ -136,6 +137,21 @@ test("what the store has taken is not sent again, though its answer was lost", a
   const { upload, tickets } = rerouted({ store: losing.url });
   assert.equal((await upload(jpeg())).variants.length, 8);
   assert.deepEqual([posts(losing).length, tickets.length], [1, 1]);
+});
+
+test("a store that has the file already, since its answer was lost, is as good as one that takes it", async () => {
+  let lost = false;
+  const losing = await gate(env.store, () => (lost ? undefined : ((lost = true), "lost")));
+  const silent = await gate(env.url, ({ url }) => (/[0-9a-f]{32}$/.test(url) ? { status: 404 } : undefined));
+  const { upload, tickets } = rerouted({ store: losing.url, api: silent.url });
+  assert.equal((await upload(jpeg())).variants.length, 8);
+  assert.deepEqual([posts(losing).length, tickets.length], [2, 1]);
+});
+
+test("a server that knows nothing of arrivals is followed all the same", async () => {
+  const older = await gate(env.url, ({ url }) => (url.endsWith("/uploaded") ? { status: 404 } : undefined));
+  const { upload } = rerouted({ api: older.url });
+  assert.equal((await upload(jpeg())).variants.length, 8);
 });
 
 test("a credential that ran out is replaced", async () => {

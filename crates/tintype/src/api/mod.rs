@@ -1,6 +1,7 @@
 //! Steps 1 and 3 over HTTP. Routes are thin: they read a request, call the domain, word the answer.
 
 mod admission;
+mod arrival;
 mod auth;
 mod deliveries;
 mod events;
@@ -124,6 +125,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(watch::status, uploads::delete))
         .routes(routes!(watch::events))
         .routes(routes!(uploads::retry))
+        .routes(routes!(arrival::uploaded))
+        .routes(routes!(arrival::claim))
         .routes(routes!(results::put))
         .routes(routes!(events::push, events::ask))
         .routes(routes!(deliveries::list))

@@ -65,8 +65,20 @@ const CODES: [(&str, u16, &str, &str); 20] = [
     (
         "original_missing",
         409,
-        "The original has been removed: ask for a new upload.",
-        "the original is not in the store (any more); ask for a new upload",
+        "The store does not have the original (any more): send it, or ask for a new upload.",
+        "the original is not in the store (any more); send it, or ask for a new upload",
+    ),
+    (
+        "original_changed",
+        409,
+        "Other bytes are at its key than the upload is made of: ask for a new upload.",
+        "other bytes are at its key by now than the upload was made of; ask for a new upload",
+    ),
+    (
+        "upload_expired",
+        409,
+        "Nobody claimed it in time, or its original never came: ask for a new upload.",
+        "it has expired, and nothing of it is left; ask for a new upload",
     ),
     (
         "variant_missing",

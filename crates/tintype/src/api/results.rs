@@ -18,7 +18,7 @@ use crate::auth::Scope;
 use crate::callback::{self, Secrets};
 use crate::manifest::Manifest;
 use crate::store::StoreError;
-use crate::upload::{Outcome, Upload, UploadId};
+use crate::upload::{Outcome, Status, Upload, UploadId};
 
 /// Take a remote processor's result
 ///
@@ -64,6 +64,10 @@ pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Pro
     }
     let outcome = callback::parse(value).map_err(Problem::invalid)?;
     check(app, upload, &outcome).await?;
+    if matches!(outcome, Outcome::Failed(_)) && upload.status == Status::Completed {
+        // What a status says and what the public can read are one thing.
+        app.erase_variants(upload).await?;
+    }
     app.settle(upload, &outcome, None).await?;
     Ok(())
 }

@@ -75,7 +75,11 @@ enum What {
     Event,
     /// A try of that job ended, or a remote processor told the outcome.
     Attempt,
-    /// The credential ran out.
+    /// Bytes came that change nothing.
+    Ignored,
+    /// The backend said that it keeps it.
+    Claimed,
+    /// The credential ran out, or nobody claimed it in time.
     Expired,
     /// One attempt to send a callback ended.
     Callback,
@@ -143,9 +147,15 @@ fn moments(
             .into_iter()
             .map(|(job, at)| Moment::new(at, What::Event, format!("The storage event, or a retry, made job {job}."))),
     );
-    moments.extend(tries.iter().map(tried));
+    moments.extend(tries.iter().map(|tried| match tried.outcome.as_str() {
+        "ignored" => ignored(tried),
+        "unclaimed" => unclaimed(tried),
+        _ => tried_once(tried),
+    }));
+    let claimed = |at| Moment::new(at, What::Claimed, "The backend said that it keeps the upload.".to_owned());
+    moments.extend(upload.claimed_at.map(claimed));
     moments.extend(jobs.iter().filter(|job| job.state == JobState::Waiting).filter_map(waits));
-    if upload.status == Status::Expired {
+    if upload.status == Status::Expired && !upload.has_lapsed() {
         let says = "The credential ran out before an original came.".to_owned();
         moments.push(Moment { failed: true, ..Moment::new(upload.expires_at, What::Expired, says) });
     }
@@ -178,7 +188,23 @@ fn uploaded(upload: &Upload, original: &ObjectMeta) -> Moment {
     Moment::new(at, What::Uploaded, says)
 }
 
-fn tried(tried: &JobAttempt) -> Moment {
+fn ignored(noted: &JobAttempt) -> Moment {
+    let times = noted.attempt.unwrap_or(1);
+    let times = if times == 1 { "Once".to_owned() } else { format!("By now {times} times") };
+    let what = match noted.error.as_deref() {
+        Some("older") => "an event told of an earlier version",
+        Some("refused") => "the store refused another file",
+        _ => "other bytes came",
+    };
+    Moment::new(noted.ended_at, What::Ignored, format!("{times} {what} under its key: nothing changed."))
+}
+
+fn unclaimed(noted: &JobAttempt) -> Moment {
+    let says = "Nobody claimed it in time: its original and every variant went.".to_owned();
+    Moment { failed: true, ..Moment::new(noted.ended_at, What::Expired, says) }
+}
+
+fn tried_once(tried: &JobAttempt) -> Moment {
     let who = match (tried.job, tried.attempt) {
         (Some(job), Some(attempt)) => format!("Attempt {attempt} of job {job}"),
         _ => "A remote processor's result".to_owned(),

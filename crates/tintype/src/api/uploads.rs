@@ -26,7 +26,7 @@ use crate::event::StorageEvent;
 use crate::ledger::{Idempotency, Search};
 use crate::manifest::Manifest;
 use crate::preset::hex;
-use crate::store::StoreError;
+use crate::store::{ObjectMeta, StoreError};
 use crate::trace;
 use crate::upload::create::{MAX_BATCH, NewUpload, Ticket};
 use crate::upload::{self, Status, Upload, UploadId};
@@ -61,7 +61,7 @@ const LONGEST_SEARCH: usize = 1024;
         },
         "metadata": {"id": "12345"}, "preset": {"name": "default", "version": "5f2c1a9be07d"}, "engine": "tintype 0.1.0"
     },
-    "error": null
+    "error": null, "claimed_at": null
 }))]
 pub struct View {
     id: UploadId,
@@ -76,6 +76,9 @@ pub struct View {
     metadata: BTreeMap<String, String>,
     manifest: Option<Manifest>,
     error: Option<Failure>,
+    /// When its backend said that it keeps it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    claimed_at: Option<OffsetDateTime>,
 }
 
 /// Some uploads.
@@ -97,6 +100,7 @@ impl From<Upload> for View {
             metadata: upload.policy.metadata,
             manifest: upload.manifest.filter(|_| upload.status == Status::Completed),
             error: upload.error.filter(|_| upload.status == Status::Failed),
+            claimed_at: upload.claimed_at,
         }
     }
 }
@@ -276,7 +280,8 @@ pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
 
 /// Process an upload again
 ///
-/// Develops the original again, whatever came of it before. The outcome is told by another callback.
+/// Develops the original again, whatever came of it before: the bytes that the upload was made of, and no others that may
+/// be at its key by now. The outcome is told by another callback.
 #[utoipa::path(
     post, path = "/v1/uploads/{id}/retry", operation_id = "retry_upload", tag = "uploads",
     security(("api_key" = ["uploads:write"])), params(("id" = UploadId, Path, description = "The upload")),
@@ -286,33 +291,46 @@ pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> 
             "expires_at": "2026-05-01T12:45:00Z", "filename": "corgi.jpg", "metadata": {"id": "12345"}, "manifest": null,
             "error": null
         })),
-        (status = 409, description = "`original_missing`: ask for a new upload",
+        (status = 409, description = "`original_missing`, `original_changed`: ask for a new upload",
          body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
 pub async fn retry(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, Problem> {
     caller.must(Scope::UploadsWrite)?;
     let upload = find(&app, &id).await?;
-    let object = match app.store.head(&upload.key).await {
-        Ok(object) => object,
-        Err(StoreError::NotFound(_)) => {
-            let detail = "the original is not in the store (any more); ask for a new upload";
-            return Err(Problem::new(StatusCode::CONFLICT, "original_missing", detail));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let event = StorageEvent {
-        bucket: None,
-        key: upload.key.clone(),
-        size: Some(object.size),
-        etag: object.etag,
-        version: None,
-        sequencer: None,
-    };
+    let object = original(&app, &upload).await?;
+    let event = again(&app, &upload, object).ok_or_else(|| {
+        let detail = "other bytes are at its key by now than the upload was made of; ask for a new upload";
+        Problem::new(StatusCode::CONFLICT, "original_changed", detail)
+    })?;
     if !app.ledger.reopen(&upload.id, &event).await? {
         return Err(Problem::not_found("there is no such upload"));
     }
     app.signals.job(&upload.id);
     let now = find(&app, &id).await?;
     Ok((StatusCode::ACCEPTED, Json(View::from(now))).into_response())
+}
+
+/// What the store says of an upload's original, or that it is not there.
+pub async fn original(app: &App, upload: &Upload) -> Result<ObjectMeta, Problem> {
+    app.store.head(&upload.key).await.map_err(|error| match error {
+        StoreError::NotFound(_) => {
+            let detail = "the original is not in the store (any more); send it, or ask for a new upload";
+            Problem::new(StatusCode::CONFLICT, "original_missing", detail)
+        }
+        error => error.into(),
+    })
+}
+
+/// The event of developing an original again.
+fn again(app: &App, upload: &Upload, now: ObjectMeta) -> Option<StorageEvent> {
+    let pin = upload.state().again(now.etag, app.config.rule(&upload.key))?;
+    Some(StorageEvent {
+        bucket: None,
+        key: upload.key.clone(),
+        size: Some(now.size),
+        etag: pin.etag,
+        version: pin.version,
+        sequencer: pin.sequencer,
+    })
 }

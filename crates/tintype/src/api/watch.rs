@@ -53,7 +53,7 @@ pub async fn status(
     Params(query): Params<Wait>,
 ) -> Result<Json<View>, Problem> {
     let mut changes = app.signals.listen();
-    let mut upload = see(&app, &caller, &id).await?;
+    let mut upload = see(&app, &caller, &id, Scope::UploadsRead).await?;
     let end = Instant::now() + Duration::from_secs(query.wait.unwrap_or(0).min(LONGEST_WAIT));
     while !upload.status.is_final() && Instant::now() < end {
         if change(&app, &mut changes, &upload.id, end).await.is_break() {
@@ -81,7 +81,7 @@ pub async fn events(
     Id(id): Id,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let changes = app.signals.listen();
-    let first = see(&app, &caller, &id).await?;
+    let first = see(&app, &caller, &id, Scope::UploadsRead).await?;
     let start = Watch { app, changes, id: first.id.clone(), told: None, next: Some(first) };
     let stream = futures::stream::unfold(start, |mut watch| async move {
         let upload = watch.changed().await?;
@@ -92,10 +92,10 @@ pub async fn events(
 }
 
 /// Servers see every upload, browsers theirs; whoever may not see it cannot tell whether it is there.
-async fn see(app: &App, caller: &Caller, id: &str) -> Result<Upload, Problem> {
+pub async fn see(app: &App, caller: &Caller, id: &str, scope: Scope) -> Result<Upload, Problem> {
     match UploadId::parse(id) {
-        Some(known) => caller.must_hold(app, &known, Scope::UploadsRead)?,
-        None => caller.must(Scope::UploadsRead)?,
+        Some(known) => caller.must_hold(app, &known, scope)?,
+        None => caller.must(scope)?,
     }
     find(app, id).await
 }

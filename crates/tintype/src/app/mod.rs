@@ -5,8 +5,8 @@ mod beside;
 mod open;
 pub(crate) mod secrets;
 
-use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -18,11 +18,12 @@ pub use beside::Beside;
 pub use open::{EmbeddedParts, Locks, lock, open_ledger};
 
 use crate::auth::Keyring;
-use crate::callback::SigningSecret;
+use crate::callback::{self, SigningSecret};
 use crate::config::{Config, StoreUrl};
 use crate::event::StorageEvent;
-use crate::event::accept::accept;
+use crate::event::accept::{accept, note_stale};
 use crate::event::auth::Gate;
+use crate::event::order::{Rule, Stale};
 use crate::key::{self, Key, Layout};
 use crate::ledger::{Finished, Ledger, LedgerError, Marked};
 use crate::manifest::Manifest;
@@ -32,6 +33,7 @@ use crate::process::Processor;
 use crate::queue::{JobEnd, Queue};
 use crate::room::Room;
 use crate::store::embedded::Arrivals;
+use crate::store::s3;
 use crate::store::{ObjectMeta, Store, StoreError};
 use crate::token::Tokens;
 use crate::upload::{Outcome, Upload, UploadId};
@@ -160,8 +162,8 @@ impl App {
             metrics::ended(outcome);
         }
         if finished == Finished::Gone {
-            // Deleted while it was developed: nothing of it may stay.
-            if let Err(error) = self.erase(upload).await {
+            // Deleted while it was developed: nothing of it may stay. Its original went with it.
+            if let Err(error) = self.erase_variants(upload).await {
                 tracing::warn!(%error, upload = %upload.id, "objects of a deleted upload are left");
             }
         }
@@ -170,8 +172,45 @@ impl App {
         Ok(finished)
     }
 
-    /// Takes everything of an upload: it is invisible at once, its objects go, then its row. Cut off in between, or
-    /// while a worker may still write, [`App::finish_deletions`] goes on with it.
+    /// Ends a completed upload that nobody claimed: it is expired and its backend is told, then its objects go. Cut off
+    /// in between, [`App::clear_lapsed`] goes on with it.
+    ///
+    /// # Errors
+    /// When ledger or store fail: what was begun is ended later.
+    pub async fn lapse(&self, upload: &Upload) -> Result<(), DeleteError> {
+        let preset = self.config.presets.get(&upload.preset).map(AsRef::as_ref);
+        let callback = self.config.callback.as_ref();
+        let body = callback::expired(upload);
+        let notice = callback.and_then(|callback| callback.notice_of(&self.layout, preset, upload, &body));
+        if !self.ledger.lapse(&upload.id, notice.as_ref()).await? {
+            return Ok(());
+        }
+        metrics::expired(1);
+        tracing::info!(upload = %upload.id, "nobody claimed it in time");
+        self.signals.callbacks.notify_one();
+        self.signals.changed(&upload.id);
+        self.clear(upload).await
+    }
+
+    /// Removes what is left of uploads that lapsed.
+    ///
+    /// # Errors
+    /// When ledger or store fail: try again.
+    pub async fn clear_lapsed(&self) -> Result<(), DeleteError> {
+        for upload in self.ledger.lapsed(DELETIONS).await? {
+            self.clear(&upload).await?;
+        }
+        Ok(())
+    }
+
+    async fn clear(&self, upload: &Upload) -> Result<(), DeleteError> {
+        self.erase(upload).await?;
+        Ok(self.ledger.cleared(&upload.id).await?)
+    }
+
+    /// Takes everything of an upload: it is invisible at once, its objects go, then its row. Cut off in between,
+    /// [`App::finish_deletions`] goes on with it; and that looks again, once no write of it can be under way any more,
+    /// before the row of an upload goes whose key nobody else has.
     ///
     /// # Errors
     /// When ledger or store fail: what was begun is ended later.
@@ -179,7 +218,7 @@ impl App {
         let marked = self.ledger.mark_deleted(&upload.id).await?;
         self.signals.changed(&upload.id);
         self.erase(upload).await?;
-        if marked == Marked::Free {
+        if marked == Marked::Free && !upload.was_asked_for() {
             self.ledger.remove(upload).await?;
         }
         Ok(())
@@ -190,12 +229,48 @@ impl App {
     /// # Errors
     /// When ledger or store fail: try again.
     pub async fn finish_deletions(&self) -> Result<(), DeleteError> {
-        // By then a worker that had a job of it in hand knows, and has stopped.
-        let before = OffsetDateTime::now_utc() - 2 * self.config.lease;
-        for upload in self.ledger.deleting(before, DELETIONS).await? {
-            self.erase(&upload).await?;
-            self.ledger.remove(&upload).await?;
-            tracing::info!(upload = %upload.id, "deleted at last");
+        // By then a worker that had a job of it in hand knows, and has stopped, and so has what it was writing.
+        let before = OffsetDateTime::now_utc() - 2 * self.config.lease - self.longest_write();
+        loop {
+            let going = self.ledger.deleting(before, DELETIONS).await?;
+            for upload in &going {
+                self.erase_variants(upload).await?;
+                self.erase_named(upload).await?;
+                if upload.was_asked_for() || self.is_older(upload, before).await? {
+                    self.store.delete(&upload.key).await?;
+                }
+                self.ledger.remove(upload).await?;
+                tracing::debug!(upload = %upload.id, "deleted at last");
+            }
+            if going.len() < DELETIONS as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the original of an upload was written before a time: what its owner put there since is another's.
+    async fn is_older(&self, upload: &Upload, than: OffsetDateTime) -> Result<bool, StoreError> {
+        match self.store.head(&upload.key).await {
+            Ok(found) => Ok(found.modified < than),
+            Err(StoreError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How long after its writer has gone a write can come into effect.
+    fn longest_write(&self) -> Duration {
+        match self.config.store {
+            StoreUrl::Embedded => Duration::ZERO,
+            StoreUrl::S3 { .. } => s3::LONGEST_REQUEST,
+        }
+    }
+
+    /// Removes whatever lies where the variants of an upload lie that is known by its key, whichever preset made it.
+    async fn erase_named(&self, upload: &Upload) -> Result<(), StoreError> {
+        let Some(prefix) = self.layout.output_prefix(&upload.key) else { return Ok(()) };
+        for object in self.store.list(&prefix).await? {
+            tracing::warn!(upload = %upload.id, key = %object.key, "an object of a deleted upload had come back");
+            self.store.delete(&object.key).await?;
         }
         Ok(())
     }
@@ -203,6 +278,13 @@ impl App {
     /// Removes an upload's original, its variants and its manifest from the store; never what is another's, whatever a
     /// manifest says.
     pub async fn erase(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.erase_variants(upload).await?;
+        self.store.delete(&upload.key).await
+    }
+
+    /// Removes an upload's variants and manifest: what the public can read of an upload that failed is nothing. Never what
+    /// is another's, whatever a manifest says.
+    pub async fn erase_variants(&self, upload: &Upload) -> Result<(), StoreError> {
         let outputs = self.outputs(upload);
         let sets = self.sets(upload, &outputs).await?;
         let (manifests, variants): (Vec<_>, Vec<_>) = outputs.into_iter().partition(key::is_manifest);
@@ -211,22 +293,12 @@ impl App {
         for key in stored.chain(variants).chain(manifests).filter(|key| !sets.others.contains(key)) {
             self.store.delete(&key).await?;
         }
-        self.store.delete(&upload.key).await
+        Ok(())
     }
 
-    /// Removes variants of an upload that no manifest seals.
-    pub async fn erase_unsealed(&self, upload: &Upload) -> Result<(), StoreError> {
-        let keys = self.outputs(upload);
-        let sets = self.sets(upload, &keys).await?;
-        let mut sealed = sets.others;
-        for (key, manifest) in sets.own {
-            sealed.insert(key);
-            sealed.extend(manifest.variants.into_iter().map(|variant| variant.key));
-        }
-        for key in keys.iter().filter(|key| !sealed.contains(key)) {
-            self.store.delete(key).await?;
-        }
-        Ok(())
+    /// Whether the store holds a manifest of an upload.
+    pub async fn has_manifest(&self, upload: &Upload) -> Result<bool, StoreError> {
+        Ok(!self.sets(upload, &self.outputs(upload)).await?.own.is_empty())
     }
 
     /// What is sealed of the keys that an upload's outputs can have.
@@ -292,6 +364,20 @@ pub struct InProcess(pub Arc<App>);
 
 #[async_trait]
 impl Arrivals for InProcess {
+    async fn may_come(&self, key: &Key) -> Result<bool, String> {
+        let app = &self.0;
+        if app.config.rule(key) == Rule::Newest {
+            return Ok(true);
+        }
+        let Some(upload) = app.ledger.find(key).await.map_err(|e| e.to_string())? else { return Ok(true) };
+        let may = !upload.state().is_known() && !upload.has_lapsed();
+        if !may {
+            note_stale(&upload, Stale::Refused);
+            app.ledger.note_stale(&upload.id, Stale::Refused).await.map_err(|e| e.to_string())?;
+        }
+        Ok(may)
+    }
+
     async fn arrived(&self, object: &ObjectMeta) -> Result<(), String> {
         let event = StorageEvent {
             bucket: None,

@@ -164,6 +164,7 @@ fn open_embedded(config: &Config) -> anyhow::Result<StoreParts> {
         region: embedded::REGION.to_owned(),
         acl: config.upload.acl.clone(),
         credentials: Arc::new(account.clone()),
+        once: !config.replaceable,
     };
     let parts = EmbeddedParts { disk: disk.clone(), account };
     Ok((Arc::new(disk), Arc::new(presigner), bucket_url, embedded::BUCKET.to_owned(), Some(parts)))
@@ -187,6 +188,7 @@ fn open_s3(config: &Config, bucket: &str) -> anyhow::Result<StoreParts> {
         region: config.region.clone(),
         acl: config.upload.acl.clone(),
         credentials: store.credentials(),
+        once: !config.replaceable,
     };
     Ok((Arc::new(store), Arc::new(presigner), place.bucket_url(), bucket.to_owned(), None))
 }

@@ -35,6 +35,19 @@ pub fn body(upload: &Upload, outcome: &Outcome) -> Value {
     Value::Object(body)
 }
 
+/// The same of an upload that its backend did not claim in time: it is gone. A backend that knows no such status takes it
+/// for a failure.
+pub fn expired(upload: &Upload) -> Value {
+    let failure = Failure::new("expired", "nobody claimed it in time: its original and every variant were removed");
+    let mut body = body(upload, &Outcome::Failed(failure));
+    body["status"] = "expired".into();
+    body["metadata"] = match &upload.manifest {
+        Some(manifest) => json!(manifest.metadata),
+        None => json!(upload.policy.metadata),
+    };
+    body
+}
+
 #[derive(Deserialize)]
 struct Body {
     status: Option<String>,

@@ -20,7 +20,8 @@ use url::Url;
 
 use crate::auth::ConfiguredKey;
 use crate::callback::CallbackConfig;
-use crate::key::{Layout, LayoutError};
+use crate::event::order::Rule;
+use crate::key::{Key, Layout, LayoutError};
 use crate::ledger::LedgerUrl;
 use crate::preset::Presets;
 use crate::store::s3::S3Config;
@@ -131,6 +132,10 @@ pub struct Config {
     pub keep_originals: Option<Duration>,
     /// Refuse mislabelled originals.
     pub strict_type: bool,
+    /// Later bytes under a credential replace the earlier ones.
+    pub replaceable: bool,
+    /// How soon after its end a backend claims an upload that it keeps.
+    pub claim_within: Option<Duration>,
     /// What can be made of an original.
     pub presets: Presets,
     /// `Cache-Control` of variants.
@@ -220,6 +225,8 @@ impl Config {
         let upload = read_upload(r);
         let keep_originals = r.duration("upload.keep_originals", Duration::ZERO, Duration::from_secs(3650 * 24 * 3600));
         let strict_type = r.boolean("upload.strict_type");
+        let replaceable = r.boolean("upload.replaceable");
+        let claim_within = r.duration("upload.claim_within", Duration::ZERO, 30 * DAY);
         let presets = presets::read(r, layout.as_ref());
         let cache_control = r.text("variants.cache_control");
         let callback = callback::read(r, loopback, presets.as_ref());
@@ -257,6 +264,8 @@ impl Config {
             upload: upload?,
             keep_originals: keep_originals.map(|kept| Some(kept).filter(|kept| !kept.is_zero()))?,
             strict_type: strict_type?,
+            replaceable: replaceable?,
+            claim_within: claim_within.map(|within| Some(within).filter(|within| !within.is_zero()))?,
             presets: presets?,
             cache_control: cache_control?,
             callback: callback?,
@@ -294,6 +303,11 @@ impl Config {
     pub fn beyond_loopback(&self) -> Option<SocketAddr> {
         let addresses = [Some(self.listen), self.front.metrics_listen];
         addresses.into_iter().flatten().find(|at| !at.ip().is_loopback())
+    }
+
+    /// Which bytes count under a key: of an upload that was asked for, which its key tells, the first.
+    pub fn rule(&self, key: &Key) -> Rule {
+        if self.layout.is_upload_key(key) && !self.replaceable { Rule::FirstBytes } else { Rule::Newest }
     }
 
     /// A bucket of the S3 that is configured.

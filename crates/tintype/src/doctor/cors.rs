@@ -18,7 +18,9 @@ pub async fn check(exam: &Exam, upload: Option<&Answer>) -> Result<Vec<Finding>,
         return Ok(vec![Finding::skipped(NAME, "no page is named").fix(how)]);
     };
     let mut missing = Vec::new();
-    for (method, header) in [(Method::POST, None), (Method::PUT, Some("content-type"))] {
+    // What a presigned PUT has a page send besides.
+    let of_put = if exam.bucket.signer.once { "content-type,if-none-match" } else { "content-type" };
+    for (method, header) in [(Method::POST, None), (Method::PUT, Some(of_put))] {
         let answer = preflight(exam, origin, &method, header).await?;
         if !(answer.taken() && names_origin(&answer, origin) && names_method(&answer, &method)) {
             missing.push(format!("may not {method} ({})", answer.said()));

@@ -64,6 +64,7 @@ fn s3_signer(config: &Config, bucket: &str) -> anyhow::Result<Signer> {
         region: place.region,
         acl: config.upload.acl.clone(),
         credentials: store.credentials(),
+        once: !config.replaceable,
     };
     Ok((signer, place.endpoint.map(|endpoint| endpoint.as_str().trim_end_matches('/').to_owned())))
 }
@@ -87,6 +88,7 @@ fn embedded_signer(config: &Config) -> anyhow::Result<Signer> {
         region: embedded::REGION.to_owned(),
         acl: config.upload.acl.clone(),
         credentials: Arc::new(load_account(&account)?),
+        once: !config.replaceable,
     };
     Ok((signer, Some(endpoint)))
 }

@@ -157,6 +157,7 @@ fn policy(method: Method, upload: &Try) -> Policy {
         // A presigned PUT bounds its size by fixing it.
         size: put.then_some(upload.allowed),
         metadata: BTreeMap::new(),
+        claim_within: None,
     }
 }
 

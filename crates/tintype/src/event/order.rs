@@ -1,6 +1,94 @@
-//! Which of two events about one key is the later one, where the store tells.
+//! Which of the events about one key count: the first bytes for good, or the newest.
 
 use std::cmp::Ordering;
+
+use crate::store::Pin;
+
+/// Which bytes under a key are the upload's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The first that were accepted, for good: an upload that was asked for.
+    FirstBytes,
+    /// The newest: a key of the owner's own, or `upload.replaceable`. An older event changes nothing.
+    Newest,
+}
+
+/// Why an event changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// It brought other bytes than the first that were accepted.
+    Replaced,
+    /// The store itself did not take others than the first.
+    Refused,
+    /// It is of a state before the one that is known.
+    Older,
+}
+
+impl Stale {
+    /// The word, as a metric's label has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced",
+            Self::Refused => "refused",
+            Self::Older => "older",
+        }
+    }
+}
+
+/// What an event is to a ledger that may know a state of the object already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// No state was known.
+    First,
+    /// It is of the state that is known.
+    Same,
+    /// It is of a later one.
+    Newer,
+    /// It does not count.
+    Stale(Stale),
+}
+
+/// Judges what is told of an object by what is known. `is_current`: the store itself said so just now.
+pub fn judge(rule: Rule, known: &Pin, told: &Pin, is_current: bool) -> News {
+    let same = known.is_same(told);
+    if !known.is_known() {
+        News::First
+    } else if rule == Rule::FirstBytes {
+        // What cannot be compared is read under the pin, and so does no harm.
+        if same == Some(false) { News::Stale(Stale::Replaced) } else { News::Same }
+    } else if same == Some(true) {
+        News::Same
+    } else if is_current {
+        News::Newer
+    } else {
+        match (&known.sequencer, &told.sequencer) {
+            (Some(before), Some(now)) if sequencers(now, before) != Ordering::Greater => News::Stale(Stale::Older),
+            _ => News::Newer,
+        }
+    }
+}
+
+impl Pin {
+    /// The state that is developed again while the object at the key has this entity tag: the known one, or where the
+    /// newest counts the one that is there. None when the known one is gone for good.
+    pub fn again(self, etag: Option<String>, rule: Rule) -> Option<Self> {
+        let now = Self { etag, version: None, sequencer: self.sequencer.clone() };
+        match self.is_same(&now) {
+            _ if !self.is_known() => Some(now),
+            Some(false) if rule == Rule::Newest => Some(now),
+            Some(false) if self.version.is_none() => None,
+            _ => Some(self),
+        }
+    }
+}
+
+/// The later of two sequencers of one key.
+pub fn later(one: Option<&str>, other: Option<&str>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) if sequencers(one, other) == Ordering::Less => Some(other.to_owned()),
+        (one, other) => one.or(other).map(str::to_owned),
+    }
+}
 
 /// Compares two sequencers of one key: numbers in hex (S3, Ceph) or decimals (generations), the shorter one padded with
 /// zeros on its left.
@@ -14,7 +102,13 @@ pub fn sequencers(one: &str, other: &str) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    fn pin(etag: &str, sequencer: &str) -> Pin {
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Pin { etag: text(etag), version: None, sequencer: text(sequencer) }
+    }
 
     #[test]
     fn a_longer_number_is_later_but_for_its_zeros() {
@@ -22,5 +116,44 @@ mod tests {
         assert_eq!(sequencers("000FF", "100"), Ordering::Less);
         assert_eq!(sequencers("00abc", "ABC"), Ordering::Equal);
         assert_eq!(sequencers("1700000000000002", "1700000000000001"), Ordering::Greater);
+        assert_eq!(later(Some("2"), Some("10")), Some("10".to_owned()));
+        assert_eq!(later(Some("2"), None), Some("2".to_owned()));
+    }
+
+    #[test]
+    fn what_is_developed_again_is_what_counts() {
+        let again =
+            |known: Pin, etag: &str, rule| known.again(Some(etag.to_owned()), rule).map(|pin| pin.etag.unwrap());
+        for rule in [Rule::FirstBytes, Rule::Newest] {
+            assert_eq!(again(pin("a", "1"), "a", rule).as_deref(), Some("a"));
+            assert_eq!(again(Pin::default(), "a", rule).as_deref(), Some("a"));
+        }
+        assert_eq!(again(pin("a", "1"), "b", Rule::FirstBytes), None);
+        assert_eq!(again(pin("a", "1"), "b", Rule::Newest).as_deref(), Some("b"));
+        let version = Pin { version: Some("v".into()), ..pin("a", "1") };
+        assert_eq!(version.clone().again(Some("b".into()), Rule::FirstBytes), Some(version), "it can be read still");
+    }
+
+    #[test]
+    fn the_first_bytes_win_whatever_the_order() {
+        let news = |known: &Pin, told: &Pin| judge(Rule::FirstBytes, known, told, true);
+        assert_eq!(news(&Pin::default(), &pin("a", "1")), News::First);
+        assert_eq!(news(&pin("", "5"), &pin("a", "6")), News::First, "an order alone names no bytes");
+        assert_eq!(news(&pin("a", "1"), &pin("a", "2")), News::Same);
+        assert_eq!(news(&pin("a", "1"), &pin("", "2")), News::Same);
+        for sequencer in ["0", "1", "2"] {
+            assert_eq!(news(&pin("a", "1"), &pin("b", sequencer)), News::Stale(Stale::Replaced));
+        }
+    }
+
+    #[test]
+    fn the_newest_wins_and_an_older_or_doubled_event_changes_nothing() {
+        let news = |known: &Pin, told: &Pin| judge(Rule::Newest, known, told, false);
+        assert_eq!(news(&pin("v2", "2"), &pin("v3", "3")), News::Newer);
+        assert_eq!(news(&pin("v2", "2"), &pin("v1", "1")), News::Stale(Stale::Older));
+        assert_eq!(news(&pin("v2", "2"), &pin("v1", "2")), News::Stale(Stale::Older));
+        assert_eq!(news(&pin("v2", "2"), &pin("v2", "2")), News::Same);
+        assert_eq!(news(&pin("v2", ""), &pin("v1", "1")), News::Newer, "without an order it is asked for before");
+        assert_eq!(judge(Rule::Newest, &pin("v2", "9"), &pin("v3", ""), true), News::Newer);
     }
 }

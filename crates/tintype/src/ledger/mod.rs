@@ -22,6 +22,7 @@ pub use sql::SqlLedger;
 pub use url::LedgerUrl;
 
 use crate::event::StorageEvent;
+use crate::event::order::{Rule, Stale};
 use crate::key::Key;
 use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};
@@ -241,6 +242,28 @@ pub enum Finished {
     LeaseLost,
 }
 
+/// An event on its way into the ledger.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// What the store said.
+    pub event: &'a StorageEvent,
+    /// Which bytes count under its key.
+    pub rule: Rule,
+    /// The store said just now that this is the state of the object.
+    pub is_current: bool,
+}
+
+/// What came of an arrival.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arrived {
+    /// There is a job for it.
+    Queued(Upload),
+    /// Nothing changed: its bytes do not count.
+    Stale(Upload, Stale),
+    /// Its upload was deleted, or has expired unclaimed: nothing may come under its key.
+    Refused,
+}
+
 /// What a deletion found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marked {
@@ -299,10 +322,30 @@ pub trait Ledger: Send + Sync {
     /// Records new uploads, all or none.
     async fn create(&self, uploads: &[Upload], idempotency: Option<&Idempotency>) -> Result<Created, LedgerError>;
 
-    /// Says that an original has arrived: the row of its key, or else this one, is `processing` (or stays
-    /// `completed`), and there is a job for the event. The same event again, while its job waits, adds none. None when
+    /// Says that an original has arrived: the row of its key, or else this one, is pinned to its state and `processing`
+    /// (or stays `completed`, if it is the same state), and there is one job for it, which waits or is in hand. Refused when
     /// the upload was deleted, until a day after its credential ran out.
-    async fn arrived(&self, upload: &Upload, event: &StorageEvent) -> Result<Option<Upload>, LedgerError>;
+    async fn arrive(&self, upload: &Upload, arrival: Arrival<'_>) -> Result<Arrived, LedgerError>;
+
+    /// Notes that bytes came which do not count, where no event is to be taken in.
+    async fn note_stale(&self, id: &UploadId, why: Stale) -> Result<(), LedgerError>;
+
+    /// Says that the backend keeps an upload; the first time counts. None when there is no such upload (any more).
+    async fn claim_upload(&self, id: &UploadId, at: OffsetDateTime) -> Result<Option<Upload>, LedgerError>;
+
+    /// Completed uploads that are to be claimed in time and are not, and when each was completed: those alone that were
+    /// asked for since a time, the oldest first.
+    async fn unclaimed(&self, since: OffsetDateTime, most: u32) -> Result<Vec<(Upload, OffsetDateTime)>, LedgerError>;
+
+    /// Marks a completed upload that nobody claimed as expired, with the callback that tells it, in one transaction. False
+    /// when it was claimed meanwhile, or is not completed any more.
+    async fn lapse(&self, id: &UploadId, notice: Option<&Notice>) -> Result<bool, LedgerError>;
+
+    /// Uploads that lapsed and whose objects may still be there.
+    async fn lapsed(&self, most: u32) -> Result<Vec<Upload>, LedgerError>;
+
+    /// Says that the objects of a lapsed upload are gone.
+    async fn cleared(&self, id: &UploadId) -> Result<(), LedgerError>;
 
     /// One upload.
     async fn get(&self, id: &UploadId) -> Result<Option<Upload>, LedgerError>;
@@ -319,8 +362,8 @@ pub trait Ledger: Send + Sync {
     /// What jobs came to since a time.
     async fn activity(&self, since: OffsetDateTime) -> Result<Activity, LedgerError>;
 
-    /// Says that an upload is to be developed again, whatever its manifest says, and adds the job. False when there is
-    /// no such upload (any more).
+    /// Says that an upload is to be developed again from the state that the event names, whatever its manifest says. There
+    /// is one job for that. False when there is no such upload (any more).
     async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError>;
 
     /// Records how an upload ended, the callback that tells it, and the end of the job that found it out, in one

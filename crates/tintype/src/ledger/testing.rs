@@ -6,7 +6,30 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use super::{LedgerUrl, SqlLedger};
+use async_trait::async_trait;
+
+use super::{Arrival, Arrived, Ledger, LedgerError, LedgerUrl, SqlLedger};
+use crate::event::StorageEvent;
+use crate::event::order::Rule;
+use crate::upload::Upload;
+
+/// Arrivals as most tests want them.
+#[async_trait]
+pub trait Arriving {
+    /// The row after an event of an upload that was asked for; none when it was refused.
+    async fn arrived(&self, row: &Upload, event: &StorageEvent) -> Result<Option<Upload>, LedgerError>;
+}
+
+#[async_trait]
+impl<L: Ledger + ?Sized> Arriving for L {
+    async fn arrived(&self, row: &Upload, event: &StorageEvent) -> Result<Option<Upload>, LedgerError> {
+        let arrival = Arrival { event, rule: Rule::FirstBytes, is_current: false };
+        Ok(match self.arrive(row, arrival).await? {
+            Arrived::Queued(row) | Arrived::Stale(row, _) => Some(row),
+            Arrived::Refused => None,
+        })
+    }
+}
 
 /// An empty ledger in a file.
 pub async fn sqlite() -> (tempfile::TempDir, SqlLedger) {

@@ -38,6 +38,7 @@ struct Metrics {
     decoder_endings: IntCounterVec,
     callback_attempts: IntCounterVec,
     callback_seconds: HistogramVec,
+    stale: IntCounterVec,
     store_calls: IntCounterVec,
     store_seconds: HistogramVec,
     http_requests: IntCounterVec,
@@ -101,6 +102,11 @@ impl Metrics {
                 &["outcome"],
             ),
             callback_seconds: made.histogram("tintype_callback_seconds", "One attempt to deliver a callback.", &[], SHORT),
+            stale: made.counter(
+                "tintype_stale_bytes_total",
+                "Bytes that changed nothing: replaced (an event of others than an upload's first), refused (the embedded store took no second ones), older (an event of an earlier version).",
+                &["how"],
+            ),
             store_calls: made.counter(
                 "tintype_store_calls_total",
                 "Calls of the store by Tintype itself. Its faults are denied, full, damaged and unavailable.",

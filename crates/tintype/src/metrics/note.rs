@@ -6,6 +6,7 @@ use prometheus::{HistogramVec, IntCounterVec};
 use tintype_image::{ErrorCode, Format};
 
 use super::METRICS;
+use crate::event::order::Stale;
 use crate::ledger::Next;
 use crate::process::Step;
 use crate::store::StoreError;
@@ -54,6 +55,7 @@ pub fn begin<'a>(presets: impl Iterator<Item = &'a str>) {
     zero(&m.retries, &["store", "decoder", "full"]);
     zero(&m.decoder_endings, &["crashed", "slow", "exhausted", "garbled", "idle", "worn"]);
     zero(&m.problems, &["queue_full", "storage_full", "too_many_connections"]);
+    zero(&m.stale, &["replaced", "refused", "older"]);
     zero(&m.callback_attempts, &["delivered", "retry", "dead"]);
     for operation in ["head", "get", "put", "delete", "list", "check"] {
         for outcome in ["ok", "not_found", "denied", "full", "damaged", "unavailable"] {
@@ -140,6 +142,11 @@ pub fn retry(why: &'static str) {
 /// A decoder ended.
 pub fn decoder_ended(why: &'static str) {
     METRICS.decoder_endings.with_label_values(&[why]).inc();
+}
+
+/// Bytes came that do not count.
+pub fn stale(why: Stale) {
+    METRICS.stale.with_label_values(&[why.as_str()]).inc();
 }
 
 /// An attempt at a callback was made.

@@ -131,6 +131,7 @@ mod tests {
                 secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
                 token: None,
             }),
+            once: true,
         }
     }
 

@@ -253,6 +253,7 @@ mod tests {
             region: "us-east-1".into(),
             acl: "private".into(),
             credentials: Arc::new(signer()),
+            once: true,
         };
         let policy = Policy {
             method: Method::Post,
@@ -260,6 +261,7 @@ mod tests {
             max_bytes: 10,
             size: None,
             metadata: [("id".to_owned(), "1".to_owned())].into(),
+            claim_within: None,
         };
         let key = Key::new("temp/abc").unwrap();
         let presign = presigner.presign(&key, &policy, NOW, NOW + Duration::MINUTE).await.unwrap();

@@ -45,6 +45,8 @@ pub struct S3Presigner {
     pub acl: String,
     /// Whose signature.
     pub credentials: Arc<dyn CredentialSource>,
+    /// A PUT may not replace an object (`If-None-Match: *`). A form cannot say so.
+    pub once: bool,
 }
 
 #[async_trait]
@@ -137,7 +139,7 @@ impl S3Presigner {
 
     fn put(&self, asked: &Asked<'_>) -> Presign {
         let &Asked { credential, ref scope, key, policy, expires_at } = asked;
-        let headers = put_headers(policy);
+        let headers = put_headers(policy, self.once);
         let mut signed: Vec<(String, String)> = headers.iter().map(|(n, v)| (n.to_lowercase(), v.clone())).collect();
         signed.push(("host".into(), authority(&self.bucket_url)));
         signed.sort();
@@ -187,8 +189,9 @@ fn signer_fields(credential: &Credential, scope: &Scope<'_>) -> Map<String, Valu
     fields
 }
 
-fn put_headers(policy: &Policy) -> Vec<(String, String)> {
+fn put_headers(policy: &Policy, once: bool) -> Vec<(String, String)> {
     let mut headers = vec![("Content-Type".to_owned(), policy.content_type.clone())];
+    headers.extend(once.then(|| ("If-None-Match".to_owned(), "*".to_owned())));
     headers.extend(policy.size.map(|size| ("Content-Length".to_owned(), size.to_string())));
     headers.extend(policy.metadata.iter().map(|(name, value)| (format!("x-amz-meta-{name}"), value.clone())));
     headers
@@ -231,6 +234,7 @@ mod tests {
                 secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
                 token: Some("session".into()),
             }),
+            once: true,
         }
     }
 
@@ -241,6 +245,7 @@ mod tests {
             max_bytes: 100,
             size: None,
             metadata: [("id".to_owned(), "12345".to_owned())].into(),
+            claim_within: None,
         }
     }
 
@@ -302,5 +307,17 @@ mod tests {
         let exact = presigner().presign(&key, &policy, now, now + time::Duration::HOUR).await.unwrap();
         assert_eq!(exact.constraints.enforced_by, EnforcedBy::Store);
         assert_eq!(exact.headers["Content-Length"], "42");
+    }
+
+    #[tokio::test]
+    async fn a_put_replaces_nothing_unless_that_is_wanted() {
+        let now = datetime!(2026-11-23 12:00 UTC);
+        let key = Key::new("temp/a.jpg").unwrap();
+        for once in [true, false] {
+            let presigner = S3Presigner { once, ..presigner() };
+            let presign = presigner.presign(&key, &policy(Method::Put), now, now + time::Duration::HOUR).await.unwrap();
+            assert_eq!(presign.headers.get("If-None-Match").map(|value| value == "*"), once.then_some(true));
+            assert_eq!(presign.url.contains("if-none-match"), once, "{}", presign.url);
+        }
     }
 }

@@ -12,11 +12,16 @@ use tracing::Instrument;
 use super::{ProcessError, Step, Task, Watch};
 use crate::app::App;
 use crate::error::Failure;
+use crate::event::StorageEvent;
+use crate::event::accept::take_in;
+use crate::event::order::Rule;
 use crate::ledger::Finished;
+use crate::manifest::Manifest;
 use crate::metrics;
-use crate::queue::{JobEnd, Leased, QueueError};
+use crate::queue::{Job, JobEnd, Leased, QueueError};
+use crate::store::StoreError;
 use crate::trace;
-use crate::upload::{Outcome, Upload};
+use crate::upload::{Outcome, Status, Upload};
 
 /// How long to sleep when there is no job and nobody calls.
 const IDLE: Duration = Duration::from_secs(1);
@@ -119,7 +124,7 @@ async fn lost(app: &App, leased: &Leased) {
 async fn abandon(app: &App, upload: &Upload) -> Result<(), QueueError> {
     tracing::warn!("a job was taken away: its lease ran out, or its upload was deleted");
     if app.ledger.get(&upload.id).await.is_ok_and(|row| row.is_none()) {
-        app.erase(upload).await.map_err(|e| QueueError(e.to_string()))?;
+        app.erase_variants(upload).await.map_err(|e| QueueError(e.to_string()))?;
     }
     Ok(())
 }
@@ -129,7 +134,9 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
     // Only a crash skips the end of an attempt: such a job would take every worker down in turn.
     if leased.crashes >= app.config.crashes {
         let why = format!("given up: {} attempts ended without a word", leased.crashes);
-        leave_nothing(app, upload, leased).await;
+        if !leave_nothing(app, upload, leased).await {
+            tracing::warn!("variants of an upload that failed are left; they go with the original");
+        }
         return record(app, upload, &Outcome::Failed(Failure::new("internal", &why)), JobEnd::Dead(leased, &why)).await;
     }
     let Some(preset) = app.config.presets.get(&upload.preset).cloned() else {
@@ -138,7 +145,7 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
             upload.preset,
             app.config.presets.names()
         );
-        return record(app, upload, &Outcome::Failed(Failure::new("invalid_request", why)), JobEnd::Done(leased)).await;
+        return fail(app, upload, leased, Failure::new("invalid_request", why)).await;
     };
     let task = Task {
         pin: job.event.pin(),
@@ -157,12 +164,18 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
             pause_for_room(stop).await;
             app.queue.release(leased).await
         }
-        Err(ProcessError::Final(failure)) => {
-            if progress.may_have_written() || leased.attempt > 1 {
-                leave_nothing(app, upload, leased).await;
+        Err(ProcessError::Final(failure)) => match stands(app, upload, job, &failure).await? {
+            Stands::Done(manifest) => record(app, upload, &Outcome::Completed(manifest), JobEnd::Done(leased)).await,
+            Stands::Renewed => app.queue.drop_job(leased).await,
+            Stands::Again => app.queue.retry(leased, pause(leased.attempt), &failure.message).await,
+            Stands::Failed => {
+                let wrote = progress.may_have_written() || leased.attempt > 1;
+                if wrote || may_have_variants(app, upload).await {
+                    return fail(app, upload, leased, failure).await;
+                }
+                record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await
             }
-            record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await
-        }
+        },
         Err(error) if leased.attempt < app.config.attempts => {
             let pause = pause(leased.attempt);
             tracing::warn!(%error, ?pause, "will try again");
@@ -170,7 +183,9 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
             app.queue.retry(leased, pause, &error.to_string()).await
         }
         Err(error) => {
-            leave_nothing(app, upload, leased).await;
+            if !leave_nothing(app, upload, leased).await {
+                tracing::warn!("variants of an upload that failed are left; they go with the original");
+            }
             let failure = error.given_up(leased.attempt);
             let why = failure.message.clone();
             record(app, upload, &Outcome::Failed(failure), JobEnd::Dead(leased, &why)).await
@@ -178,14 +193,77 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
     }
 }
 
-/// Removes variants of a set that will not be finished, before its end is recorded: cut off in between, the job is done again.
-async fn leave_nothing(app: &App, upload: &Upload, leased: &Leased) {
-    // Whose lease has run out would remove what another writes.
-    if !app.queue.extend(leased, app.config.lease).await.unwrap_or(false) {
-        return;
+/// Whether variants of an upload can be there though this job wrote none: of an earlier outcome, or of whatever else
+/// develops keys that are not uploads' own.
+async fn may_have_variants(app: &App, upload: &Upload) -> bool {
+    let is_own = app.config.rule(&upload.key) == Rule::Newest;
+    upload.manifest.is_some()
+        || upload.processed_key.is_some()
+        || is_own && app.has_manifest(upload).await.unwrap_or(true)
+}
+
+/// What is left of a job whose original cannot be had as it was told.
+enum Stands {
+    /// It was done before: that is told again.
+    Done(Box<Manifest>),
+    /// The key was written again, and there is a job for that.
+    Renewed,
+    /// It is to be tried again.
+    Again,
+    /// It failed.
+    Failed,
+}
+
+/// Judges a failure for which the original's going, or its being replaced, may be the reason.
+async fn stands(app: &App, upload: &Upload, job: &Job, failure: &Failure) -> Result<Stands, QueueError> {
+    if !matches!(failure.code.as_ref(), "not_found" | "original_changed") {
+        return Ok(Stands::Failed);
     }
-    if let Err(error) = app.erase_unsealed(upload).await {
-        tracing::warn!(%error, "variants of a set that was never finished are left; they go with the original");
+    // What is sealed needs no original, which goes after its time. Only the same state leaves an upload completed.
+    if let (Status::Completed, false, Some(manifest)) = (upload.status, job.force, &upload.manifest) {
+        return Ok(Stands::Done(Box::new(manifest.clone())));
+    }
+    if failure.code != "original_changed" || app.config.rule(&upload.key) == Rule::FirstBytes {
+        return Ok(Stands::Failed);
+    }
+    let broken = |error: &dyn std::fmt::Display| QueueError(error.to_string());
+    let now = match app.store.head(&upload.key).await {
+        Ok(now) => now,
+        Err(StoreError::NotFound(_)) => return Ok(Stands::Failed),
+        Err(_) => return Ok(Stands::Again),
+    };
+    if now.etag == job.event.etag {
+        return Ok(Stands::Again);
+    }
+    let event =
+        StorageEvent { size: Some(now.size), etag: now.etag, version: None, sequencer: None, ..job.event.clone() };
+    take_in(app, event).await.map_err(|e| broken(&e))?;
+    Ok(Stands::Renewed)
+}
+
+/// Records a failure once nothing of an earlier set is left: what a status says and what the public can read are one thing.
+async fn fail(app: &App, upload: &Upload, leased: &Leased, failure: Failure) -> Result<(), QueueError> {
+    if !leave_nothing(app, upload, leased).await && leased.attempt < app.config.attempts {
+        let why = format!("it failed with {}, and its variants could not be removed", failure.code);
+        return app.queue.retry(leased, pause(leased.attempt), &why).await;
+    }
+    record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await
+}
+
+/// Removes every variant and the manifest of an upload that fails, before its end is recorded: cut off in between, the job
+/// is done again. False when the store would not.
+async fn leave_nothing(app: &App, upload: &Upload, leased: &Leased) -> bool {
+    // Whose lease has run out would remove what another writes; it records nothing either.
+    if !app.queue.extend(leased, app.config.lease).await.unwrap_or(false) {
+        return true;
+    }
+    match app.erase_variants(upload).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, "variants of an upload that failed could not be removed");
+            // Who may not remove them will not either when asked again.
+            matches!(error, StoreError::Denied(_))
+        }
     }
 }
 

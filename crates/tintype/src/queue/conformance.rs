@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
 use crate::config::UploadDefaults;
+use crate::event::order::Rule;
 use crate::key::Key;
-use crate::ledger::{Ledger, LedgerUrl, SqlLedger, testing};
+use crate::ledger::{Arrival, Ledger, LedgerUrl, SqlLedger, testing};
 use crate::upload::{Method, Upload};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -35,7 +36,8 @@ async fn in_postgres() {
 /// Jobs come with what happens to their uploads.
 async fn push(ledger: &SqlLedger, job: &Job) {
     let row = Upload { key: job.event.key.clone(), ..adopted(&job.upload_id) };
-    ledger.arrived(&row, &job.event).await.unwrap();
+    let arrival = Arrival { event: &job.event, rule: Rule::Newest, is_current: true };
+    ledger.arrive(&row, arrival).await.unwrap();
 }
 
 fn adopted(id: &UploadId) -> Upload {
@@ -51,11 +53,8 @@ fn adopted(id: &UploadId) -> Upload {
 
 async fn many_jobs_of_few_uploads_never_overlap(one: &SqlLedger, other: &SqlLedger) {
     let ids: Vec<_> = (0..4).map(|_| job()).collect();
-    for n in 0..10 {
-        for job in &ids {
-            let event = StorageEvent { etag: Some(n.to_string()), ..job.event.clone() };
-            push(one, &Job { event, ..job.clone() }).await;
-        }
+    for job in &ids {
+        push(one, job).await;
     }
     let (in_hand, done) = (Mutex::new(HashSet::new()), AtomicUsize::new(0));
     let worker = async |ledger: &SqlLedger| {
@@ -64,6 +63,9 @@ async fn many_jobs_of_few_uploads_never_overlap(one: &SqlLedger, other: &SqlLedg
             assert!(in_hand.lock().unwrap().insert(leased.job.upload_id.clone()), "two work on one upload");
             tokio::task::yield_now().await;
             in_hand.lock().unwrap().remove(&leased.job.upload_id);
+            // Only one waits of each upload: the next comes while this one is in hand.
+            let event = StorageEvent { version: Some(uuid::Uuid::new_v4().to_string()), ..leased.job.event.clone() };
+            push(ledger, &Job { event, ..leased.job.clone() }).await;
             ledger.drop_job(&leased).await.unwrap();
             done.fetch_add(1, Relaxed);
         }
@@ -102,18 +104,20 @@ async fn conforms(queue: &SqlLedger) {
 
 async fn jobs_of_one_upload_are_done_one_after_another(queue: &SqlLedger) {
     let (first, other) = (job(), job());
-    let later = Job { event: StorageEvent { etag: Some("later".into()), ..first.event.clone() }, ..first.clone() };
-    for job in [&first, &later, &other] {
+    let newer = |version: &str| StorageEvent { version: Some(version.into()), ..first.event.clone() };
+    let [between, later] = ["w", "x"].map(|version| Job { event: newer(version), ..first.clone() });
+    push(queue, &first).await;
+    let one = queue.claim(LONG).await.unwrap().unwrap();
+    for job in [&between, &later, &other] {
         push(queue, job).await;
     }
     assert!(queue.has(&first.upload_id).await.unwrap() && !queue.has(&UploadId::random()).await.unwrap());
-    let one = queue.claim(LONG).await.unwrap().unwrap();
     let two = queue.claim(LONG).await.unwrap().unwrap();
     assert_eq!((&one.job, &two.job), (&first, &other));
     assert_eq!(queue.claim(LONG).await.unwrap(), None);
     queue.drop_job(&one).await.unwrap();
     let again = queue.claim(LONG).await.unwrap().unwrap();
-    assert_eq!(again.job, later);
+    assert_eq!(again.job, later, "the newest alone");
     queue.drop_job(&two).await.unwrap();
     queue.drop_job(&again).await.unwrap();
 }

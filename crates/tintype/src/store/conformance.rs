@@ -108,6 +108,19 @@ async fn conforms(store: &dyn Store, keeps: Keeps) {
     a_replaced_object_is_the_new_one(store).await;
     a_limit_is_kept_to(store).await;
     listings_are_in_order_and_by_prefix(store).await;
+    what_was_listed_is_removed_and_nothing_else(store).await;
+}
+
+async fn what_was_listed_is_removed_and_nothing_else(store: &dyn Store) {
+    let name = key("temp/listed ü.jpg");
+    store.put(&name, Bytes::from_static(b"old"), &options()).await.unwrap();
+    let listed = Listed::from(store.list("temp/listed").await.unwrap().remove(0));
+    store.put(&name, Bytes::from_static(b"newer"), &options()).await.unwrap();
+    assert!(!store.delete_listed(&name, &listed).await.unwrap());
+    assert_eq!(store.get(&name, 10).await.unwrap().bytes, "newer");
+    let listed = Listed::from(store.list("temp/listed").await.unwrap().remove(0));
+    assert!(store.delete_listed(&name, &listed).await.unwrap());
+    assert!(!store.delete_listed(&name, &listed).await.unwrap(), "it is gone");
 }
 
 async fn what_is_not_there(store: &dyn Store) {

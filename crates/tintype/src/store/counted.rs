@@ -48,6 +48,10 @@ impl Store for Counted {
         told("delete", self.0.delete(key)).await
     }
 
+    async fn delete_listed(&self, key: &Key, listed: &Listed) -> Result<bool, StoreError> {
+        told("delete", self.0.delete_listed(key, listed)).await
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         told("list", self.0.list(prefix)).await
     }

@@ -53,6 +53,14 @@ pub struct Listed {
     pub modified: OffsetDateTime,
 }
 
+impl Listed {
+    /// Whether an object is the one that was listed. Answers about one object may know its time to the second only.
+    pub fn is_still(&self, found: &ObjectMeta) -> bool {
+        let same_bytes = self.etag.is_none() || found.etag.is_none() || self.etag == found.etag;
+        same_bytes && self.size == found.size && found.modified - self.modified <= time::Duration::SECOND
+    }
+}
+
 impl From<ObjectMeta> for Listed {
     fn from(meta: ObjectMeta) -> Self {
         Self { name: meta.key.into(), size: meta.size, etag: meta.etag, modified: meta.modified }
@@ -81,6 +89,11 @@ pub struct Pin {
 }
 
 impl Pin {
+    /// Whether it names a state at all: an order alone does not.
+    pub fn is_known(&self) -> bool {
+        self.etag.is_some() || self.version.is_some()
+    }
+
     /// Whether both name one state of an object. None when they have nothing in common to go by.
     pub fn is_same(&self, other: &Self) -> Option<bool> {
         let both = |one: &Option<String>, other: &Option<String>| Some(one.as_ref()? == other.as_ref()?);
@@ -173,6 +186,16 @@ pub trait Store: Send + Sync {
 
     /// Removes an object; one that is not there is no error.
     async fn delete(&self, key: &Key) -> Result<(), StoreError>;
+
+    /// Removes an object that is still as a listing told it; false when it is another by now, or gone. A store that can
+    /// removes on that condition; others look right before.
+    async fn delete_listed(&self, key: &Key, listed: &Listed) -> Result<bool, StoreError> {
+        match self.head(key).await {
+            Ok(found) if listed.is_still(&found) => self.delete(key).await.map(|()| true),
+            Ok(_) | Err(StoreError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 
     /// Every object whose key starts with a prefix, in the order of keys. Content type and metadata may be absent.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError>;

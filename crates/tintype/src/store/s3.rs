@@ -20,6 +20,9 @@ use crate::key::Key;
 use crate::presign::s3::CredentialSource;
 use crate::presign::{Credential, PresignError};
 
+/// Longest time for one request, as `object_store` has it: a store may be at it for as long after its sender has gone.
+pub const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+
 /// One bucket of an S3.
 pub struct S3Store {
     inner: Arc<AmazonS3>,
@@ -161,6 +164,26 @@ impl Store for S3Store {
         match self.inner.delete(&path(key)?).await {
             Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
             Err(e) => Err(failure(key, e)),
+        }
+    }
+
+    /// AWS removes on condition (`If-Match`); a store that knows none of that was asked right before.
+    async fn delete_listed(&self, key: &Key, listed: &Listed) -> Result<bool, StoreError> {
+        let found = match self.head(key).await {
+            Ok(found) => found,
+            Err(StoreError::NotFound(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if !listed.is_still(&found) {
+            return Ok(false);
+        }
+        let judged = match &found.etag {
+            Some(etag) => self.pages.delete_if(key, etag).await?,
+            None => None,
+        };
+        match judged {
+            Some(deleted) => Ok(deleted),
+            None => self.delete(key).await.map(|()| true),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Listings of an S3 bucket, page by page: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>.
+//! What `object_store` does not do of an S3 bucket. Listings, page by page: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>.
 //!
 //! `object_store` refuses a page as a whole when one name in it is none of its own (`a//b`), and drops the last slash of a
 //! folder's mark (`photos/`): buckets that people have filled for years hold both.
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::stream::{self, Stream, TryStreamExt};
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::RngExt;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -17,6 +17,7 @@ use url::Url;
 
 use super::s3::S3Config;
 use super::{Listed, StoreError};
+use crate::key::Key;
 
 /// Longest time for one page.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -127,16 +128,38 @@ impl Pages {
         url
     }
 
+    /// Removes an object if it has this entity tag; false when it has another, or is gone. None when the store does not do
+    /// it so: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>.
+    pub(super) async fn delete_if(&self, key: &Key, etag: &str) -> Result<Option<bool>, StoreError> {
+        const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+        let mut url = self.bucket.clone();
+        let folder = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{folder}/{}", utf8_percent_encode(key.as_str(), SAFE)));
+        let condition = http::Request::delete(url.as_str()).header(http::header::IF_MATCH, format!("\"{etag}\""));
+        let answer = self.send(url, condition).await?;
+        Ok(match answer.status().as_u16() {
+            200..300 => Some(true),
+            404 | 409 | 412 => Some(false),
+            _ => None,
+        })
+    }
+
     async fn get(&self, url: Url) -> Result<reqwest::Response, StoreError> {
+        let request = http::Request::get(url.as_str());
+        self.send(url, request).await
+    }
+
+    async fn send(&self, url: Url, request: http::request::Builder) -> Result<reqwest::Response, StoreError> {
         let credential = self.credentials.get_credential().await;
         let credential = credential.map_err(|e| StoreError::Denied(format!("no credentials could be had: {e}")))?;
-        let mut signed = http::Request::get(url.as_str()).body(Vec::new().into()).map_err(unavailable)?;
+        let mut signed = request.body(Vec::new().into()).map_err(unavailable)?;
         AwsAuthorizer::new(&credential, "s3", &self.region).try_authorize(&mut signed, None).map_err(unavailable)?;
-        let headers = signed.into_parts().0.headers;
+        let (parts, _) = signed.into_parts();
+        let (method, headers) = (parts.method, parts.headers);
         let client =
             self.client.get_or_init(|| reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| e.to_string()));
         let client = client.as_ref().map_err(|why| StoreError::Unavailable(why.clone()))?;
-        client.get(url).headers(headers).send().await.map_err(|e| unavailable(e.without_url()))
+        client.request(method, url).headers(headers).send().await.map_err(|e| unavailable(e.without_url()))
     }
 }
 

@@ -188,6 +188,7 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
             max_bytes: defaults.max_bytes,
             size: new.size,
             metadata: check_metadata(&new.metadata)?,
+            claim_within: app.config.claim_within.map(|within| within.as_secs()),
         },
         extension: promised.filter(|_| !extension_is_given),
         preset: preset.name.clone(),

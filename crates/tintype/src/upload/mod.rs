@@ -142,6 +142,10 @@ pub struct Policy {
     pub size: Option<u64>,
     /// The client's own metadata.
     pub metadata: BTreeMap<String, String>,
+    /// Seconds after its end within which the backend is to claim it; as it was configured then, so that no other upload
+    /// is ever removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_within: Option<u64>,
 }
 
 /// An upload, as the ledger has it.
@@ -195,6 +199,7 @@ impl Upload {
                 max_bytes: defaults.max_bytes,
                 size: None,
                 metadata: BTreeMap::new(),
+                claim_within: None,
             },
             extension: None,
             preset: preset.to_owned(),
@@ -209,6 +214,29 @@ impl Upload {
             filename: None,
             claimed_at: None,
         }
+    }
+}
+
+impl Upload {
+    /// The state of its original that counts; of rows from before pins, that of what was developed.
+    pub fn state(&self) -> Pin {
+        let developed = || self.manifest.as_ref().and_then(|manifest| manifest.original.etag.clone());
+        match &self.pin {
+            Some(pin) if pin.is_known() => pin.clone(),
+            pin => {
+                Pin { etag: developed(), version: None, sequencer: pin.as_ref().and_then(|pin| pin.sequencer.clone()) }
+            }
+        }
+    }
+
+    /// Whether its original came, and all of it was removed since nobody claimed it in time.
+    pub fn has_lapsed(&self) -> bool {
+        self.status == Status::Expired && self.pin.is_some()
+    }
+
+    /// Whether somebody was given a credential for it. Otherwise its original was found.
+    pub fn was_asked_for(&self) -> bool {
+        self.expires_at > self.created_at
     }
 }
 

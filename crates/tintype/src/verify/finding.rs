@@ -16,6 +16,8 @@ pub enum Kind {
     ManifestMissing,
     /// The manifest in the store is not that of the ledger.
     ManifestDiffers,
+    /// An upload failed or expired, and a set of variants of it can be read.
+    VariantLeft,
     /// An original that is kept is not the one that was developed.
     OriginalDamaged,
     /// An upload is `processing`, and no job is there to end that.
@@ -36,6 +38,7 @@ impl Kind {
             Self::VariantDamaged => "variant_damaged",
             Self::ManifestMissing => "manifest_missing",
             Self::ManifestDiffers => "manifest_differs",
+            Self::VariantLeft => "variant_left",
             Self::OriginalDamaged => "original_damaged",
             Self::JobMissing => "job_missing",
             Self::OriginalUnclaimed => "original_unclaimed",

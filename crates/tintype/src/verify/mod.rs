@@ -19,8 +19,10 @@ use time::OffsetDateTime;
 pub use finding::{Action, Finding, Kind, Summary};
 
 use crate::app::Beside;
+use crate::config::Config;
 use crate::key::Layout;
 use crate::ledger::{Ledger, LedgerError};
+use crate::process::Processor;
 use crate::queue::{Queue, QueueError};
 use crate::store::{Store, StoreError};
 
@@ -66,6 +68,8 @@ pub struct Verifier {
     queue: Arc<dyn Queue>,
     store: Arc<dyn Store>,
     layout: Layout,
+    config: Config,
+    processor: Processor,
     /// Most bytes of an object that is read.
     max_bytes: u64,
     options: Options,
@@ -79,6 +83,8 @@ impl Verifier {
             queue: service.ledger.clone(),
             store: service.store.clone(),
             layout: service.config.layout.clone(),
+            config: service.config.clone(),
+            processor: service.processor.clone(),
             max_bytes: u64::MAX,
             options,
         }

@@ -2,13 +2,17 @@
 
 use super::{Action, Finding, Kind, Verifier, VerifyError, rows};
 use crate::event::StorageEvent;
-use crate::store::StoreError;
-use crate::upload::Upload;
+use crate::key::Key;
+use crate::store::{Pin, StoreError};
+use crate::upload::{Status, Upload};
 
 /// Gives an upload of which something is missing a new job, if that was asked for.
 pub(super) async fn upload(verifier: &Verifier, row: &Upload, findings: &mut [Finding]) -> Result<(), VerifyError> {
     if !verifier.options.repair {
         return Ok(());
+    }
+    if matches!(row.status, Status::Failed | Status::Expired) {
+        return Ok(remove(verifier, findings).await);
     }
     let action = match event(verifier, row).await? {
         Ok(event) if verifier.ledger.reopen(&row.id, &event).await? => Action::Enqueued,
@@ -22,14 +26,27 @@ pub(super) async fn upload(verifier: &Verifier, row: &Upload, findings: &mut [Fi
     Ok(())
 }
 
+/// Takes from the public what no status vouches for.
+async fn remove(verifier: &Verifier, findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.kind == Kind::VariantLeft) {
+        let Some(Ok(key)) = finding.key.as_deref().map(Key::new) else { continue };
+        finding.action = match verifier.store.delete(&key).await {
+            Ok(()) => Action::Deleted,
+            Err(error) => Action::Impossible(error.to_string()),
+        };
+    }
+}
+
 /// The event that a new job is to work on, or why there can be none.
 async fn event(verifier: &Verifier, row: &Upload) -> Result<Result<StorageEvent, String>, VerifyError> {
-    let event =
-        |size, etag| StorageEvent { bucket: None, key: row.key.clone(), size, etag, version: None, sequencer: None };
+    let event = |size, pin: Pin| {
+        let Pin { etag, version, sequencer } = pin;
+        StorageEvent { bucket: None, key: row.key.clone(), size, etag, version, sequencer }
+    };
     let found = match verifier.store.head(&row.key).await {
         Ok(found) => found,
         // Without a job it would never end; with one it ends `not_found`, and its backend hears of it.
-        Err(StoreError::NotFound(_)) if row.manifest.is_none() => return Ok(Ok(event(None, None))),
+        Err(StoreError::NotFound(_)) if row.manifest.is_none() => return Ok(Ok(event(None, row.state()))),
         Err(StoreError::NotFound(_)) => return Ok(Err("the original is not kept any more".to_owned())),
         Err(error) => return Ok(Err(error.to_string())),
     };
@@ -41,5 +58,9 @@ async fn event(verifier: &Verifier, row: &Upload) -> Result<Result<StorageEvent,
             Err(error) => return Ok(Err(error.to_string())),
         }
     }
-    Ok(Ok(event(Some(found.size), found.etag)))
+    // The bytes that count are developed again, or none.
+    Ok(match row.state().again(found.etag, verifier.config.rule(&row.key)) {
+        Some(pin) => Ok(event(Some(found.size), pin)),
+        None => Err("the original was replaced by other bytes".to_owned()),
+    })
 }

@@ -67,7 +67,8 @@ async fn look(verifier: &Verifier, row: &Upload) -> Result<Vec<Finding>, VerifyE
     match row.status {
         Status::Processing => no_job(verifier, row).await,
         Status::Completed => Ok(completed(verifier, row).await),
-        Status::Pending | Status::Failed | Status::Expired => Ok(Vec::new()),
+        Status::Failed | Status::Expired => left(verifier, row).await,
+        Status::Pending => Ok(Vec::new()),
     }
 }
 
@@ -77,6 +78,29 @@ async fn no_job(verifier: &Verifier, row: &Upload) -> Result<Vec<Finding>, Verif
     }
     let detail = "it is processing, and there is no job for it";
     Ok(vec![Finding::new(Kind::JobMissing, Some(&row.id), &row.key, detail)])
+}
+
+/// What can be read of an upload that has nothing to show: a set that is sealed. The rest is told as orphans.
+async fn left(verifier: &Verifier, row: &Upload) -> Result<Vec<Finding>, VerifyError> {
+    let mut findings = Vec::new();
+    let status = row.status.as_str();
+    for sealed in verifier.processor.manifest_keys(&row.key) {
+        let Some(manifest) = verifier.processor.stored_manifest(&sealed).await? else { continue };
+        if manifest.original.key != row.key {
+            continue;
+        }
+        for key in manifest.own_keys(&verifier.layout, &row.key).into_iter().chain([sealed]) {
+            match verifier.store.head(&key).await {
+                Ok(_) => {
+                    let detail = format!("the upload is {status}, and this can be read");
+                    findings.push(Finding::new(Kind::VariantLeft, Some(&row.id), &key, detail));
+                }
+                Err(StoreError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(findings)
 }
 
 async fn completed(verifier: &Verifier, row: &Upload) -> Vec<Finding> {

@@ -4,13 +4,19 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
 
-use super::{SqlLedger, from_millis, millis, now, read_count, read_time, read_time_if};
+use super::{SqlLedger, from_millis, millis, now, read_count, read_time, read_time_if, sql};
 use crate::ledger::{Activity, JobAttempt, LedgerError, Minute};
 use crate::queue::Leased;
 use crate::upload::UploadId;
 
 /// The outcome of a try that is followed by another.
 const AGAIN: &str = "again";
+/// Bytes came that do not count: one row for all of an upload, with their number as its attempt.
+pub const IGNORED: &str = "ignored";
+/// Nobody claimed the upload in time.
+pub const UNCLAIMED: &str = "unclaimed";
+/// Rows of these words are no ends of tries.
+const NO_END: &str = "outcome NOT IN ('again', 'ignored', 'unclaimed')";
 /// Of how many jobs, those that ended last, the latency is told.
 const SAMPLE: i64 = 1000;
 
@@ -45,6 +51,31 @@ pub(super) async fn again(tx: &mut AnyConnection, job: &Leased, why: &str) -> Re
     add(tx, &job.job.upload_id, Some(job), AGAIN, Some(why)).await
 }
 
+/// Notes that bytes came which do not count. However often: one row.
+pub(super) async fn ignored(tx: &mut AnyConnection, upload: &UploadId, why: &str) -> Result<(), LedgerError> {
+    let counted = sqlx::query(
+        "UPDATE job_attempts SET attempt = attempt + 1, ended_at = $3, error = $4 WHERE upload_id = $1 AND outcome = $2",
+    )
+    .bind(upload.as_str())
+    .bind(IGNORED)
+    .bind(now())
+    .bind(why)
+    .execute(&mut *tx)
+    .await?;
+    if counted.rows_affected() == 0 {
+        sqlx::query(
+            "INSERT INTO job_attempts (upload_id, attempt, started_at, ended_at, outcome, error) VALUES ($1, 1, $2, $2, $3, $4)",
+        )
+        .bind(upload.as_str())
+        .bind(now())
+        .bind(IGNORED)
+        .bind(why)
+        .execute(tx)
+        .await?;
+    }
+    Ok(())
+}
+
 /// Removes what is known of an upload's tries.
 pub(super) async fn forget(tx: &mut AnyConnection, upload: &UploadId) -> Result<(), LedgerError> {
     sqlx::query("DELETE FROM job_attempts WHERE upload_id = $1").bind(upload.as_str()).execute(tx).await?;
@@ -66,12 +97,11 @@ pub(super) async fn of(ledger: &SqlLedger, upload: &UploadId, most: u32) -> Resu
 
 /// What ended since a time.
 pub(super) async fn activity(ledger: &SqlLedger, since: OffsetDateTime) -> Result<Activity, LedgerError> {
-    let rows = sqlx::query(
+    let rows = sqlx::query(sql(format!(
         "SELECT ended_at / 60000 AS minute, outcome, count(*) AS n FROM job_attempts
-         WHERE ended_at >= $1 AND outcome <> $2 GROUP BY 1, 2 ORDER BY 1, 2",
-    )
+         WHERE ended_at >= $1 AND {NO_END} GROUP BY 1, 2 ORDER BY 1, 2"
+    )))
     .bind(millis(since))
-    .bind(AGAIN)
     .fetch_all(&ledger.readers)
     .await?;
     let minutes = rows.iter().map(|row| {
@@ -82,12 +112,11 @@ pub(super) async fn activity(ledger: &SqlLedger, since: OffsetDateTime) -> Resul
         })
     });
     let minutes = minutes.collect::<Result<_, LedgerError>>()?;
-    let rows = sqlx::query(
+    let rows = sqlx::query(sql(format!(
         "SELECT ended_at - queued_at AS took FROM job_attempts
-         WHERE ended_at >= $1 AND outcome <> $2 AND queued_at IS NOT NULL ORDER BY ended_at DESC LIMIT $3",
-    )
+         WHERE ended_at >= $1 AND {NO_END} AND queued_at IS NOT NULL ORDER BY ended_at DESC LIMIT $2"
+    )))
     .bind(millis(since))
-    .bind(AGAIN)
     .bind(SAMPLE)
     .fetch_all(&ledger.readers)
     .await?;

@@ -30,25 +30,40 @@ impl From<LedgerError> for QueueError {
     }
 }
 
-/// Adds a job, unless the same one waits already: it will read what is there when its time comes.
-pub(super) async fn add(
+/// Adds a job, unless the upload has one that waits or is in hand: that one does the same. Its row is locked, so that no
+/// other comes between.
+pub(super) async fn add(tx: &mut AnyConnection, upload: &UploadId, event: &StorageEvent) -> Result<(), LedgerError> {
+    sqlx::query(
+        "INSERT INTO jobs (upload_id, event, force, due_at, created_at)
+         SELECT $1, $2, 0, $3, $3 WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE upload_id = $1 AND dead_at IS NULL)",
+    )
+    .bind(upload.as_str())
+    .bind(serde_json::to_string(event)?)
+    .bind(now())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Adds a job in place of those that wait: there is never more than one that does.
+pub(super) async fn replace_waiting(
     tx: &mut AnyConnection,
     upload: &UploadId,
     event: &StorageEvent,
     force: bool,
 ) -> Result<(), LedgerError> {
-    sqlx::query(
-        "INSERT INTO jobs (upload_id, event, force, due_at, created_at)
-         SELECT $1, $2, $3, $4, $4 WHERE NOT EXISTS
-           (SELECT 1 FROM jobs WHERE upload_id = $1 AND event = $2 AND force = $3 AND lease IS NULL AND dead_at IS NULL
-              AND attempts = 0)",
-    )
-    .bind(upload.as_str())
-    .bind(serde_json::to_string(event)?)
-    .bind(i64::from(force))
-    .bind(now())
-    .execute(tx)
-    .await?;
+    let waiting = "DELETE FROM jobs WHERE upload_id = $1 AND lease IS NULL AND dead_at IS NULL RETURNING force";
+    let mut force = force;
+    for row in sqlx::query(waiting).bind(upload.as_str()).fetch_all(&mut *tx).await? {
+        force |= row.try_get::<i64, _>("force")? != 0;
+    }
+    sqlx::query("INSERT INTO jobs (upload_id, event, force, due_at, created_at) VALUES ($1, $2, $3, $4, $4)")
+        .bind(upload.as_str())
+        .bind(serde_json::to_string(event)?)
+        .bind(i64::from(force))
+        .bind(now())
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

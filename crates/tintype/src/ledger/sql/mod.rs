@@ -3,6 +3,8 @@
 //! SQLite is one file with one writer and many readers (WAL), Postgres a server that many processes share. Where the two
 //! differ, `Dialect` says how.
 
+mod arrivals;
+mod claims;
 mod deliveries;
 pub mod dump;
 mod hear;
@@ -47,6 +49,14 @@ impl Dialect {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
             Self::Postgres => "BEGIN",
+        }
+    }
+
+    /// What follows a `SELECT` of a row that is changed by what is seen of it. SQLite has one writer.
+    const fn locked(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => "FOR UPDATE",
         }
     }
 

@@ -9,21 +9,21 @@ use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
 
 use super::{
-    SqlLedger, cursor, deliveries, history, jobs, keys, millis, now, read_count, read_id, read_time, read_time_if, sql,
+    SqlLedger, arrivals, claims, cursor, deliveries, history, jobs, keys, millis, now, read_count, read_id, read_time,
+    read_time_if, sql,
 };
 use crate::event::StorageEvent;
+use crate::event::order::Stale;
 use crate::key::Key;
 use crate::ledger::{
-    Activity, ApiKey, Attempt, Claim, Created, Delivery, Finished, Idempotency, JobAttempt, Ledger, LedgerError,
-    Marked, Next, Notice, Outstanding, Page, Search,
+    Activity, ApiKey, Arrival, Arrived, Attempt, Claim, Created, Delivery, Finished, Idempotency, JobAttempt, Ledger,
+    LedgerError, Marked, Next, Notice, Outstanding, Page, Search,
 };
 use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
-const COLUMNS: &str = "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, \
+pub(super) const COLUMNS: &str = "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, \
                        expires_at, traceparent, pin, owner, filename, claimed_at";
-/// How often a key is looked at again that another process takes in at the same time.
-const RACES: usize = 5;
 /// How much longer the tries of jobs are kept than Idempotency-Keys.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -43,14 +43,32 @@ impl Ledger for SqlLedger {
         Ok(Created::New)
     }
 
-    async fn arrived(&self, upload: &Upload, event: &StorageEvent) -> Result<Option<Upload>, LedgerError> {
-        // Another process may adopt the key between this one's look and its row: then that row is the one.
-        for _ in 0..RACES {
-            if let Some(taken) = self.take_in(upload, event).await? {
-                return Ok(taken);
-            }
-        }
-        Err(LedgerError(format!("the row of {} is made and removed by others all the time", upload.key)))
+    async fn arrive(&self, upload: &Upload, arrival: Arrival<'_>) -> Result<Arrived, LedgerError> {
+        arrivals::arrive(self, upload, arrival).await
+    }
+
+    async fn note_stale(&self, id: &UploadId, why: Stale) -> Result<(), LedgerError> {
+        arrivals::note_stale(self, id, why).await
+    }
+
+    async fn claim_upload(&self, id: &UploadId, at: OffsetDateTime) -> Result<Option<Upload>, LedgerError> {
+        claims::claim(self, id, at).await
+    }
+
+    async fn unclaimed(&self, since: OffsetDateTime, most: u32) -> Result<Vec<(Upload, OffsetDateTime)>, LedgerError> {
+        claims::unclaimed(self, since, most).await
+    }
+
+    async fn lapse(&self, id: &UploadId, notice: Option<&Notice>) -> Result<bool, LedgerError> {
+        claims::lapse(self, id, notice).await
+    }
+
+    async fn lapsed(&self, most: u32) -> Result<Vec<Upload>, LedgerError> {
+        claims::lapsed(self, most).await
+    }
+
+    async fn cleared(&self, id: &UploadId) -> Result<(), LedgerError> {
+        claims::cleared(self, id).await
     }
 
     async fn get(&self, id: &UploadId) -> Result<Option<Upload>, LedgerError> {
@@ -90,15 +108,20 @@ impl Ledger for SqlLedger {
 
     async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError> {
         let mut tx = self.begin().await?;
-        let opened = sqlx::query("UPDATE uploads SET status = 'processing' WHERE id = $1 AND deleted_at IS NULL")
-            .bind(id.as_str())
-            .execute(&mut *tx)
-            .await?;
+        // What nobody claimed in time has no original any more, whatever the store still shows of it.
+        let opened = sqlx::query(
+            "UPDATE uploads SET status = 'processing', pin = $2
+             WHERE id = $1 AND deleted_at IS NULL AND NOT (status = 'expired' AND pin IS NOT NULL)",
+        )
+        .bind(id.as_str())
+        .bind(serde_json::to_string(&event.pin())?)
+        .execute(&mut *tx)
+        .await?;
         if opened.rows_affected() == 0 {
             return Ok(false);
         }
         jobs::forget_dead(&mut tx, id).await?;
-        jobs::add(&mut tx, id, event, true).await?;
+        jobs::replace_waiting(&mut tx, id, event, true).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -260,34 +283,6 @@ impl Ledger for SqlLedger {
     }
 }
 
-impl SqlLedger {
-    /// None when another took the key in just now; otherwise the row, or that there is to be none.
-    async fn take_in(&self, upload: &Upload, event: &StorageEvent) -> Result<Option<Option<Upload>>, LedgerError> {
-        let mut tx = self.begin().await?;
-        let row = sqlx::query(sql(format!(
-            "UPDATE uploads SET status = CASE status WHEN 'completed' THEN status ELSE 'processing' END
-             WHERE key = $1 AND deleted_at IS NULL RETURNING {COLUMNS}"
-        )))
-        .bind(upload.key.as_str())
-        .fetch_optional(&mut *tx)
-        .await?;
-        let row = match row {
-            Some(row) => read(&row)?,
-            None if is_revoked(&mut tx, &upload.key).await? => return Ok(Some(None)),
-            None => {
-                let row = Upload { status: Status::Processing, ..upload.clone() };
-                if !insert(&mut tx, &row, "ON CONFLICT DO NOTHING").await? {
-                    return Ok(None);
-                }
-                row
-            }
-        };
-        jobs::add(&mut tx, &row.id, event, false).await?;
-        tx.commit().await?;
-        Ok(Some(Some(row)))
-    }
-}
-
 /// A condition for what is looked for, and the values of its parameters, of which `first` is the first.
 fn found_by(search: &Search, first: usize) -> (String, Vec<String>) {
     let mut values = search.beginnings.clone();
@@ -328,7 +323,7 @@ async fn revoke(tx: &mut AnyConnection, upload: &Upload) -> Result<(), LedgerErr
 
 /// Whether what comes under a key is refused: its upload was deleted. An event may be later than the credential's end, so
 /// the key stays revoked until it is forgotten.
-async fn is_revoked(tx: &mut AnyConnection, key: &Key) -> Result<bool, LedgerError> {
+pub(super) async fn is_revoked(tx: &mut AnyConnection, key: &Key) -> Result<bool, LedgerError> {
     let row = sqlx::query(
         "SELECT 1 AS one FROM revoked WHERE key = $1
          UNION ALL SELECT 1 AS one FROM uploads WHERE key = $1 AND deleted_at IS NOT NULL",
@@ -340,7 +335,7 @@ async fn is_revoked(tx: &mut AnyConnection, key: &Key) -> Result<bool, LedgerErr
 }
 
 /// False when a row like it is there and the conflict is to be passed over.
-async fn insert(tx: &mut AnyConnection, upload: &Upload, on_conflict: &str) -> Result<bool, LedgerError> {
+pub(super) async fn insert(tx: &mut AnyConnection, upload: &Upload, on_conflict: &str) -> Result<bool, LedgerError> {
     let done = sqlx::query(sql(format!(
         "INSERT INTO uploads ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          {on_conflict}"
@@ -380,7 +375,7 @@ async fn end(tx: &mut AnyConnection, id: &UploadId, outcome: &Outcome) -> Result
            outcomes = outcomes + CASE WHEN outcomes = 0 OR processed_key IS DISTINCT FROM $2
              OR manifest IS DISTINCT FROM $3 OR error IS DISTINCT FROM $4 THEN 1 ELSE 0 END,
            status = $1, processed_key = $2, manifest = $3, error = $4
-         WHERE id = $5 AND deleted_at IS NULL RETURNING outcomes",
+         WHERE id = $5 AND deleted_at IS NULL AND NOT (status = 'expired' AND pin IS NOT NULL) RETURNING outcomes",
     )
     .bind(status.as_str())
     .bind(processed_key.map(Key::as_str))
@@ -427,7 +422,7 @@ async fn replay(tx: &mut AnyConnection, asked: &Idempotency) -> Result<Created, 
     Ok(Created::Replayed(uploads))
 }
 
-fn read(row: &AnyRow) -> Result<Upload, LedgerError> {
+pub(super) fn read(row: &AnyRow) -> Result<Upload, LedgerError> {
     let text = |column: &str| row.try_get::<Option<String>, _>(column);
     let key = |key: String| Key::new(key).map_err(|e| LedgerError(e.to_string()));
     Ok(Upload {

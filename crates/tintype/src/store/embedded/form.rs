@@ -112,6 +112,7 @@ async fn receive(
     let key = object_key(&form, file.file_name())?;
     let (options, headers) = (options(&form)?, kept_headers(&form)?);
     let grant = verify(&form, bucket, &endpoint.account, OffsetDateTime::now_utc())?;
+    endpoint.admit(&key).await?;
     let incoming = read_file(endpoint, file, &grant).await?.with(headers);
     let taken = endpoint.take(incoming, key, options, Condition::None).await;
     let object = taken.map_err(|error| error.refusal(endpoint))?;

@@ -45,6 +45,15 @@ pub const REGION: &str = "us-east-1";
 /// Who is told of what clients put in the store: step 5, without a wire.
 #[async_trait]
 pub trait Arrivals: Send + Sync {
+    /// Whether bytes may come under a key: not where its upload has its first already. Asked before they are read, and
+    /// again before they are put there.
+    ///
+    /// # Errors
+    /// When it cannot be known just now; the client is told to try again.
+    async fn may_come(&self, _key: &Key) -> Result<bool, String> {
+        Ok(true)
+    }
+
     /// An object is in the store. The client is answered once this returns.
     ///
     /// # Errors
@@ -78,6 +87,7 @@ pub struct Endpoint {
 /// Why an object was not taken.
 enum TakeError {
     Disk(DiskError),
+    HasBytes,
     NotAnnounced(String),
 }
 
@@ -85,6 +95,11 @@ impl TakeError {
     fn refusal(self, endpoint: &Endpoint) -> Refusal {
         match self {
             Self::Disk(error) => error.into(),
+            Self::HasBytes => Refusal::new(
+                409,
+                "ObjectAlreadyExists",
+                "The upload of this key has its file already, and no other is taken. Ask for a new upload to send another.",
+            ),
             // The row had no room, whatever the ledger calls it.
             Self::NotAnnounced(_) if endpoint.room.is_full() => no_room(),
             Self::NotAnnounced(why) => {
@@ -121,7 +136,21 @@ fn no_room() -> Refusal {
 }
 
 impl Endpoint {
-    /// Puts finished bytes under a key and tells of it; both happen even if the client goes away meanwhile.
+    /// Refuses bytes for an upload that has its first, before they are read.
+    async fn admit(&self, key: &Key) -> Result<(), Refusal> {
+        self.may_come(key).await.map_err(|error| error.refusal(self))
+    }
+
+    async fn may_come(&self, key: &Key) -> Result<(), TakeError> {
+        match self.arrivals.may_come(key).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(TakeError::HasBytes),
+            Err(why) => Err(TakeError::NotAnnounced(why)),
+        }
+    }
+
+    /// Puts finished bytes under a key and tells of it; both happen even if the client goes away meanwhile. Of two that
+    /// come at once, the second waits until the first has been told of.
     async fn take(
         &self,
         incoming: Incoming,
@@ -129,13 +158,16 @@ impl Endpoint {
         options: PutOptions,
         condition: Condition,
     ) -> Result<ObjectMeta, TakeError> {
-        let (disk, arrivals) = (self.disk.clone(), self.arrivals.clone());
+        let this = self.clone();
         let work = async move {
+            let _turn = this.disk.turns.of(&key).await;
+            this.may_come(&key).await?;
+            let disk = this.disk.clone();
             let object = tokio::task::spawn_blocking(move || disk.commit(incoming, &key, &options, &condition))
                 .await
                 .map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?
                 .map_err(TakeError::Disk)?;
-            arrivals.arrived(&object).await.map_err(TakeError::NotAnnounced)?;
+            this.arrivals.arrived(&object).await.map_err(TakeError::NotAnnounced)?;
             Ok(object)
         };
         tokio::spawn(work.in_current_span()).await.map_err(|crash| TakeError::Disk(DiskError::Io(crash.into())))?

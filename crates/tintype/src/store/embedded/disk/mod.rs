@@ -13,6 +13,7 @@ mod incoming;
 mod provider;
 mod record;
 mod tree;
+mod turns;
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -22,10 +23,11 @@ use std::sync::Arc;
 use durable::{Folders, Turnstile, sync_folder};
 pub use incoming::Incoming;
 use record::Record;
+use turns::Turns;
 
 use super::kept::Headers;
 use crate::key::Key;
-use crate::store::{ObjectMeta, PutOptions};
+use crate::store::{Listed, ObjectMeta, PutOptions};
 
 /// Why the disk did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +112,8 @@ pub struct DiskStore {
     folders: Arc<Folders>,
     /// Passed while a record is replaced, so that each old blob is removed by who replaced it.
     replacing: Arc<Turnstile>,
+    /// One client's write of a key at a time.
+    pub turns: Arc<Turns>,
 }
 
 impl DiskStore {
@@ -139,7 +143,12 @@ impl DiskStore {
     fn at(root: PathBuf) -> io::Result<Self> {
         let folders = Folders::below(&root)?;
         let replacing = Turnstile::new(&root.join("replacing"))?;
-        Ok(Self { root: Arc::new(root), folders: Arc::new(folders), replacing: Arc::new(replacing) })
+        Ok(Self {
+            root: Arc::new(root),
+            folders: Arc::new(folders),
+            replacing: Arc::new(replacing),
+            turns: Arc::default(),
+        })
     }
 
     fn blobs(&self) -> PathBuf {
@@ -215,19 +224,31 @@ impl DiskStore {
 
     /// Removes an object, if it is there. Once this returns it stays removed, whatever happens.
     pub fn remove(&self, key: &Key) -> Result<(), DiskError> {
+        self.remove_if(key, |_| true).map(drop)
+    }
+
+    /// Removes an object that is still the one that was listed; false when it is another by now, or gone.
+    pub fn remove_listed(&self, key: &Key, listed: &Listed) -> Result<bool, DiskError> {
+        self.remove_if(key, |found| found.modified == listed.modified && found.etag == listed.etag)
+    }
+
+    fn remove_if(&self, key: &Key, condition: impl FnOnce(&ObjectMeta) -> bool) -> Result<bool, DiskError> {
         let place = tree::place(&self.index(), key)?;
         let record = {
             let _turn = self.replacing.enter()?;
             let record = match self.record(key) {
-                Err(DiskError::NotFound) => return Ok(()),
+                Err(DiskError::NotFound) => return Ok(false),
                 record => record?,
             };
+            if !condition(&record.meta(key.clone())) {
+                return Ok(false);
+            }
             fs::remove_file(&place)?;
             record
         };
         sync_folder(place.parent().unwrap_or(&self.root))?;
         self.remove_blob(&record.blob)?;
-        Ok(())
+        Ok(true)
     }
 
     /// Every object whose key starts with a prefix, in the order of keys.
@@ -305,6 +326,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = DiskStore::open(dir.path()).unwrap();
         store.begin().unwrap().write(b"gone").unwrap();
+        assert_eq!(files(&store.blobs()), 0);
+    }
+
+    #[test]
+    fn what_was_put_anew_is_not_removed_for_what_was_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(dir.path()).unwrap();
+        let key = Key::new("temp/a").unwrap();
+        let listed = |store: &DiskStore| Listed::from(store.scan("temp/").unwrap().remove(0));
+        put(&store, "temp/a", b"old");
+        let old = listed(&store);
+        // The same bytes, too: they were put there for an upload of their own.
+        for bytes in [&b"new"[..], b"old"] {
+            put(&store, "temp/a", bytes);
+            assert!(!store.remove_listed(&key, &old).unwrap());
+        }
+        assert!(store.remove_listed(&key, &listed(&store)).unwrap());
+        assert!(!store.remove_listed(&key, &old).unwrap());
         assert_eq!(files(&store.blobs()), 0);
     }
 

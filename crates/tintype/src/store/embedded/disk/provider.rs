@@ -69,6 +69,11 @@ impl Store for DiskStore {
         self.blocking(key, |store, key| store.remove(key)).await
     }
 
+    async fn delete_listed(&self, key: &Key, listed: &Listed) -> Result<bool, StoreError> {
+        let listed = listed.clone();
+        self.blocking(key, move |store, key| store.remove_listed(key, &listed)).await
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
         let (store, prefix) = (self.clone(), prefix.to_owned());
         let found = tokio::task::spawn_blocking(move || store.scan(&prefix)).await;
