@@ -14,6 +14,8 @@ const MAX_BYTES: usize = 1024;
 const MAX_NAME: usize = 64;
 /// What the key of a manifest ends in.
 const MANIFEST: &str = ".manifest.json";
+/// What the key of a claim ends in: no extension, so no variant's key ends in it.
+const CLAIM: &str = ".in-work";
 /// Longest thing after a dot that is taken for an extension.
 const MAX_EXTENSION: usize = 10;
 /// Longest name of an upload's original: its id, a dot and an extension.
@@ -194,6 +196,12 @@ impl Layout {
         Key::new(format!("{}{name}", self.folder))
     }
 
+    /// Whether a key is one that [`Self::upload_key`] makes: it names the upload that was asked for.
+    pub fn is_upload_key(&self, key: &Key) -> bool {
+        let made = |id: UploadId| self.upload_key(&id, split_extension(&key.0).1);
+        key.0.starts_with(&self.prefix) && self.upload_id(key).map(made).as_ref() == Some(key)
+    }
+
     /// The id in a key that [`Self::upload_key`] made.
     pub fn upload_id(&self, key: &Key) -> Option<UploadId> {
         UploadId::parse(split_extension(self.relative(key)).0)
@@ -238,6 +246,14 @@ impl Layout {
 }
 
 impl Layout {
+    /// The key of the object that says who works on an original.
+    ///
+    /// # Errors
+    /// When the key grows past what S3 allows.
+    pub fn claim_key(&self, original: &Key) -> Result<Key, KeyError> {
+        Key::new(format!("{}{}{CLAIM}", self.folder, self.relative(original)))
+    }
+
     /// What the originals of an object in the folder of variants can be called there, less their extension: an underscore
     /// of the last segment may be where a variant's name begins, or not.
     pub fn possible_stems(&self, object: &Key) -> Vec<String> {
@@ -379,6 +395,13 @@ mod tests {
         assert_eq!(variant("temp/v1.2 final", "original"), "image/v1.2 final.jpeg");
         let manifest = layout().manifest_key(&Key::new("temp/abc.JPG").unwrap(), "jpg").unwrap();
         assert_eq!(manifest.as_str(), "image/abc.jpg.manifest.json");
+    }
+
+    #[test]
+    fn a_claim_is_no_variant_of_another() {
+        let claim = layout().claim_key(&Key::new("temp/abc.JPG").unwrap()).unwrap();
+        assert_eq!(claim.as_str(), "image/abc.JPG.in-work");
+        assert_eq!(variant("temp/abc.JPG.in-work", "original"), "image/abc.JPG.in-work.jpeg");
     }
 
     #[test]

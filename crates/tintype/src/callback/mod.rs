@@ -25,6 +25,7 @@ mod trouble;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 use url::Url;
 
 use crate::aws::secret::SecretArn;
@@ -89,11 +90,16 @@ impl CallbackConfig {
         upload: &Upload,
         outcome: &Outcome,
     ) -> Option<Notice> {
+        self.notice_of(layout, preset, upload, &body(upload, outcome))
+    }
+
+    /// The same with a body that is made already.
+    pub fn notice_of(&self, layout: &Layout, preset: Option<&Preset>, upload: &Upload, body: &Value) -> Option<Notice> {
         let url = preset.and_then(|preset| preset.callback_url.as_ref()).unwrap_or(&self.url);
         (!url.is_empty()).then(|| Notice {
             url: expand(url, layout, upload),
             method: self.method.clone(),
-            body: body(upload, outcome).to_string(),
+            body: body.to_string(),
         })
     }
 }

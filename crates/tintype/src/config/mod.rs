@@ -131,6 +131,8 @@ pub struct Config {
     pub keep_originals: Option<Duration>,
     /// Refuse mislabelled originals.
     pub strict_type: bool,
+    /// Later bytes under a credential replace the earlier ones.
+    pub replaceable: bool,
     /// What can be made of an original.
     pub presets: Presets,
     /// `Cache-Control` of variants.
@@ -220,6 +222,7 @@ impl Config {
         let upload = read_upload(r);
         let keep_originals = r.duration("upload.keep_originals", Duration::ZERO, Duration::from_secs(3650 * 24 * 3600));
         let strict_type = r.boolean("upload.strict_type");
+        let replaceable = r.boolean("upload.replaceable");
         let presets = presets::read(r, layout.as_ref());
         let cache_control = r.text("variants.cache_control");
         let callback = callback::read(r, loopback, presets.as_ref());
@@ -257,6 +260,7 @@ impl Config {
             upload: upload?,
             keep_originals: keep_originals.map(|kept| Some(kept).filter(|kept| !kept.is_zero()))?,
             strict_type: strict_type?,
+            replaceable: replaceable?,
             presets: presets?,
             cache_control: cache_control?,
             callback: callback?,

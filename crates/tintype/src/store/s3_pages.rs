@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::stream::{self, Stream, TryStreamExt};
+use http::Method;
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::RngExt;
@@ -16,7 +17,8 @@ use time::format_description::well_known::Rfc3339;
 use url::Url;
 
 use super::s3::S3Config;
-use super::{Listed, StoreError};
+use super::{Listed, PublicUrl, StoreError};
+use crate::key::Key;
 
 /// Longest time for one page.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -104,7 +106,7 @@ impl Pages {
 
     async fn ask(&self, prefix: &str, at: &At) -> Result<Page, StoreError> {
         let url = self.address(prefix, at);
-        let answer = self.get(url).await?;
+        let answer = self.send(Method::GET, url).await?;
         let status = answer.status();
         let text = answer.text().await.map_err(|e| unavailable(e.without_url()))?;
         if !status.is_success() {
@@ -127,16 +129,29 @@ impl Pages {
         url
     }
 
-    async fn get(&self, url: Url) -> Result<reqwest::Response, StoreError> {
+    /// Whether an object's entity tag may be anything, since its key of encryption is not the store's own.
+    pub(super) async fn has_opaque_tag(&self, key: &Key, version: Option<&str>) -> Result<bool, StoreError> {
+        let mut url: Url = PublicUrl::new(&self.bucket).of(key).parse().map_err(unavailable)?;
+        if let Some(version) = version {
+            url.query_pairs_mut().append_pair("versionId", version);
+        }
+        let answer = self.send(Method::HEAD, url).await?;
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Ok(header("x-amz-server-side-encryption").starts_with("aws:kms")
+            || !header("x-amz-server-side-encryption-customer-algorithm").is_empty())
+    }
+
+    async fn send(&self, method: Method, url: Url) -> Result<reqwest::Response, StoreError> {
         let credential = self.credentials.get_credential().await;
         let credential = credential.map_err(|e| StoreError::Denied(format!("no credentials could be had: {e}")))?;
-        let mut signed = http::Request::get(url.as_str()).body(Vec::new().into()).map_err(unavailable)?;
+        let mut signed =
+            http::Request::builder().method(&method).uri(url.as_str()).body(Vec::new().into()).map_err(unavailable)?;
         AwsAuthorizer::new(&credential, "s3", &self.region).try_authorize(&mut signed, None).map_err(unavailable)?;
         let headers = signed.into_parts().0.headers;
         let client =
             self.client.get_or_init(|| reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| e.to_string()));
         let client = client.as_ref().map_err(|why| StoreError::Unavailable(why.clone()))?;
-        client.get(url).headers(headers).send().await.map_err(|e| unavailable(e.without_url()))
+        client.request(method, url).headers(headers).send().await.map_err(|e| unavailable(e.without_url()))
     }
 }
 
