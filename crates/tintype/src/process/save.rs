@@ -67,7 +67,13 @@ pub async fn all(
     let halt = CancellationToken::new();
     let gone = halt.clone().drop_guard();
     let set = Set::new(processor, original, rendered, task, halt, turn)?;
-    let done = tokio::spawn(async move { set.save().await }.in_current_span()).await;
+    let saved_by = task.saved_by;
+    let save = async move {
+        let Some(end) = saved_by else { return set.save().await };
+        let late = |_| Err(ProcessError::Passing("the store was too slow: no time is left to write in".to_owned()));
+        tokio::time::timeout_at(end.into(), set.save()).await.unwrap_or_else(late)
+    };
+    let done = tokio::spawn(save.in_current_span()).await;
     gone.disarm();
     done.unwrap_or_else(|crash| Err(ProcessError::Passing(format!("saving the variants crashed: {crash}"))))
 }
@@ -125,7 +131,7 @@ impl Set {
             // While the manifest that knows them is there: cut off in between, it is done again.
             self.remove_superseded(&before).await?;
         }
-        store.delete(key).await?;
+        self.delete(key).await?;
         Ok(true)
     }
 
@@ -134,7 +140,7 @@ impl Set {
         let known = before.own_keys(&self.processor.layout, &self.original.object.meta.key);
         for key in known.into_iter().filter(|key| !is_made(key)) {
             tracing::info!(%key, "removed: the new set has no such variant");
-            self.processor.target.delete(&key).await?;
+            self.delete(&key).await?;
         }
         Ok(())
     }
@@ -194,13 +200,24 @@ impl Set {
         self.put(&variant.key, bytes, &options).await
     }
 
-    /// A write that ends in its time: what is cut off may come late, but no later than a lease lasts.
     async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<Written, ProcessError> {
+        self.in_time(key, self.processor.target.put(key, bytes, options)).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), ProcessError> {
+        self.in_time(key, self.processor.target.delete(key)).await
+    }
+
+    /// A change that ends in its time: what is cut off may come late, but no later than a lease lasts.
+    async fn in_time<T>(
+        &self,
+        key: &Key,
+        change: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, ProcessError> {
         let longest = self.processor.longest_write.map(|longest| Instant::now() + longest);
-        let write = self.processor.target.put(key, bytes, options);
-        let Some(end) = longest.into_iter().chain(self.task.saved_by).min() else { return Ok(write.await?) };
-        match tokio::time::timeout_at(end.into(), write).await {
-            Ok(written) => Ok(written?),
+        let Some(end) = longest.into_iter().chain(self.task.saved_by).min() else { return Ok(change.await?) };
+        match tokio::time::timeout_at(end.into(), change).await {
+            Ok(done) => Ok(done?),
             Err(_) => {
                 Err(ProcessError::Passing(format!("{key} could not be written in the time there is for a write")))
             }
@@ -229,16 +246,24 @@ impl Set {
         self.is_still_ours().await?;
         let json = serde_json::to_vec_pretty(manifest).map_err(|e| Failure::new("internal", e.to_string()))?;
         let (key, json) = (&self.original.manifest_key, Bytes::from(json));
-        let sealed = self.put(key, json.clone(), &manifest_options(Precondition::Absent)).await;
-        if !matches!(&sealed, Err(ProcessError::Conflict(_))) {
-            return sealed.map(|_| Seal::Ours);
-        }
-        let there = match self.processor.target.get(key, load::MAX_MANIFEST).await {
-            // Its answer was lost, and it was sent twice.
-            Ok(stored) if stored.bytes == json => return Ok(Seal::Ours),
-            Ok(stored) => serde_json::from_slice::<Manifest>(&stored.bytes).ok(),
-            Err(StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => None,
-            Err(error) => return Err(error.into()),
+        let options = manifest_options(Precondition::Absent);
+        let mut tries = 1;
+        let there = loop {
+            let failed = match self.put(key, json.clone(), &options).await {
+                Ok(_) => return Ok(Seal::Ours),
+                Err(error @ (ProcessError::Conflict(_) | ProcessError::Passing(_))) => error,
+                Err(error) => return Err(error),
+            };
+            match self.processor.target.get(key, load::MAX_MANIFEST).await {
+                // It was done, and the answer was lost.
+                Ok(stored) if stored.bytes == json => return Ok(Seal::Ours),
+                Ok(stored) => break serde_json::from_slice::<Manifest>(&stored.bytes).ok(),
+                Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => break None,
+                Err(StoreError::NotFound(_)) if tries < ROUNDS => tries += 1,
+                Err(StoreError::NotFound(_)) => return Err(failed),
+                Err(error) => return Err(error.into()),
+            }
+            self.is_still_ours().await?;
         };
         let Some(there) = there else { return Ok(Seal::Another) };
         match standing::of(&self.processor, &there, &self.original, &self.task).await? {

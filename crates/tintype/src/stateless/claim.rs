@@ -106,6 +106,15 @@ impl Claim {
                     return Ok(Self(Arc::new(held)));
                 }
                 Err(StoreError::Precondition(_)) => {}
+                Err(StoreError::Unavailable(why)) => {
+                    // It may have been done, and the answer lost.
+                    let Some((_, etag)) = held.read().await?.filter(|(note, _)| note.owner == held.owner) else {
+                        return Err(StoreError::Unavailable(why).into());
+                    };
+                    tokio::time::sleep(PAUSE).await;
+                    condition = etag.map_or(Precondition::None, Precondition::Etag);
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             }
             (held.was_left, held.failed_before) = (false, None);

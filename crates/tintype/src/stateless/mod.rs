@@ -106,7 +106,9 @@ impl Stateless {
         drop(turn);
         let quiet = tokio::time::timeout_at(time.end.into(), turns.take(&event.key)).await;
         let cleanly = quiet.is_ok() && !matches!(settled, Err(Unsettled::Work(_)));
-        claim.release(cleanly).await;
+        if tokio::time::timeout_at(time.end.into(), claim.release(cleanly)).await.is_err() {
+            tracing::warn!(key = %event.key, "no time was left to give the claim back: it ends by itself");
+        }
         settled
     }
 

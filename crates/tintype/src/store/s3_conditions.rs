@@ -62,6 +62,12 @@ impl S3Store {
                 self.try_out(key, bytes, options).await?;
                 Ok(written)
             }
+            Err(StoreError::Precondition(key)) => {
+                if self.conditions.are(UNKNOWN) {
+                    self.conditions.found(KEPT);
+                }
+                Err(StoreError::Precondition(key))
+            }
             tried => tried,
         }
     }
