@@ -153,7 +153,8 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
         pin: job.event.pin(),
         extension: upload.extension.clone(),
         force: job.force,
-        again: leased.attempt > 1,
+        // Of other bytes under this key, the job of a worker that died may have writes on their way.
+        again: leased.attempt > 1 || app.config.replaceable || !app.layout.is_upload_key(&job.event.key),
         ..Task::new(job.event.key.clone(), preset)
     };
     let progress = Progress::default();
