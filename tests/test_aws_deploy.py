@@ -185,11 +185,11 @@ def test_the_role_may_do_its_work_and_nothing_else(stack):
     """IAM's simulator tells it, of the policies that were deployed."""
     role = stack.aws.client("lambda").get_function_configuration(FunctionName=stack.outputs["FunctionArn"])["Role"]
     bucket, region = f"arn:aws:s3:::{stack.bucket}", "us-east-1:000000000000"
-    may = {"s3:GetObject": [f"{bucket}/temp/a.jpg", f"{bucket}/image/a.jpg"], "s3:PutObject": [f"{bucket}/image/a.jpg"],
+    may = {"s3:GetObject": [f"{bucket}/temp/a.jpg", f"{bucket}/image/a.jpg"], "s3:PutObject": [f"{bucket}/image/a.jpg"], "s3:DeleteObject": [f"{bucket}/image/a.jpg"],
            "s3:ListBucket": [bucket], "secretsmanager:GetSecretValue": [stack.outputs["SecretArn"]],
            "sqs:SendMessage": [f"arn:aws:sqs:{region}:{stack.bucket}-dead"]}
     may_not = {"s3:GetObject": [f"{bucket}/other/a.jpg", "arn:aws:s3:::another/temp/a.jpg"], "s3:PutObject": [f"{bucket}/temp/a.jpg"],
-               "s3:DeleteObject": [f"{bucket}/temp/a.jpg", f"{bucket}/image/a.jpg"], "s3:PutBucketPolicy": [bucket],
+               "s3:DeleteObject": [f"{bucket}/temp/a.jpg"], "s3:DeleteObjectVersion": [f"{bucket}/image/a.jpg"], "s3:PutBucketPolicy": [bucket],
                "secretsmanager:GetSecretValue": [f"arn:aws:secretsmanager:{region}:secret:another-AbCdEf"],
                "sqs:SendMessage": [f"arn:aws:sqs:{region}:another"], "iam:PassRole": ["*"]}
     for actions, decision in ((may, "allowed"), (may_not, "implicitDeny")):

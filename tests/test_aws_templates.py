@@ -218,7 +218,7 @@ BROKEN = [
     ("the_function_is_called_by_one_source", "S3", "S3Permission/Properties/Principal", "*"),
     ("roles_are_narrow", "S3", f"{GRANTS}/+", {**GRANT, "Action": "s3:*"}),
     ("roles_are_narrow", "S3", f"{GRANTS}/+", {**GRANT, "Action": ["s3:GetObject", "s3:Put*"]}),
-    ("roles_are_narrow", "S3", f"{GRANTS}/+", {**GRANT, "Action": ["s3:DeleteObject"]}),
+    ("roles_are_narrow", "S3", f"{GRANTS}/+", {**GRANT, "Action": ["s3:DeleteObjectVersion"]}),
     ("roles_are_narrow", "S3", f"{GRANTS}/+", {**GRANT, "Action": ["iam:PassRole"]}),
     ("roles_are_narrow", "S3", f"{GRANTS}/+", {**GRANT, "Resource": "*"}),
     ("roles_are_narrow", "S3", f"{GRANTS}/+", {**GRANT, "Resource": ["*"]}),

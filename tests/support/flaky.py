@@ -1,25 +1,31 @@
 """A store that fails now and then: hands requests on as they are, but breaks those it is told to."""
 import http.client
+import inspect
 import socket
 import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
-CODES = {400: "RequestTimeout", 403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
+CODES = {400: "RequestTimeout", 403: "AccessDenied", 500: "InternalError", 501: "NotImplemented", 503: "SlowDown"}
 
 
 class Flaky:
-    """`refuse(method, key)` decides for each request; the key is below the bucket. What it gives is what happens:
+    """`refuse(method, key)`, or `refuse(method, key, headers)`, decides for each request; the key is below the bucket. What it gives is what happens:
     nothing (handed on), True or a status (answered with that error, nothing is done), "reset" (before it is done),
     "hang" (until `release()`, then reset), "reset after" (done, but the answer never comes), "cut" (done, and half the
-    answer comes)."""
+    answer comes), "short" (done, and half of it comes as if it were all), a `threading.Event` (handed on once it is set,
+    though the caller may be gone by then), a number of seconds below 1 (handed on after them). It may look into
+    `heard`, every request that was handed on, as (method, key)."""
 
     def __init__(self, endpoint: str, refuse):
         behind = urlsplit(endpoint)
         self.released = threading.Event()
+        self.heard = []
         flaky = self
+        looks_at_headers = len(inspect.signature(refuse).parameters) > 2
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -27,7 +33,12 @@ class Flaky:
             def hand_on(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 key = unquote(urlsplit(self.path).path).lstrip("/").partition("/")[2]
-                fault = refuse(self.command, key)
+                fault = refuse(self.command, key, *([self.headers] if looks_at_headers else []))
+                if isinstance(fault, threading.Event):
+                    fault.wait(60)
+                if isinstance(fault, float):
+                    time.sleep(fault)
+                    fault = None
                 if fault is True or isinstance(fault, int) and fault:
                     status = 503 if fault is True else fault
                     return self.answer(status, [("Content-Type", "application/xml")], ERROR.format(code=CODES[status]).encode())
@@ -41,6 +52,9 @@ class Flaky:
                 got = connection.getresponse()
                 data = got.read()
                 connection.close()
+                flaky.heard.append((self.command, key))
+                if fault == "short" and got.status == 200:
+                    data = data[:len(data) // 2]
                 if fault == "reset after":
                     return self.reset()
                 kept = [(n, v) for n, v in got.getheaders() if n.lower() not in ("connection", "transfer-encoding")]

@@ -167,4 +167,4 @@ def eventbridge(bucket: str, key: str, kind: str = "Object Created") -> dict:
     return {"version": "0", "id": str(uuid.uuid4()), "detail-type": kind, "source": "aws.s3", "account": "000000000000",
             "time": "2026-01-02T03:04:05Z", "region": "us-east-1", "resources": [f"arn:aws:s3:::{bucket}"],
             "detail": {"version": "0", "bucket": {"name": bucket}, "reason": "PostObject",
-                       "object": {"key": key, "size": 1, "etag": "e", "sequencer": "0055AED6DCD90281E5"}}}
+                       "object": {"key": key, "sequencer": "0055AED6DCD90281E5"}}}

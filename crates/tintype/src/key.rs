@@ -14,6 +14,8 @@ const MAX_BYTES: usize = 1024;
 const MAX_NAME: usize = 64;
 /// What the key of a manifest ends in.
 const MANIFEST: &str = ".manifest.json";
+/// What the key of a claim ends in: no extension, so no variant's key ends in it.
+const CLAIM: &str = ".in-work";
 /// Longest thing after a dot that is taken for an extension.
 const MAX_EXTENSION: usize = 10;
 /// Longest name of an upload's original: its id, a dot and an extension.
@@ -250,6 +252,14 @@ impl Layout {
 }
 
 impl Layout {
+    /// The key of the object that says who works on an original.
+    ///
+    /// # Errors
+    /// When the key grows past what S3 allows.
+    pub fn claim_key(&self, original: &Key) -> Result<Key, KeyError> {
+        Key::new(format!("{}{}{CLAIM}", self.folder, self.relative(original)))
+    }
+
     /// What the originals of an object in the folder of variants can be called there, less their extension: an underscore
     /// of the last segment may be where a variant's name begins, or not.
     pub fn possible_stems(&self, object: &Key) -> Vec<String> {
@@ -506,6 +516,13 @@ mod tests {
         }
         assert!(!known.contains(&"pdf") && !known.contains(&"svg"));
         assert_eq!(known.contains(&"heic"), cfg!(feature = "heif"));
+    }
+
+    #[test]
+    fn a_claim_is_no_variant_of_another() {
+        let claim = layout().claim_key(&Key::new("temp/abc.JPG").unwrap()).unwrap();
+        assert_eq!(claim.as_str(), "image/abc.JPG.in-work");
+        assert_eq!(variant("temp/abc.JPG.in-work", "original"), "image/abc.JPG.in-work.jpeg");
     }
 
     #[test]

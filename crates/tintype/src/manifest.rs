@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, Layout};
+use crate::store::Pin;
 
 /// Name and version of the program, as manifests record it.
 pub const ENGINE: &str = concat!("tintype ", env!("CARGO_PKG_VERSION"));
@@ -56,6 +57,18 @@ pub struct Original {
         schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
     )]
     pub sha256: String,
+    /// Its version or generation, in a bucket that keeps them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(example = "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"))]
+    pub version: Option<String>,
+    /// Its place in the store's order of what happened to its key, if the store's event told one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(example = "0055AED6DCD90281E5"))]
+    pub sequencer: Option<String>,
+    /// When it was written, in seconds since 1970, where neither of these tells one state of it from another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(example = 1_767_323_045))]
+    pub modified: Option<i64>,
 }
 
 /// One image made from the original.
@@ -91,6 +104,10 @@ pub struct Variant {
         schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
     )]
     pub sha256: String,
+    /// The store's entity tag of it, unquoted, if the store has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(example = "d41d8cd98f00b204e9800998ecf8427e"))]
+    pub etag: Option<String>,
 }
 
 /// Facts of the image, for a page to use before it has any variant.
@@ -170,6 +187,13 @@ pub struct PresetRef {
     /// The hash of its content.
     #[cfg_attr(feature = "server", schema(example = "5f2c1a9be07d"))]
     pub version: String,
+}
+
+impl Original {
+    /// The state of it that was read.
+    pub fn pin(&self) -> Pin {
+        Pin { etag: self.etag.clone(), version: self.version.clone(), sequencer: self.sequencer.clone() }
+    }
 }
 
 impl Manifest {

@@ -69,6 +69,12 @@ export interface Original {
   height: number;
   etag?: string | null;
   sha256: string;
+  /** Its version or generation, in a bucket that keeps them. */
+  version?: string | null;
+  /** Its place in the store's order of what happened to its key. */
+  sequencer?: string | null;
+  /** When it was written, in seconds since 1970, where neither of these is known. */
+  modified?: number | null;
 }
 
 export interface Variant {
@@ -81,6 +87,8 @@ export interface Variant {
   height: number;
   bytes: number;
   sha256: string;
+  /** The store's entity tag of it. */
+  etag?: string | null;
 }
 
 /** Facts of the image, for a page to use before it has any variant. */

@@ -51,6 +51,10 @@ impl App {
         let store: Arc<dyn Store> = Arc::new(Counted(store));
         let mut processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::strict(config.memory));
         processor.replaces = true;
+        if !matches!(config.store, StoreUrl::Embedded) {
+            // What a worker that died was writing has ended when its lease has.
+            processor.longest_write = Some(config.lease * 2 / 3);
+        }
         processor.renderer = sandbox::open(config.sandbox, config.workers).map_err(anyhow::Error::msg)?;
         let ledger = Arc::new(ledger);
         let signing = config.callback.as_ref().map(|callback| callback.signing_secret(config.aws_endpoint.as_ref()));

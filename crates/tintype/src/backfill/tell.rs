@@ -4,7 +4,8 @@ use super::select::Original;
 use super::{Backfill, Outcome, retry};
 use crate::error::Failure;
 use crate::event::StorageEvent;
-use crate::stateless::notify::{Notifier, Subject};
+use crate::stateless::notify::{Metadata, Notifier, Subject};
+use crate::store::StoreError;
 use crate::upload;
 
 /// Where callbacks come from: who sends them, and the bucket they are about.
@@ -45,13 +46,17 @@ async fn until_taken(
         version: None,
         sequencer: None,
     };
-    let subject = Subject { bucket: &callbacks.bucket, event: &event, preset: &original.preset };
-    // Of a success the manifest tells it.
+    let mut seen = None;
     let metadata = match told {
-        upload::Outcome::Failed(_) => backfill.processor.source.head(&sighting.key).await.map(|meta| meta.metadata),
-        _ => Ok(Default::default()),
+        upload::Outcome::Completed(manifest) => Metadata::Known(manifest.metadata.clone()),
+        // Of the bytes that failed, or of none.
+        _ => match backfill.processor.source.head_pinned(&sighting.key, &event.pin()).await {
+            Ok(found) => Metadata::Known(seen.insert(found).metadata.clone()),
+            Err(StoreError::NotFound(_) | StoreError::Changed(_)) => Metadata::Unknown,
+            Err(error) => return Err(format!("what the client gave along could not be asked: {error}")),
+        },
     };
-    let metadata = metadata.unwrap_or_default();
+    let subject = Subject { bucket: &callbacks.bucket, event: &event, preset: &original.preset, seen: seen.as_ref() };
     let mut tries = 1;
     loop {
         match callbacks.notifier.tell(&subject, metadata.clone(), told).await {

@@ -93,7 +93,7 @@ impl CallbackConfig {
         self.notice_of(layout, preset, upload, &body(upload, outcome))
     }
 
-    /// The same with a body of its own.
+    /// The same with a body that is made already.
     pub fn notice_of(&self, layout: &Layout, preset: Option<&Preset>, upload: &Upload, body: &Value) -> Option<Notice> {
         let url = preset.and_then(|preset| preset.callback_url.as_ref()).unwrap_or(&self.url);
         (!url.is_empty()).then(|| Notice {

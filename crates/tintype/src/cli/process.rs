@@ -12,7 +12,7 @@ use tintype::error::Failure;
 use tintype::key::Layout;
 use tintype::manifest::Manifest;
 use tintype::preset::Preset;
-use tintype::process::{MemoryBudget, ProcessError, Processor, Renderer, Task};
+use tintype::process::{MemoryBudget, ProcessError, Processor, Renderer, Task, Turns};
 use tintype::sandbox;
 use tintype::store::file::FileStore;
 use tintype_image::Limits;
@@ -145,6 +145,8 @@ fn processor(config: &Config, layout: Layout, args: &ProcessArgs, renderer: Rend
         suffixes: None,
         cache_control: String::new(),
         public_url: None,
+        longest_write: None,
+        turns: Turns::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use time::OffsetDateTime;
 use tintype::key::Key;
-use tintype::store::{Object, ObjectMeta, PutOptions, Store, StoreError};
+use tintype::store::{Object, ObjectMeta, PutOptions, Store, StoreError, Written};
 use tintype::upload::Upload;
 
 /// A store of one object, which can be read alone.
@@ -17,6 +17,7 @@ impl Given {
             key: upload.key.clone(),
             size: bytes.len() as u64,
             etag: upload.manifest.as_ref().and_then(|manifest| manifest.original.etag.clone()),
+            version: None,
             content_type: Some(upload.policy.content_type.clone()),
             metadata: upload.policy.metadata.clone(),
             modified: OffsetDateTime::now_utc(),
@@ -43,7 +44,7 @@ impl Store for Given {
         Ok(self.0.clone())
     }
 
-    async fn put(&self, _: &Key, _: Bytes, _: &PutOptions) -> Result<(), StoreError> {
+    async fn put(&self, _: &Key, _: Bytes, _: &PutOptions) -> Result<Written, StoreError> {
         Err(Self::refused())
     }
 

@@ -165,7 +165,13 @@ pub fn store_call(operation: &'static str, began: Instant, error: Option<&StoreE
     let outcome = match error {
         None => "ok",
         Some(StoreError::NotFound(_)) => "not_found",
-        Some(StoreError::Changed(_) | StoreError::TooLarge { .. } | StoreError::Invalid(_)) => "refused",
+        Some(
+            StoreError::Changed(_)
+            | StoreError::Precondition(_)
+            | StoreError::Unsupported(_)
+            | StoreError::TooLarge { .. }
+            | StoreError::Invalid(_),
+        ) => "refused",
         Some(StoreError::Damaged { .. }) => "damaged",
         Some(StoreError::Denied(_)) => "denied",
         Some(StoreError::Full(_)) => "full",

@@ -3,7 +3,7 @@
 use futures::future::try_join_all;
 use tintype_image::OutputFormat;
 
-use super::load::{Original, stored_manifest};
+use super::load::{Original, Sealed, sealed};
 use super::{ProcessError, Processor};
 use crate::error::Failure;
 use crate::key::Key;
@@ -30,8 +30,8 @@ pub async fn by_manifest(processor: &Processor, original: &Original, preset: &Pr
     let key = &original.object.meta.key;
     let places = places(processor, key, &original.manifest_key, preset);
     let outputs = processor.layout.possible_keys(key, preset, &original.extension);
-    let stored = try_join_all(places.iter().map(|place| stored_manifest(processor, place))).await?;
-    for (place, manifest) in places.iter().zip(stored).filter_map(|(place, manifest)| Some((place, manifest?))) {
+    let stored = try_join_all(places.iter().map(|place| sealed(processor, place))).await?;
+    for (place, Sealed { manifest, .. }) in places.iter().zip(stored).filter_map(|(place, set)| Some((place, set?))) {
         let meets = *place == original.manifest_key || manifest.variants.iter().any(|v| outputs.contains(&v.key));
         if manifest.original.key != *key && meets {
             return Err(taken(key, &manifest.original.key).into());

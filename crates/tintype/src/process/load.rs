@@ -4,12 +4,14 @@ use futures::future::try_join_all;
 use sha2::{Digest, Sha256};
 use tintype_image::{Format, Limits};
 
+use super::save::manifest_options;
+use super::standing::{self, Standing};
 use super::{ProcessError, Processor, Task};
 use crate::error::Failure;
 use crate::key::{Key, extension_for};
-use crate::manifest::Manifest;
-use crate::preset::{Preset, hex};
-use crate::store::{Object, StoreError};
+use crate::manifest::{Manifest, Variant};
+use crate::preset::hex;
+use crate::store::{Object, Precondition, StoreError};
 
 /// Most bytes of a manifest that is read back.
 pub const MAX_MANIFEST: u64 = 1 << 20;
@@ -28,9 +30,22 @@ pub struct Original {
     pub manifest_key: Key,
 }
 
-/// Reads an original within the limit of bytes.
-pub async fn original(processor: &Processor, task: &Task) -> Result<Original, ProcessError> {
-    let object = processor.source.get_pinned(&task.key, &task.pin, processor.max_bytes).await?;
+/// A manifest in the store.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// What it says.
+    pub manifest: Manifest,
+    /// The entity tag of its own object, if the store has one.
+    pub etag: Option<String>,
+}
+
+/// Reads an original's bytes within the limit.
+pub async fn read(processor: &Processor, task: &Task) -> Result<Object, ProcessError> {
+    Ok(processor.source.get_pinned(&task.key, &task.pin, processor.max_bytes).await?)
+}
+
+/// What the bytes are, and where what comes of them goes.
+pub fn original(processor: &Processor, task: &Task, object: Object) -> Result<Original, ProcessError> {
     let format = sniff(&object)?;
     let sha256 = hex(&Sha256::digest(&object.bytes));
     let extension = extension_for(&task.key, task.extension.as_deref(), format);
@@ -51,40 +66,69 @@ fn sniff(object: &Object) -> Result<Format, ProcessError> {
 }
 
 /// The manifest of the same original under the same preset, if it and all its variants are there.
+///
+/// # Errors
+/// [`ProcessError::Superseded`] if what is sealed stays.
 pub async fn finished(
     processor: &Processor,
     original: &Original,
-    preset: &Preset,
+    task: &Task,
 ) -> Result<Option<Manifest>, ProcessError> {
-    let Some(manifest) = stored_manifest(processor, &original.manifest_key).await? else {
-        return Ok(None);
-    };
-    let meta = &original.object.meta;
-    let same = manifest.original.sha256 == original.sha256
-        && manifest.original.key == meta.key
-        && manifest.original.etag == meta.etag
-        && manifest.metadata == meta.metadata
-        && manifest.preset == preset.reference();
-    Ok(if same && is_whole(processor, &manifest).await? { Some(manifest) } else { None })
+    let key = &original.manifest_key;
+    let Some(Sealed { manifest, etag }) = sealed(processor, key).await? else { return Ok(None) };
+    match standing::of(processor, &manifest, original, task).await? {
+        Standing::Superseded(why) => Err(ProcessError::Superseded { why, sealed: Box::new(manifest) }),
+        Standing::Other => Ok(None),
+        Standing::Same if !task.force && is_whole(processor, &manifest).await? => Ok(Some(manifest)),
+        Standing::SameAgain if !task.force && is_whole(processor, &manifest).await? => {
+            let mut manifest = manifest;
+            let state = task.state(&original.object.meta);
+            let now = &mut manifest.original;
+            (now.version, now.sequencer, now.modified) = (state.version, state.sequencer, state.modified);
+            let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Failure::new("internal", e.to_string()))?;
+            let options = manifest_options(etag.map_or(Precondition::None, Precondition::Etag));
+            processor.target.put(key, json.into(), &options).await?;
+            Ok(Some(manifest))
+        }
+        Standing::Same | Standing::SameAgain => Ok(None),
+    }
 }
 
 /// The manifest at a key, if there is one.
-pub async fn stored_manifest(processor: &Processor, key: &Key) -> Result<Option<Manifest>, StoreError> {
+pub async fn sealed(processor: &Processor, key: &Key) -> Result<Option<Sealed>, StoreError> {
     match processor.target.get(key, MAX_MANIFEST).await {
-        Ok(stored) => Ok(serde_json::from_slice(&stored.bytes).ok()),
+        Ok(stored) => {
+            let manifest = serde_json::from_slice(&stored.bytes).ok();
+            Ok(manifest.map(|manifest| Sealed { manifest, etag: stored.meta.etag }))
+        }
         Err(StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Whether every variant of a manifest is in the store.
+/// Whether every variant of a manifest is in the store, with the bytes that it says.
 pub async fn is_whole(processor: &Processor, manifest: &Manifest) -> Result<bool, ProcessError> {
-    let looks = manifest.variants.iter().map(|variant| async {
-        match processor.target.head(&variant.key).await {
-            Ok(found) => Ok(found.size == variant.bytes),
-            Err(StoreError::NotFound(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
-    });
+    let looks = manifest.variants.iter().map(|variant| is_there(processor, variant));
     Ok(try_join_all(looks).await?.into_iter().all(|there| there))
+}
+
+/// Whether a variant is in the store, and nothing else under its key. The entity tag it was written under says so; where
+/// it is another, or unknown, the bytes do.
+pub async fn is_there(processor: &Processor, variant: &Variant) -> Result<bool, ProcessError> {
+    let found = match processor.target.head(&variant.key).await {
+        Ok(found) => found,
+        Err(StoreError::NotFound(_)) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    if found.size != variant.bytes {
+        return Ok(false);
+    }
+    if variant.etag.is_some() && variant.etag == found.etag {
+        return Ok(true);
+    }
+    match processor.target.get(&variant.key, variant.bytes).await {
+        Ok(object) => Ok(hex(&Sha256::digest(&object.bytes)) == variant.sha256),
+        Err(StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -3,11 +3,12 @@
 use futures::future::try_join_all;
 use tintype_image::Format;
 
-use super::load::{is_whole, stored_manifest};
+use super::load::{Sealed, is_whole, sealed};
 use super::{ProcessError, Processor, conflict};
 use crate::key::{Key, extension_for};
 use crate::manifest::Manifest;
 use crate::preset::Preset;
+use crate::store::StoreError;
 
 /// What a listing says of an original.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +36,8 @@ pub enum Found {
 pub async fn look(processor: &Processor, original: &Sighting, preset: &Preset) -> Result<Found, ProcessError> {
     conflict::by_name(processor, &original.key)?;
     let keys = manifest_keys(processor, &original.key);
-    let stored = try_join_all(keys.iter().map(|key| stored_manifest(processor, key))).await?;
-    for manifest in stored.into_iter().flatten() {
+    let stored = try_join_all(keys.iter().map(|key| sealed(processor, key))).await?;
+    for Sealed { manifest, .. } in stored.into_iter().flatten() {
         if manifest.original.key != original.key {
             // Without an extension it may come to keys other than these.
             if keys.len() == 1 {
@@ -47,6 +48,15 @@ pub async fn look(processor: &Processor, original: &Sighting, preset: &Preset) -
         }
     }
     Ok(Found::Nothing)
+}
+
+/// Every set that is sealed for an original, and where its manifest is. Mostly one; without an extension, bytes of another
+/// format have had another.
+pub async fn sets_of(processor: &Processor, original: &Key) -> Result<Vec<(Key, Manifest)>, StoreError> {
+    let keys = manifest_keys(processor, original);
+    let stored = try_join_all(keys.iter().map(|key| sealed(processor, key))).await?;
+    let sets = keys.into_iter().zip(stored).filter_map(|(key, sealed)| Some((key, sealed?.manifest)));
+    Ok(sets.filter(|(_, manifest)| manifest.original.key == *original).collect())
 }
 
 /// Where the manifest of an original can be. One place, but for a key without an extension, which gets that of its format.

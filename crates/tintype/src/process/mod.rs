@@ -10,6 +10,8 @@ mod look;
 mod memory;
 mod render;
 mod save;
+mod standing;
+mod turns;
 mod watch;
 #[cfg(feature = "server")]
 pub mod worker;
@@ -21,11 +23,15 @@ pub use memory::MemoryBudget;
 #[cfg(all(feature = "server", target_os = "linux"))]
 pub(crate) use render::too_long;
 pub use render::{File, Rendered, Renderer};
+pub use standing::{FIRST, OLDER, Order};
+pub use turns::{Turn, Turns};
 pub use watch::{Step, Unwatched, Watch};
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use tintype_image::Limits;
 use tracing::{Instrument, debug_span};
 use url::Url;
@@ -35,7 +41,7 @@ use crate::error::Failure;
 use crate::key::{Key, Layout};
 use crate::manifest::Manifest;
 use crate::preset::Preset;
-use crate::store::{Pin, PublicUrl, Store, StoreError};
+use crate::store::{ObjectMeta, Pin, PublicUrl, Store, StoreError};
 use watch::Lap;
 
 /// Everything the steps need to know; the same for every original.
@@ -68,6 +74,17 @@ pub struct Processor {
     pub cache_control: String,
     /// Where the public fetches variants.
     pub public_url: Option<PublicUrl>,
+    /// Longest time for one write, where one that is cut off may come late: shorter than others wait for the work.
+    pub longest_write: Option<Duration>,
+    /// Who works on which original just now.
+    pub turns: Turns,
+}
+
+/// Proof that a piece of work is this process's still, where another could take it over.
+#[async_trait]
+pub trait Fence: Debug + Send + Sync {
+    /// Whether it is.
+    async fn holds(&self) -> Result<bool, StoreError>;
 }
 
 /// One original to work on.
@@ -85,12 +102,53 @@ pub struct Task {
     pub force: bool,
     /// When its pixels must be done, should that be before the deadline.
     pub until: Option<Instant>,
+    /// When its last write must have ended, if there is such a time.
+    pub saved_by: Option<Instant>,
+    /// It may have been begun before, by somebody whose writes came late.
+    pub again: bool,
+    /// Who decides whether this state of the original counts.
+    pub order: Order,
+    /// The key's turn in this process, if the caller has taken it.
+    pub turn: Option<Turn>,
+    /// What is asked before each write that others would see.
+    pub fence: Option<Arc<dyn Fence>>,
+}
+
+/// What tells one state of an original from another of the same bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct State {
+    version: Option<String>,
+    sequencer: Option<String>,
+    modified: Option<i64>,
 }
 
 impl Task {
     /// A task for an object as it is now.
     pub fn new(key: Key, preset: Arc<Preset>) -> Self {
-        Self { key, pin: Pin::default(), extension: None, preset, force: false, until: None }
+        Self {
+            key,
+            pin: Pin::default(),
+            extension: None,
+            preset,
+            force: false,
+            until: None,
+            saved_by: None,
+            again: false,
+            order: Order::Asked,
+            turn: None,
+            fence: None,
+        }
+    }
+
+    /// What the manifest records of the state that was read.
+    fn state(&self, read: &ObjectMeta) -> State {
+        let (version, sequencer) = (self.pin.version.clone(), self.pin.sequencer.clone());
+        if self.order == Order::Asked {
+            return State { version, sequencer, modified: None };
+        }
+        let version = version.or_else(|| read.version.clone());
+        let unordered = version.is_none() && sequencer.is_none();
+        State { version, sequencer, modified: unordered.then(|| read.modified.unix_timestamp()) }
     }
 }
 
@@ -118,6 +176,17 @@ pub enum ProcessError {
     /// There is no room for the variants: try again when there is.
     #[error("{0}")]
     Full(String),
+    /// Another process wrote first. Try again: there is something to look at now.
+    #[error("{0}")]
+    Conflict(String),
+    /// What is sealed stays, and this state of the original changes nothing.
+    #[error("{why}")]
+    Superseded {
+        /// Why.
+        why: &'static str,
+        /// What is sealed.
+        sealed: Box<Manifest>,
+    },
     /// The store holds other bytes than it was given. Try again, for it may have been a fault of reading.
     #[error("{0}")]
     Damaged(String),
@@ -129,7 +198,8 @@ impl ProcessError {
         let after = |why: String| format!("given up after {attempts} attempts: {why}");
         match self {
             Self::Final(failure) => failure,
-            Self::Passing(why) | Self::Full(why) => Failure::new("store_unavailable", after(why)),
+            Self::Superseded { why, .. } => Failure::new("original_changed", why),
+            Self::Passing(why) | Self::Full(why) | Self::Conflict(why) => Failure::new("store_unavailable", after(why)),
             Self::NoDecoder(why) => Failure::new("internal", after(why)),
             Self::Damaged(why) => Failure::new("corrupt_storage", after(why)),
         }
@@ -151,7 +221,10 @@ impl From<StoreError> for ProcessError {
             StoreError::Invalid(why) => Self::Final(Failure::new("invalid_request", why)),
             StoreError::Full(_) => Self::Full(error.to_string()),
             StoreError::Damaged { .. } => Self::Damaged(error.to_string()),
-            StoreError::Denied(_) | StoreError::Unavailable(_) => Self::Passing(error.to_string()),
+            StoreError::Precondition(_) => Self::Conflict(error.to_string()),
+            StoreError::Denied(_) | StoreError::Unsupported(_) | StoreError::Unavailable(_) => {
+                Self::Passing(error.to_string())
+            }
         }
     }
 }
@@ -174,6 +247,8 @@ impl Processor {
             suffixes: Some(config.presets.suffixes().into()),
             cache_control: config.cache_control.clone(),
             public_url: Some(PublicUrl::new(config.variants_url.as_ref().unwrap_or(bucket))),
+            longest_write: None,
+            turns: Turns::default(),
         }
     }
 
@@ -191,7 +266,44 @@ impl Processor {
     /// # Errors
     /// When the store fails: try again.
     pub async fn stored_manifest(&self, key: &Key) -> Result<Option<Manifest>, StoreError> {
-        load::stored_manifest(self, key).await
+        Ok(load::sealed(self, key).await?.map(|sealed| sealed.manifest))
+    }
+
+    /// Every set that is sealed for an original, and where its manifest is.
+    ///
+    /// # Errors
+    /// When the store fails: try again.
+    pub async fn sets_of(&self, original: &Key) -> Result<Vec<(Key, Manifest)>, StoreError> {
+        look::sets_of(self, original).await
+    }
+
+    /// Whether every variant of a manifest is in the store, with the bytes that it says.
+    ///
+    /// # Errors
+    /// Mostly [`ProcessError::Passing`].
+    pub async fn is_whole(&self, manifest: &Manifest) -> Result<bool, ProcessError> {
+        load::is_whole(self, manifest).await
+    }
+
+    /// Whether an event's state is newer than one that is known; none where they are the same, or the store cannot tell.
+    ///
+    /// # Errors
+    /// When the store fails: try again.
+    pub async fn is_newer(&self, sealed: &Pin, key: &Key, event: &Pin) -> Result<Option<bool>, StoreError> {
+        standing::is_newer(self, sealed, key, event).await
+    }
+
+    /// Removes a set whose place another has taken, but for keys that both have. Its manifest goes last: cut off in
+    /// between, it is known still.
+    ///
+    /// # Errors
+    /// When the store fails: try again.
+    pub async fn remove_set(&self, at: &Key, set: &Manifest, kept: Option<&Manifest>) -> Result<(), StoreError> {
+        let is_kept = |key: &Key| kept.is_some_and(|kept| kept.variants.iter().any(|variant| variant.key == *key));
+        for key in set.own_keys(&self.layout, &set.original.key).iter().filter(|key| !is_kept(key)) {
+            self.target.delete(key).await?;
+        }
+        self.target.delete(at).await
     }
 
     /// Whether an original is refused for its name, so that none of its outputs can be its own.
@@ -224,14 +336,22 @@ impl Processor {
     /// # Errors
     /// As [`Self::develop`].
     pub async fn develop_watched(&self, task: &Task, watch: &dyn Watch) -> Result<Developed, ProcessError> {
+        let turn = match &task.turn {
+            Some(turn) => turn.clone(),
+            None => self.turns.take(&task.key).await,
+        };
         let mut lap = Lap::new(watch);
         conflict::by_name(self, &task.key)?;
-        let original = load::original(self, task).instrument(debug_span!("load")).await?;
+        let load = async {
+            let object = load::read(self, task).await?;
+            watch.read(&object.meta);
+            load::original(self, task, object)
+        };
+        let original = load.instrument(debug_span!("load")).await?;
         lap.done(Step::Loaded(&original));
         conflict::by_manifest(self, &original, &task.preset).await?;
-        if !task.force
-            && let Some(manifest) = load::finished(self, &original, &task.preset).await?
-        {
+        let others = standing::of_other_formats(self, &original, task).await?;
+        if let Some(manifest) = load::finished(self, &original, task).await? {
             lap.done(Step::Repeated(&manifest));
             return Ok(Developed { manifest, repeated: true });
         }
@@ -239,7 +359,10 @@ impl Processor {
         lap.done(Step::Analyzed(&header));
         let rendered = render::variants(self, &original, header, task).instrument(debug_span!("render")).await?;
         lap.done(Step::Rendered(&rendered));
-        let manifest = save::all(self, original, rendered, &task.preset).instrument(debug_span!("save")).await?;
+        let manifest = save::all(self, original, rendered, task, turn).instrument(debug_span!("save")).await?;
+        for (at, set) in &others {
+            self.remove_set(at, set, Some(&manifest)).await?;
+        }
         lap.done(Step::Saved(&manifest));
         Ok(Developed { manifest, repeated: false })
     }

@@ -7,6 +7,7 @@ use tintype_image::Probe;
 use super::load::Original;
 use super::render::Rendered;
 use crate::manifest::Manifest;
+use crate::store::ObjectMeta;
 
 /// A step that is done, and what came of it.
 pub enum Step<'a> {
@@ -24,6 +25,9 @@ pub enum Step<'a> {
 
 /// Hears of each step as it is done.
 pub trait Watch: Send + Sync {
+    /// The original was read; whether its bytes are an image is not known yet.
+    fn read(&self, _original: &ObjectMeta) {}
+
     /// One is done, and took so long.
     fn done(&self, step: Step<'_>, took: Duration);
 }

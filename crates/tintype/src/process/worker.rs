@@ -97,12 +97,21 @@ async fn hold(app: &App, leased: &Leased, stop: &Stop) -> Result<(), QueueError>
     };
     tokio::select! {
         done = handle(app, &upload, leased, stop) => done,
-        () = lost(app, leased) => abandon(app, &upload).await,
+        () = lost(app, leased) => {
+            quiet(app, leased).await;
+            abandon(app, &upload).await
+        }
         () = stop.now.cancelled() => {
             tracing::warn!("no time left: the job is handed on");
+            quiet(app, leased).await;
             app.queue.release(leased).await
         }
     }
+}
+
+/// A job ends when all it started has ended: what it was writing when it was cut off is written or refused by now.
+async fn quiet(app: &App, leased: &Leased) {
+    drop(app.processor.turns.take(&leased.job.event.key).await);
 }
 
 /// Extends the lease again and again; done once it is lost, or may be.
@@ -151,6 +160,8 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
         pin: job.event.pin(),
         extension: upload.extension.clone(),
         force: job.force,
+        // Of other bytes under this key, the job of a worker that died may have writes on their way.
+        again: leased.attempt > 1 || app.config.replaceable || !app.layout.is_upload_key(&job.event.key),
         ..Task::new(job.event.key.clone(), preset)
     };
     let progress = Progress::default();

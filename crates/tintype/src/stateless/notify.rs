@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::callback::send::Sender;
-use crate::callback::{CallbackConfig, SigningSecret, Verdict};
+use crate::callback::{CallbackConfig, SigningSecret, Verdict, body};
 use crate::config::{Config, UploadDefaults};
 use crate::event::StorageEvent;
 use crate::key::Layout;
 use crate::preset::{Preset, hex};
+use crate::store::ObjectMeta;
 use crate::upload::{Outcome, Upload, UploadId};
 
 /// Calls back.
@@ -31,6 +33,17 @@ pub struct Subject<'a> {
     pub event: &'a StorageEvent,
     /// What was to be made of it.
     pub preset: &'a Preset,
+    /// The original that was read, where an outcome without a manifest is told.
+    pub seen: Option<&'a ObjectMeta>,
+}
+
+/// What a client gave along with its original.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Metadata {
+    /// This.
+    Known(BTreeMap<String, String>),
+    /// The original cannot be asked any more.
+    Unknown,
 }
 
 impl Notifier {
@@ -50,16 +63,22 @@ impl Notifier {
     ///
     /// # Errors
     /// Why it was not taken.
-    pub async fn tell(
-        &self,
-        subject: &Subject<'_>,
-        metadata: BTreeMap<String, String>,
-        outcome: &Outcome,
-    ) -> Result<(), String> {
+    pub async fn tell(&self, subject: &Subject<'_>, metadata: Metadata, outcome: &Outcome) -> Result<(), String> {
         let mut upload = self.upload(subject);
-        upload.policy.metadata = metadata;
+        let is_known = match metadata {
+            Metadata::Known(metadata) => {
+                upload.policy.metadata = metadata;
+                true
+            }
+            Metadata::Unknown => false,
+        };
+        let mut said = body(&upload, outcome);
+        if !is_known {
+            // Nothing was given, and nothing is known, are two things.
+            said["metadata"] = Value::Null;
+        }
         let id = message_id(&upload.id, subject, outcome);
-        let Some(notice) = self.config.notice(&self.layout, Some(subject.preset), &upload, outcome) else {
+        let Some(notice) = self.config.notice_of(&self.layout, Some(subject.preset), &upload, &said) else {
             return Ok(());
         };
         let answer = self.sender()?.send(&id, &notice, None).await;
@@ -92,14 +111,53 @@ impl Notifier {
     }
 }
 
-/// The `webhook-id`: the upload's, and a hash of what is told.
+/// The `webhook-id`: the upload's, and a hash of all that is told. What is told of one state of an original, again and again,
+/// has one id; what is told of another state has another, though its bytes be the same. docs/callbacks.md has the formula.
 fn message_id(upload: &UploadId, subject: &Subject<'_>, outcome: &Outcome) -> String {
     let event = subject.event;
-    let told = match outcome {
-        Outcome::Completed(manifest) => format!("completed {}", manifest.original.sha256),
-        Outcome::Processed(key) => format!("processed {key}"),
-        Outcome::Failed(failure) => format!("failed {} {:?} {:?}", failure.code, event.version, event.etag),
+    let (preset, told) = match outcome {
+        Outcome::Completed(manifest) => {
+            let original = &manifest.original;
+            let state = state(&original.version, &original.sequencer, &original.etag, original.modified);
+            let metadata = json!(manifest.metadata);
+            (&manifest.preset.version, format!("completed {} {metadata} {state}", original.sha256))
+        }
+        Outcome::Processed(key) => (&subject.preset.version, format!("processed {key}")),
+        Outcome::Failed(failure) => {
+            let seen = subject.seen;
+            let version = event.version.clone().or_else(|| seen?.version.clone());
+            let etag = event.etag.clone().or_else(|| seen?.etag.clone());
+            let modified = seen.map(|seen| seen.modified.unix_timestamp());
+            let state = state(&version, &event.sequencer, &etag, modified);
+            (&subject.preset.version, format!("failed {} {state}", failure.code))
+        }
     };
-    let text = format!("{}\n{}\n{}\n{told}", subject.bucket, event.key, subject.preset.version);
+    let text = format!("{}\n{}\n{preset}\n{told}", subject.bucket, event.key);
     format!("{upload}-{}", &hex(&Sha256::digest(text))[..16])
+}
+
+/// What tells one state of an object from all others: the first of these that is known.
+fn state(version: &Option<String>, sequencer: &Option<String>, etag: &Option<String>, modified: Option<i64>) -> String {
+    match (version, sequencer) {
+        (Some(version), _) => format!("version {version}"),
+        (None, Some(sequencer)) => format!("sequencer {sequencer}"),
+        (None, None) => {
+            let modified = modified.map(|at| at.to_string()).unwrap_or_default();
+            format!("etag {} modified {modified}", etag.as_deref().unwrap_or_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_what_the_store_says_most_exactly() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(state(&some("v"), &some("s"), &some("e"), Some(1)), "version v");
+        assert_eq!(state(&None, &some("s"), &some("e"), Some(1)), "sequencer s");
+        assert_eq!(state(&None, &None, &some("e"), Some(1)), "etag e modified 1");
+        assert_eq!(state(&None, &None, &None, None), "etag  modified ");
+    }
 }

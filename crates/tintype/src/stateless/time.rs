@@ -21,6 +21,16 @@ impl Time {
         self.end.saturating_duration_since(self.start)
     }
 
+    /// The same, but no longer than so much from now.
+    pub fn within(&self, longest: Duration) -> Self {
+        Self { start: self.start, end: self.end.min(Instant::now() + longest) }
+    }
+
+    /// Until when to wait for others that work on the same original: the other half is for the work.
+    pub fn patience(&self) -> Instant {
+        self.start + self.whole() / 2
+    }
+
     /// When everything must be in the store: what is left then is for the callback.
     pub fn saved(&self) -> Instant {
         self.end - FOR_CALLBACK.min(self.whole() / 4)

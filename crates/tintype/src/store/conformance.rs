@@ -97,6 +97,7 @@ fn options() -> PutOptions {
         content_type: "image/png".into(),
         cache_control: "max-age=60".into(),
         metadata: [("id".to_owned(), "12345".to_owned())].into(),
+        condition: Precondition::None,
     }
 }
 
@@ -106,6 +107,8 @@ async fn conforms(store: &dyn Store, keeps: Keeps) {
     what_was_put_comes_back(store, keeps).await;
     odd_keys_are_keys(store).await;
     a_replaced_object_is_the_new_one(store).await;
+    a_write_may_ask_for_what_is_there(store, keeps).await;
+    of_many_first_writes_one_wins(store).await;
     a_limit_is_kept_to(store).await;
     listings_are_in_order_and_by_prefix(store).await;
     what_was_listed_is_removed_and_nothing_else(store).await;
@@ -186,6 +189,45 @@ async fn a_replaced_object_is_the_new_one(store: &dyn Store) {
     store.put(&name, Bytes::from_static(b"second"), &options()).await.unwrap();
     assert_eq!(store.get(&name, 100).await.unwrap().bytes, "second");
     store.delete(&name).await.unwrap();
+}
+
+async fn a_write_may_ask_for_what_is_there(store: &dyn Store, keeps: Keeps) {
+    let name = key("image/asked");
+    let put = |bytes: &'static [u8], condition: Precondition| {
+        let options = PutOptions { condition, ..options() };
+        let name = name.clone();
+        async move { store.put(&name, Bytes::from_static(bytes), &options).await }
+    };
+    let lost = |done: &Result<Written, StoreError>| matches!(done, Err(StoreError::Precondition(k)) if *k == name);
+    let first = put(b"first", Precondition::Absent).await.unwrap().etag;
+    assert_eq!(first, store.head(&name).await.unwrap().etag, "a write says what a look says");
+    assert!(lost(&put(b"second", Precondition::Absent).await));
+    assert_eq!(store.get(&name, 10).await.unwrap().bytes, "first");
+    if keeps == Keeps::Everything {
+        let first = first.unwrap();
+        assert!(lost(&put(b"second", Precondition::Etag("0".repeat(32))).await));
+        let second = put(b"second", Precondition::Etag(first.clone())).await.unwrap().etag.unwrap();
+        assert!(lost(&put(b"third", Precondition::Etag(first)).await));
+        assert_eq!(store.get(&name, 10).await.unwrap().bytes, "second");
+        store.delete(&name).await.unwrap();
+        assert!(lost(&put(b"third", Precondition::Etag(second)).await), "gone is another state too");
+    }
+    store.delete(&name).await.unwrap();
+    put(b"again", Precondition::Absent).await.unwrap();
+    store.delete(&name).await.unwrap();
+}
+
+async fn of_many_first_writes_one_wins(store: &dyn Store) {
+    for round in 0..5 {
+        let name = key(&format!("image/race{round}"));
+        let options = PutOptions { condition: Precondition::Absent, ..options() };
+        let all = (0..8u8).map(|n| store.put(&name, Bytes::from(vec![n; 9]), &options));
+        let done = futures::future::join_all(all).await;
+        let won: Vec<_> = (0..8u8).filter(|n| done[usize::from(*n)].is_ok()).collect();
+        assert_eq!(won.len(), 1, "{done:?}");
+        assert_eq!(store.get(&name, 10).await.unwrap().bytes, vec![won[0]; 9]);
+        store.delete(&name).await.unwrap();
+    }
 }
 
 async fn a_limit_is_kept_to(store: &dyn Store) {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::{Listed, Object, ObjectMeta, Pin, PutOptions, Store, StoreError};
+use super::{Listed, Object, ObjectMeta, Pin, PutOptions, Store, StoreError, Written};
 use crate::key::Key;
 use crate::metrics;
 
@@ -40,7 +40,11 @@ impl Store for Counted {
         told("get", self.0.get_pinned(key, pin, limit)).await
     }
 
-    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {
+    async fn head_pinned(&self, key: &Key, pin: &Pin) -> Result<ObjectMeta, StoreError> {
+        told("head", self.0.head_pinned(key, pin)).await
+    }
+
+    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<Written, StoreError> {
         told("put", self.0.put(key, bytes, options)).await
     }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use super::{Object, ObjectMeta, PutOptions, Store, StoreError};
+use super::{Object, ObjectMeta, Precondition, PutOptions, Store, StoreError, Written};
 use crate::aside::aside;
 use crate::key::Key;
 
@@ -52,9 +52,19 @@ impl Store for FileStore {
         self.blocking(move |store| read(&store.path(&key), key, limit)).await
     }
 
-    async fn put(&self, key: &Key, bytes: Bytes, _options: &PutOptions) -> Result<(), StoreError> {
+    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<Written, StoreError> {
         let key = key.clone();
-        self.blocking(move |store| write(&store.path(&key), &bytes).map_err(|e| not_written(&key, &e))).await
+        let is_new = match &options.condition {
+            Precondition::None => false,
+            Precondition::Absent => true,
+            Precondition::Etag(_) => return Err(StoreError::Unsupported("files have no entity tags".to_owned())),
+        };
+        self.blocking(move |store| match write(&store.path(&key), &bytes, is_new) {
+            Err(e) if is_new && e.kind() == ErrorKind::AlreadyExists => Err(StoreError::Precondition(key)),
+            Err(e) => Err(not_written(&key, &e)),
+            Ok(()) => Ok(Written::default()),
+        })
+        .await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
@@ -99,11 +109,19 @@ fn read(path: &Path, key: Key, limit: u64) -> Result<Object, StoreError> {
 fn meta(key: Key, data: &std::fs::Metadata) -> ObjectMeta {
     let modified = data.modified().map_or(OffsetDateTime::UNIX_EPOCH, OffsetDateTime::from);
     // A file has no entity tag, and a hash of its own would cost as much as its entropy decoding: manifests have SHA-256.
-    ObjectMeta { key, size: data.len(), etag: None, content_type: None, metadata: Default::default(), modified }
+    ObjectMeta {
+        key,
+        size: data.len(),
+        etag: None,
+        version: None,
+        content_type: None,
+        metadata: Default::default(),
+        modified,
+    }
 }
 
-/// Writes beside the file and renames, so that a reader never sees a part.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes beside the file and renames, so that a reader never sees a part; `is_new` is for a name that must be free.
+fn write(path: &Path, bytes: &[u8], is_new: bool) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let part_of_it = || {
         tempfile::Builder::new()
@@ -118,7 +136,11 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         part => part?,
     };
     part.write_all(bytes)?;
-    part.persist(path)?;
+    if is_new {
+        part.persist_noclobber(path)?;
+    } else {
+        part.persist(path)?;
+    }
     Ok(())
 }
 

@@ -9,6 +9,8 @@ pub mod embedded;
 #[cfg(feature = "server")]
 pub mod file;
 pub mod s3;
+mod s3_conditions;
+mod s3_etag;
 mod s3_pages;
 
 use std::collections::BTreeMap;
@@ -32,6 +34,8 @@ pub struct ObjectMeta {
     pub size: u64,
     /// Entity tag, unquoted.
     pub etag: Option<String>,
+    /// Its version, in a bucket that keeps them, if the store said.
+    pub version: Option<String>,
     /// Declared media type.
     pub content_type: Option<String>,
     /// The client's own metadata, names less `x-amz-meta-`.
@@ -110,6 +114,27 @@ pub struct PutOptions {
     pub cache_control: String,
     /// The client's own metadata.
     pub metadata: BTreeMap<String, String>,
+    /// What must be there for the write to be made.
+    pub condition: Precondition,
+}
+
+/// What must be there for a write to be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Whatever is.
+    #[default]
+    None,
+    /// No object.
+    Absent,
+    /// The object of this entity tag.
+    Etag(String),
+}
+
+/// What a store says of a write.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The new object's entity tag, unquoted, if the store has them.
+    pub etag: Option<String>,
 }
 
 /// Why a store did not do what it was asked.
@@ -121,6 +146,12 @@ pub enum StoreError {
     /// The object is there, but not in the state that was asked for. Final.
     #[error("the object `{0}` was replaced by other bytes before it could be read")]
     Changed(Key),
+    /// Another wrote there first, so the condition of a write does not hold. Look again at what is there.
+    #[error("the object `{0}` was written by another meanwhile")]
+    Precondition(Key),
+    /// The store knows no such request.
+    #[error("the store cannot do that: {0}")]
+    Unsupported(String),
     /// The object passes the caller's limit. Final.
     #[error("the object `{key}` has {size} bytes, the limit is {limit}")]
     TooLarge {
@@ -181,8 +212,18 @@ pub trait Store: Send + Sync {
         }
     }
 
-    /// Writes an object whole: readers see the old one or the new one, never a part.
-    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError>;
+    /// What is known of an object in one state of it; [`StoreError::Changed`] when it is in another.
+    async fn head_pinned(&self, key: &Key, pin: &Pin) -> Result<ObjectMeta, StoreError> {
+        let found = self.head(key).await?;
+        match (&pin.etag, &found.etag) {
+            (Some(wanted), Some(found)) if wanted != found => Err(StoreError::Changed(key.clone())),
+            _ => Ok(found),
+        }
+    }
+
+    /// Writes an object whole: readers see the old one or the new one, never a part. [`StoreError::Precondition`] when the
+    /// condition of the options does not hold; then nothing is written.
+    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<Written, StoreError>;
 
     /// Removes an object; one that is not there is no error.
     async fn delete(&self, key: &Key) -> Result<(), StoreError>;

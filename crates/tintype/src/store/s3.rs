@@ -1,20 +1,23 @@
 //! Any S3, by the `object_store` crate: AWS, Ceph, SeaweedFS, MinIO, R2 …
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
+use object_store::client::{ClientOptions, HttpClient, HttpConnector, ReqwestConnector};
 use object_store::path::Path;
-use object_store::{Attribute, Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{Attribute, Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMode, RetryConfig};
 use time::OffsetDateTime;
 use url::Url;
 
+use super::s3_conditions::Conditions;
+use super::s3_etag::{self, Tags};
 use super::s3_pages::Pages;
-use super::{Listed, Object, ObjectMeta, PutOptions, Store, StoreError};
+use super::{Listed, Object, ObjectMeta, Pin, PutOptions, Store, StoreError, Written};
 use crate::aws::credentials;
 use crate::key::Key;
 use crate::presign::s3::CredentialSource;
@@ -26,7 +29,26 @@ pub const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 /// One bucket of an S3.
 pub struct S3Store {
     inner: Arc<AmazonS3>,
+    /// The same over the same connections, but for a store that may answer 501: a request is tried once.
+    once: OnceLock<Result<AmazonS3, String>>,
+    builder: Box<AmazonS3Builder>,
     pages: Pages,
+    pub(super) conditions: Conditions,
+    tags: Tags,
+}
+
+/// Gives every client that is built the connections of the first.
+#[derive(Debug, Clone, Default)]
+struct SharedConnections(Arc<OnceLock<HttpClient>>);
+
+impl HttpConnector for SharedConnections {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        if let Some(client) = self.0.get() {
+            return Ok(client.clone());
+        }
+        let client = ReqwestConnector::default().connect(options)?;
+        Ok(self.0.get_or_init(|| client).clone())
+    }
 }
 
 /// Which bucket, and where.
@@ -83,18 +105,70 @@ impl S3Store {
             .with_region(&config.region)
             .with_virtual_hosted_style_request(config.is_virtual_hosted())
             // The signature holds the same hash, but only this one is kept with the object.
-            .with_checksum_algorithm(Checksum::SHA256);
+            .with_checksum_algorithm(Checksum::SHA256)
+            .with_http_connector(SharedConnections::default());
         if let Some(endpoint) = &config.endpoint {
             builder = builder
                 .with_endpoint(endpoint.as_str().trim_end_matches('/'))
                 .with_allow_http(endpoint.scheme() == "http");
         }
-        let client = builder.build().map_err(|e| e.to_string())?;
+        let client = builder.clone().build().map_err(|e| e.to_string())?;
         let pages = Pages::new(config, client.credentials().clone());
-        Ok(Self { inner: Arc::new(client), pages })
+        let builder = Box::new(builder.with_credentials(client.credentials().clone()));
+        let (once, conditions, tags) = Default::default();
+        Ok(Self { inner: Arc::new(client), once, builder, pages, conditions, tags })
     }
 
+    /// Reads an object, and once more if its bytes are not those that its entity tag tells of.
     async fn read(&self, key: &Key, limit: u64, options: GetOptions) -> Result<Object, StoreError> {
+        let object = self.read_once(key, limit, options.clone()).await?;
+        if self.tags.fit(&object) {
+            return Ok(object);
+        }
+        tracing::warn!(%key, bytes = object.bytes.len(), "other bytes came than the entity tag tells of: they are read again");
+        let again = self.read_once(key, limit, options.clone()).await?;
+        if self.tags.fit(&again) {
+            return Ok(again);
+        }
+        // The same bytes twice: the tag may be no MD5.
+        if again.bytes == object.bytes && self.pages.has_opaque_tag(key, options.version.as_deref()).await? {
+            self.tags.are_opaque();
+            return Ok(again);
+        }
+        Err(s3_etag::misread(&again))
+    }
+
+    /// Writes an object.
+    pub(super) async fn write(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        options: &PutOptions,
+        mode: PutMode,
+    ) -> Result<Written, StoreError> {
+        let mut attributes = Attributes::new();
+        attributes.insert(Attribute::ContentType, options.content_type.clone().into());
+        if !options.cache_control.is_empty() {
+            attributes.insert(Attribute::CacheControl, options.cache_control.clone().into());
+        }
+        for (name, value) in &options.metadata {
+            attributes.insert(Attribute::Metadata(name.clone().into()), value.clone().into());
+        }
+        let client = if mode == PutMode::Overwrite || self.conditions.are_kept() { &self.inner } else { self.once()? };
+        let options = object_store::PutOptions { attributes, mode, ..Default::default() };
+        let written = client.put_opts(&path(key)?, bytes.into(), options).await.map_err(|e| failure(key, e))?;
+        Ok(Written { etag: written.e_tag.as_deref().map(bare) })
+    }
+
+    fn once(&self) -> Result<&AmazonS3, StoreError> {
+        let build = || {
+            let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+            self.builder.as_ref().clone().with_retry(retry).build().map_err(|e| e.to_string())
+        };
+        self.once.get_or_init(build).as_ref().map_err(|why| StoreError::Unavailable(why.clone()))
+    }
+
+    async fn read_once(&self, key: &Key, limit: u64, options: GetOptions) -> Result<Object, StoreError> {
         let found = self.inner.get_opts(&path(key)?, options).await.map_err(|e| failure(key, e))?;
         if found.meta.size > limit {
             return Err(StoreError::TooLarge { key: key.clone(), size: found.meta.size, limit });
@@ -133,9 +207,17 @@ impl CredentialSource for Borrowed {
 #[async_trait]
 impl Store for S3Store {
     async fn head(&self, key: &Key) -> Result<ObjectMeta, StoreError> {
-        let options = GetOptions { head: true, ..GetOptions::default() };
+        self.head_pinned(key, &Pin::default()).await
+    }
+
+    async fn head_pinned(&self, key: &Key, pin: &Pin) -> Result<ObjectMeta, StoreError> {
+        let options = GetOptions { head: true, version: pin.version.clone(), ..GetOptions::default() };
         let found = self.inner.get_opts(&path(key)?, options).await.map_err(|e| failure(key, e))?;
-        Ok(meta_with_attributes(key, &found))
+        let found = meta_with_attributes(key, &found);
+        match (&pin.etag, &found.etag) {
+            (Some(wanted), Some(etag)) if wanted != etag => Err(StoreError::Changed(key.clone())),
+            _ => Ok(found),
+        }
     }
 
     async fn get(&self, key: &Key, limit: u64) -> Result<Object, StoreError> {
@@ -146,18 +228,8 @@ impl Store for S3Store {
         self.read(key, limit, GetOptions { version: Some(version.to_owned()), ..GetOptions::default() }).await
     }
 
-    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {
-        let mut attributes = Attributes::new();
-        attributes.insert(Attribute::ContentType, options.content_type.clone().into());
-        if !options.cache_control.is_empty() {
-            attributes.insert(Attribute::CacheControl, options.cache_control.clone().into());
-        }
-        for (name, value) in &options.metadata {
-            attributes.insert(Attribute::Metadata(name.clone().into()), value.clone().into());
-        }
-        let options = object_store::PutOptions { attributes, ..Default::default() };
-        self.inner.put_opts(&path(key)?, bytes.into(), options).await.map_err(|e| failure(key, e))?;
-        Ok(())
+    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<Written, StoreError> {
+        self.put_if(key, bytes, options).await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StoreError> {
@@ -208,6 +280,11 @@ impl Store for S3Store {
     }
 }
 
+/// An entity tag without its quotes.
+fn bare(tag: &str) -> String {
+    tag.trim_matches('"').to_owned()
+}
+
 fn path(key: &Key) -> Result<Path, StoreError> {
     Path::parse(key.as_str()).map_err(|e| StoreError::Unavailable(e.to_string()))
 }
@@ -224,7 +301,9 @@ fn meta(key: Key, found: &object_store::ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         key,
         size: found.size,
-        etag: found.e_tag.as_deref().map(|tag| tag.trim_matches('"').to_owned()),
+        etag: found.e_tag.as_deref().map(bare),
+        // What a bucket says that once kept versions, and no longer does.
+        version: found.version.clone().filter(|version| version != "null"),
         content_type: None,
         metadata: BTreeMap::new(),
         modified: OffsetDateTime::from_unix_timestamp(found.last_modified.timestamp())
@@ -234,7 +313,7 @@ fn meta(key: Key, found: &object_store::ObjectMeta) -> ObjectMeta {
 
 fn meta_of_listed(key: Key, object: Listed) -> ObjectMeta {
     let Listed { name: _, size, etag, modified } = object;
-    ObjectMeta { key, size, etag, content_type: None, metadata: BTreeMap::new(), modified }
+    ObjectMeta { key, size, etag, version: None, content_type: None, metadata: BTreeMap::new(), modified }
 }
 
 fn metadata(attributes: &Attributes) -> BTreeMap<String, String> {
@@ -249,6 +328,11 @@ fn failure(key: &Key, error: object_store::Error) -> StoreError {
     use object_store::Error as E;
     match error {
         E::NotFound { .. } => StoreError::NotFound(key.clone()),
+        E::AlreadyExists { .. } | E::Precondition { .. } => StoreError::Precondition(key.clone()),
+        E::NotImplemented { .. } => StoreError::Unsupported(error.to_string()),
+        E::Generic { .. } if error.to_string().contains("501 Not Implemented") => {
+            StoreError::Unsupported(error.to_string())
+        }
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => StoreError::Denied(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),
     }

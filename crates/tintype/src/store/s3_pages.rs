@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::stream::{self, Stream, TryStreamExt};
+use http::Method;
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::RngExt;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -16,7 +17,7 @@ use time::format_description::well_known::Rfc3339;
 use url::Url;
 
 use super::s3::S3Config;
-use super::{Listed, StoreError};
+use super::{Listed, PublicUrl, StoreError};
 use crate::key::Key;
 
 /// Longest time for one page.
@@ -131,10 +132,7 @@ impl Pages {
     /// Removes an object if it has this entity tag; false when it has another, or is gone. None when the store does not do
     /// it so: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>.
     pub(super) async fn delete_if(&self, key: &Key, etag: &str) -> Result<Option<bool>, StoreError> {
-        const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-        let mut url = self.bucket.clone();
-        let folder = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{folder}/{}", utf8_percent_encode(key.as_str(), SAFE)));
+        let url = self.object(key)?;
         let condition = http::Request::delete(url.as_str()).header(http::header::IF_MATCH, format!("\"{etag}\""));
         let answer = self.send(url, condition).await?;
         Ok(match answer.status().as_u16() {
@@ -142,6 +140,23 @@ impl Pages {
             404 | 409 | 412 => Some(false),
             _ => None,
         })
+    }
+
+    /// Whether an object's entity tag may be anything, since its key of encryption is not the store's own.
+    pub(super) async fn has_opaque_tag(&self, key: &Key, version: Option<&str>) -> Result<bool, StoreError> {
+        let mut url = self.object(key)?;
+        if let Some(version) = version {
+            url.query_pairs_mut().append_pair("versionId", version);
+        }
+        let request = http::Request::head(url.as_str());
+        let answer = self.send(url, request).await?;
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Ok(header("x-amz-server-side-encryption").starts_with("aws:kms")
+            || !header("x-amz-server-side-encryption-customer-algorithm").is_empty())
+    }
+
+    fn object(&self, key: &Key) -> Result<Url, StoreError> {
+        PublicUrl::new(&self.bucket).of(key).parse().map_err(unavailable)
     }
 
     async fn get(&self, url: Url) -> Result<reqwest::Response, StoreError> {

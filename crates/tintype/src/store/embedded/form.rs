@@ -22,7 +22,7 @@ use super::kept::{self, Headers};
 use super::{BUCKET, Condition, Endpoint, retry_after};
 use crate::key::Key;
 use crate::presign::policy::{Form, Grant, Refusal, verify};
-use crate::store::{ObjectMeta, PutOptions};
+use crate::store::{ObjectMeta, Precondition, PutOptions};
 
 /// Most bytes of all text fields together, names and values; S3 allows 20 KB.
 const MAX_FIELDS: usize = 20 * 1024;
@@ -206,6 +206,7 @@ pub(crate) fn options(form: &Form) -> Result<PutOptions, Refusal> {
         content_type: form.get("Content-Type").unwrap_or("binary/octet-stream").to_owned(),
         cache_control: form.get("Cache-Control").unwrap_or_default().to_owned(),
         metadata,
+        condition: Precondition::None,
     };
     let bad = || Refusal::new(400, "InvalidArgument", "A type or metadata of the form holds what no header can.");
     if are_headers(&options) { Ok(options) } else { Err(bad()) }

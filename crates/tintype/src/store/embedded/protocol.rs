@@ -29,7 +29,7 @@ use super::{BUCKET, Endpoint, REGION, retry_after};
 use crate::key::Key;
 use crate::presign::Credential;
 use crate::presign::policy::Refusal;
-use crate::store::{ObjectMeta, PutOptions};
+use crate::store::{ObjectMeta, Precondition, PutOptions};
 
 /// Most keys of one listing, as S3's.
 const MAX_KEYS: i32 = 1000;
@@ -260,6 +260,7 @@ impl S3 for Protocol {
             content_type: input.content_type.unwrap_or_else(|| "binary/octet-stream".into()),
             cache_control: input.cache_control.unwrap_or_default(),
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+            condition: Precondition::None,
         };
         if is_too_much(&options.metadata) {
             return Err(s3_error!(MetadataTooLarge, "Your metadata headers exceed the maximum allowed metadata size."));

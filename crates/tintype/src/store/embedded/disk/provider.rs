@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use super::{Condition, DiskError, DiskStore};
 use crate::key::Key;
 use crate::room;
-use crate::store::{Listed, Object, ObjectMeta, PutOptions, Store, StoreError};
+use crate::store::{Listed, Object, ObjectMeta, Precondition, PutOptions, Store, StoreError, Written};
 
 impl DiskStore {
     async fn blocking<T: Send + 'static>(
@@ -55,12 +55,21 @@ impl Store for DiskStore {
         Ok(Object { meta, bytes: bytes.into() })
     }
 
-    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<(), StoreError> {
+    async fn put(&self, key: &Key, bytes: Bytes, options: &PutOptions) -> Result<Written, StoreError> {
         let options = options.clone();
         self.blocking(key, move |store, key| {
             let mut incoming = store.begin()?;
             incoming.write(&bytes)?;
-            store.commit(incoming, key, &options, &Condition::None).map(drop)
+            let condition = match &options.condition {
+                Precondition::None => Condition::None,
+                Precondition::Absent => Condition::Absent,
+                Precondition::Etag(etag) => Condition::Present(Some(etag.clone())),
+            };
+            match store.commit(incoming, key, &options, &condition) {
+                // Gone is another state too.
+                Err(DiskError::NotFound) => Err(DiskError::ConditionFailed),
+                written => Ok(Written { etag: written?.etag }),
+            }
         })
         .await
     }
@@ -104,6 +113,7 @@ impl Store for DiskStore {
 fn failure(key: &Key, error: DiskError) -> StoreError {
     match error {
         DiskError::NotFound => StoreError::NotFound(key.clone()),
+        DiskError::ConditionFailed => StoreError::Precondition(key.clone()),
         DiskError::NameTooLong => StoreError::Invalid(format!("{key}: {error}")),
         DiskError::Damaged(how) => {
             tracing::error!(%key, how, "the bytes of an object are not those that were written");

@@ -62,6 +62,7 @@ impl Record {
             key,
             size: self.size,
             etag: Some(self.etag.clone()),
+            version: None,
             content_type: Some(self.content_type.clone()),
             metadata: self.metadata.clone(),
             modified: self.modified,
