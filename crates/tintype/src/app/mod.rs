@@ -23,6 +23,7 @@ use crate::config::{Config, StoreUrl};
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
 use crate::event::auth::Gate;
+use crate::health::Health;
 use crate::key::{self, Key, Layout};
 use crate::ledger::{Finished, Ledger, LedgerError, Marked};
 use crate::manifest::Manifest;
@@ -82,6 +83,8 @@ pub struct App {
     pub gate: Gate,
     /// Who wakes whom.
     pub signals: Signals,
+    /// What is known of this process's own state.
+    pub health: Arc<Health>,
 }
 
 /// Who wakes whom, inside one process.

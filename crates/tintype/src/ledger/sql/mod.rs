@@ -3,6 +3,7 @@
 //! SQLite is one file with one writer and many readers (WAL), Postgres a server that many processes share. Where the two
 //! differ, `Dialect` says how.
 
+pub mod damage;
 mod deliveries;
 pub mod dump;
 mod hear;
@@ -10,10 +11,15 @@ mod history;
 mod jobs;
 mod keys;
 mod open;
+mod pooler;
 pub mod schema;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod uploads;
+mod whole;
+
+use std::sync::{Arc, Mutex};
 
 pub use hear::{News, hear};
 use sqlx::AnyPool;
@@ -32,6 +38,8 @@ pub struct SqlLedger {
     writer: AnyPool,
     readers: AnyPool,
     dialect: Dialect,
+    /// The owner whose job this process claimed last: the next one's turn comes after.
+    turn: Arc<Mutex<String>>,
 }
 
 /// Whose SQL it is.

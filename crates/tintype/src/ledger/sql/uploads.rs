@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::{
     SqlLedger, cursor, deliveries, history, jobs, keys, millis, now, read_count, read_id, read_time, read_time_if, sql,
+    whole,
 };
 use crate::event::StorageEvent;
 use crate::key::Key;
@@ -195,6 +196,18 @@ impl Ledger for SqlLedger {
         Ok(())
     }
 
+    async fn check(&self) -> Result<bool, LedgerError> {
+        whole::check(self).await
+    }
+
+    async fn rehearse(&self, upload: &Upload, event: &StorageEvent) -> Result<(), LedgerError> {
+        whole::rehearse(self, upload, event).await
+    }
+
+    async fn stuck(&self, before: OffsetDateTime, most: u32) -> Result<Vec<UploadId>, LedgerError> {
+        whole::stuck(self, before, most).await
+    }
+
     async fn count(&self) -> Result<Vec<(Status, u64)>, LedgerError> {
         let query = "SELECT status, count(*) AS n FROM uploads WHERE deleted_at IS NULL GROUP BY status";
         let rows = sqlx::query(query).fetch_all(&self.readers).await?;
@@ -219,8 +232,8 @@ impl Ledger for SqlLedger {
         deliveries::recover(self).await
     }
 
-    async fn settle_delivery(&self, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError> {
-        deliveries::settle(self, id, attempt, next).await
+    async fn settle_delivery(&self, claimed: &Delivery, attempt: &Attempt, next: Next) -> Result<bool, LedgerError> {
+        deliveries::settle(self, claimed, attempt, next).await
     }
 
     async fn delivery(&self, id: &str) -> Result<Option<Delivery>, LedgerError> {
@@ -317,7 +330,7 @@ async fn is_revoked(tx: &mut AnyConnection, key: &Key) -> Result<bool, LedgerErr
 }
 
 /// False when a row like it is there and the conflict is to be passed over.
-async fn insert(tx: &mut AnyConnection, upload: &Upload, on_conflict: &str) -> Result<bool, LedgerError> {
+pub(super) async fn insert(tx: &mut AnyConnection, upload: &Upload, on_conflict: &str) -> Result<bool, LedgerError> {
     let done = sqlx::query(sql(format!(
         "INSERT INTO uploads ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          {on_conflict}"
@@ -376,7 +389,7 @@ async fn promise(tx: &mut AnyConnection, asked: &Idempotency, uploads: &[Upload]
         "INSERT INTO idempotency (key, request, upload_ids, created_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (key) DO NOTHING",
     )
-    .bind(&asked.key)
+    .bind(asked.name())
     .bind(&asked.request)
     .bind(serde_json::to_string(&ids)?)
     .bind(now())
@@ -388,7 +401,7 @@ async fn promise(tx: &mut AnyConnection, asked: &Idempotency, uploads: &[Upload]
 /// What an Idempotency-Key was answered with before.
 async fn replay(tx: &mut AnyConnection, asked: &Idempotency) -> Result<Created, LedgerError> {
     let row = sqlx::query("SELECT request, upload_ids FROM idempotency WHERE key = $1")
-        .bind(&asked.key)
+        .bind(asked.name())
         .fetch_one(&mut *tx)
         .await?;
     if row.try_get::<String, _>("request")? != asked.request {
