@@ -3,9 +3,9 @@
 //! Statements are prepared once a connection, news come by `LISTEN`, and migrations hold a lock of their session. A pooler that
 //! gives each transaction whatever session is free breaks all three, at some time after the start: it is found at the start.
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool, Row, SqlSafeStr};
+use sqlx::{AnyConnection, AnyPool, Executor, Row};
 
+use super::sql;
 use crate::ledger::LedgerError;
 
 /// What to do about a pooler that shares sessions.
@@ -30,20 +30,18 @@ pub(super) fn explain(error: &sqlx::Error) -> LedgerError {
 pub(super) async fn must_keep_sessions(pool: &AnyPool) -> Result<(), LedgerError> {
     let (mut one, mut other) = (pool.acquire().await?, pool.acquire().await?);
     let first = session(&mut one).await?;
-    run(&mut other, "BEGIN").await?;
-    let taken = session(&mut other).await;
-    let second = session(&mut one).await;
-    run(&mut other, "ROLLBACK").await?;
+    if let Err(error) = other.execute(sql("BEGIN")).await {
+        // PgBouncer gives each statement a session of its own, and says so.
+        let shared = error.to_string().contains("pooling mode");
+        return Err(if shared { LedgerError(SHARED.to_owned()) } else { error.into() });
+    }
+    let (taken, second) = (session(&mut other).await, session(&mut one).await);
+    other.execute(sql("ROLLBACK")).await?;
     if first == second? && first != taken? { Ok(()) } else { Err(LedgerError(SHARED.to_owned())) }
 }
 
-/// In the simple protocol, which no pooler breaks.
-async fn run(connection: &mut PoolConnection<Any>, statement: &'static str) -> Result<(), LedgerError> {
-    sqlx::raw_sql(statement.into_sql_str()).execute(&mut **connection).await?;
-    Ok(())
-}
-
-async fn session(connection: &mut PoolConnection<Any>) -> Result<String, LedgerError> {
-    let statement = "SELECT CAST(pg_backend_pid() AS TEXT) AS pid";
-    Ok(sqlx::raw_sql(statement.into_sql_str()).fetch_one(&mut **connection).await?.try_get("pid")?)
+/// Asked for in the simple protocol, which no pooler breaks.
+async fn session(connection: &mut AnyConnection) -> Result<String, LedgerError> {
+    let row = connection.fetch_one(sql("SELECT CAST(pg_backend_pid() AS TEXT) AS pid")).await?;
+    Ok(row.try_get("pid")?)
 }
