@@ -23,9 +23,9 @@ def small(tmp_path, receiver):
     """`small(env)` starts a server on a disk of 24 MiB: both."""
     opened = []
 
-    def start(**env) -> tuple[tintype.Server, SmallDisk]:
+    def start(inodes: int | None = None, **env) -> tuple[tintype.Server, SmallDisk]:
         try:
-            disk = SmallDisk(tmp_path / "t/data", 24)
+            disk = SmallDisk(tmp_path / "t/data", 24, inodes)
         except PermissionError as error:
             print(f"no small disk can be mounted here: {error}")
             pytest.skip(f"no small disk can be mounted here: {error}")
@@ -148,3 +148,26 @@ def test_start_on_a_full_disk(small, left):
     assert boto3_style(created[1]["presign"], NOISE).status == 204
     assert server.finish(created[1]["id"])["status"] == "completed"
     is_sound(server)
+
+
+def test_no_inodes_left_counts_as_a_full_disk(small):
+    server, disk = small(inodes=3000, TINTYPE_LIMITS__MIN_FREE_DISK="1MiB")
+    assert server.call("GET", "/readyz").status_code == 200
+    files = disk.at / "files"
+    files.mkdir()
+    for number in range(2900):
+        try:
+            (files / str(number)).touch()
+        except OSError:
+            break
+    ready = server.call("GET", "/readyz")
+    assert (ready.status_code, ready.json()["disk"]) == (503, "failing") and "inodes" in ready.json()["detail"]
+    refused = server.call("POST", "/v1/uploads", json={"filename": "a.jpg"})
+    assert (refused.status_code, refused.json()["code"]) == (503, "storage_full")
+    assert "inodes" in server.log()
+    for file in files.iterdir():
+        file.unlink()
+    wait_for("ready again", lambda: server.call("GET", "/readyz").status_code == 200)
+    created = server.create(filename="a.jpg")
+    assert boto3_style(created["presign"], NOISE, "a.png").status == 204
+    assert server.finish(created["id"])["status"] == "completed"

@@ -73,3 +73,24 @@ def test_a_dead_job_is_listed_with_its_reason_and_gone_after_a_retry(serve):
     assert server.call("POST", f"/v1/uploads/{upload['id']}/retry").status_code == 202
     assert server.finish(upload["id"])["status"] == "completed"
     assert not tintype.run("jobs", "--state", "dead", "--data", server.home / "data").stdout
+
+
+def test_rows_that_no_program_writes_are_not_imported(serve, tmp_path):
+    server = serve()
+    upload_id = server.create(filename="a.jpg")["id"]
+    server.stop()
+    good = tmp_path / "good.jsonl"
+    assert tintype.run("export", good, "--data", server.home / "data").returncode == 0
+    lines = good.read_text().splitlines()
+    number = next(n for n, line in enumerate(lines) if json.loads(line).get("table") == "uploads")
+    for column, value in (("id", "../x"), ("status", "gone"), ("policy", "{}"), ("created_at", -5), ("key", "temp/../x")):
+        line = json.loads(lines[number])
+        line["row"][column] = value
+        bad, data = tmp_path / "bad.jsonl", tmp_path / f"data-{column}"
+        bad.write_text("\n".join([*lines[:number], json.dumps(line), *lines[number + 1:]]) + "\n")
+        data.mkdir()
+        refused = tintype.run("import", bad, "--data", data)
+        assert refused.returncode == 1 and f"line {number + 1}" in refused.stderr and f"uploads.{column}" in refused.stderr, refused
+        taken = tintype.run("import", good, "--data", data)
+        assert taken.returncode == 0, "nothing of the bad one was read in"
+    assert upload_id in good.read_text()

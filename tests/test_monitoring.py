@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import threading
 import time
 
@@ -184,7 +185,8 @@ class Installation:
         self.refused, self.backend, self.postgres = 0, Receiver(), Postgres()
         self.at = seaweedfs.bucket("monitored")
         self.flaky = Flaky(self.at.endpoint, lambda *_: self.refused)
-        store = self.at.env | {"TINTYPE_STORE__ENDPOINT": self.flaky.endpoint, "TINTYPE_LEDGER__URL": self.postgres.database()}
+        self.database = self.postgres.database()
+        store = self.at.env | {"TINTYPE_STORE__ENDPOINT": self.flaky.endpoint, "TINTYPE_LEDGER__URL": self.database}
         self.disk = SmallDisk(home / "disk/data", 48)
         self.bucket = tintype.Server(home / "bucket", self.backend, env=keys | store | {"TINTYPE_QUEUE__ATTEMPTS": "2"}, start=False)
         self.small = tintype.Server(home / "disk", self.backend, start=False, env=keys | {
@@ -254,6 +256,23 @@ def test_each_alert_fires_when_something_breaks_and_ends_when_it_is_mended(insta
         except TimeoutError:
             raise AssertionError(f"not fired: {set(alerts) - prometheus.notified('firing')}, {after()}") from None
 
+    # A page of a ledger rots, and a job gets lost.
+    here.spare.stop()
+    ledger = here.spare.home / "data/tintype.db"
+    with sqlite3.connect(ledger) as rows:
+        rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        root, = rows.execute("SELECT max(rootpage) FROM sqlite_master").fetchone()
+    good = ledger.read_bytes()
+    with open(ledger, "r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"rot!" * 512)
+    here.spare.ready = "/healthz"
+    here.spare.start()
+    stuck = here.bucket.create(filename="a.jpg")["id"]
+    here.postgres.sql(f"UPDATE uploads SET status = 'processing' WHERE id = '{stuck}'", here.database)
+    fired("TintypeLedgerDamaged", "TintypeUploadsStuck")
+    assert "restore a backup" in here.spare.call("GET", "/readyz").json()["detail"]
+
     # Everything breaks: the store denies, the backend fails, clients send text, decoders hang, the disk fills up, a server dies.
     lost = [here.send(here.bucket, SMALL)]
     here.refused = 403
@@ -289,7 +308,12 @@ def test_each_alert_fires_when_something_breaks_and_ends_when_it_is_mended(insta
     here.refused = 0
     here.backend.script.clear()
     here.disk.empty()
+    for left in ledger.parent.glob("tintype.db-*"):
+        left.unlink()
+    ledger.write_bytes(good)
+    here.spare.ready = "/readyz"
     here.spare.start()
+    assert here.bucket.call("DELETE", f"/v1/uploads/{stuck}").status_code in (204, 404)
     wait_for("the ledger", lambda: here.bucket.call("GET", "/readyz").status_code == 200)
     wait_for("no more pending callbacks", lambda: here.small.call("POST", "/v1/deliveries/resend", json={"status": "dead"}).ok
              and prometheus.query('max(tintype_deliveries{status="dead"}) == 0'))

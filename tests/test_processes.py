@@ -1,5 +1,7 @@
 """Several processes on one Postgres and one bucket share the work: each does some, no job is with two at once."""
+import http.server
 import itertools
+import json
 import random
 import signal
 import threading
@@ -174,3 +176,69 @@ def test_work_alone_listens_nowhere(fleet):
     assert sockets(server.daemon.pid) & listening and not sockets(worker.daemon.pid) & listening
     assert server.finish(sent(server)["id"])["status"] == "completed"
     assert worker.stop() == 0
+
+
+class Slow:
+    """A backend that takes its time over one callback: the second attempt hangs until it is let go."""
+
+    def __init__(self):
+        self.attempts, self.hanging, self.release = [], threading.Event(), threading.Event()
+        slow = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self):
+                self.rfile.read(int(self.headers.get("content-length") or 0))
+                slow.attempts.append(self.headers["webhook-id"])
+                number = len(slow.attempts)
+                if number == 2:
+                    slow.hanging.set()
+                    slow.release.wait(120)
+                try:
+                    self.send_response(500 if number == 1 else 200)
+                    self.send_header("content-length", "0")
+                    self.end_headers()
+                except OSError:
+                    pass  # who asked is gone
+
+            def log_message(self, *args):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/callback/{{id}}"
+
+    def stop(self) -> None:
+        self.release.set()
+        self.server.shutdown()
+
+
+@pytest.fixture
+def slow():
+    backend = Slow()
+    yield backend
+    backend.stop()
+
+
+def test_a_process_that_goes_on_after_another_delivered_changes_nothing(fleet, slow, say):
+    """SIGSTOP during its last attempt at a callback; another delivers under the lease that ran out; SIGCONT."""
+    env = {"TINTYPE_CALLBACK__URL": slow.url, "TINTYPE_CALLBACK__TIMEOUT": "1s", "TINTYPE_CALLBACK__SCHEDULE": "200ms"}
+    stopped, = fleet("serve", **env)
+    created = sent(stopped)
+    assert slow.hanging.wait(60)
+    stopped.daemon.child.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    other, = fleet("serve", **env)
+    told = lambda: other.call("GET", "/v1/deliveries").json()["deliveries"][0]
+    delivered = wait_for("another's delivery", lambda: (d := told())["status"] == "delivered" and d, 90, 0.5)
+    took = time.monotonic() - began
+    stopped.daemon.child.send_signal(signal.SIGCONT)
+    wait_for("its attempt to end", lambda: "too late to count" in stopped.log() or told() != delivered, 30, 0.2)
+    now = told()
+    assert (now["status"], now["attempts"]) == ("delivered", delivered["attempts"]), json.dumps(now)
+    # The next outcome is told at once, too.
+    assert other.call("POST", f"/v1/uploads/{created['id']}/retry").status_code == 202
+    assert other.finish(created["id"])["status"] == "completed"
+    time.sleep(1)
+    assert told()["status"] == "delivered", json.dumps(told())
+    assert other.call("GET", "/v1/deliveries?status=dead").json()["deliveries"] == []
+    assert len(set(slow.attempts)) == 1
+    say(f"delivered by another {took:.0f} s after the first was stopped in its last attempt, and delivered it stays")

@@ -19,7 +19,7 @@ def servers(tmp_path_factory):
 
 @pytest.mark.parametrize("store, ledger", [("embedded", "sqlite"), ("seaweedfs", "postgres")])
 def test_nothing_is_lost(servers, tmp_path, say, store, ledger):
-    """Twenty kills while a hundred originals arrive and the backend fails one callback in three."""
-    report = run(Plan(store, ledger, uploads=100, kills=20, seed=SEED, pace=0.6, expires=12), servers, tmp_path)
+    """Twenty kills, and where there are several processes some stops, while a hundred originals arrive and the backend fails one callback in three."""
+    report = run(Plan(store, ledger, uploads=100, kills=20, seed=SEED, pace=0.6, expires=12, stop_max=8), servers, tmp_path)
     say(str(report))
     assert not report.breaches, f"TORTURE_SEED={SEED}: {report}\n" + "\n".join(report.breaches[:20])

@@ -4,12 +4,12 @@ from pathlib import Path
 
 
 class SmallDisk:
-    """A tmpfs of `size` MiB at `at`."""
+    """A tmpfs of `size` MiB at `at`, perhaps with few inodes."""
 
-    def __init__(self, at: Path, size: int):
+    def __init__(self, at: Path, size: int, inodes: int | None = None):
         self.at, self.ballast = at, at / "ballast"
         at.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}m", "tmpfs", at], capture_output=True, text=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}m" + (f",nr_inodes={inodes}" if inodes else ""), "tmpfs", at], capture_output=True, text=True)
         if done.returncode:
             raise PermissionError(done.stderr.strip())
 

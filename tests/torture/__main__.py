@@ -17,6 +17,8 @@ def main() -> int:
     parser.add_argument("--store", default="embedded,seaweedfs")
     parser.add_argument("--ledger", default="sqlite,postgres")
     parser.add_argument("--pace", type=float, default=1.0, help="mean seconds between a restart and the next kill (default 1)")
+    parser.add_argument("--stop-max", type=float, default=70.0,
+                        help="seconds that a process is stopped (SIGSTOP) at most, where there are several; 0: never (default 70)")
     parser.add_argument("--seed", type=int, default=None, help="repeats the choices of a run")
     args = parser.parse_args()
     seed = secrets.randbelow(10**6) if args.seed is None else args.seed
@@ -25,7 +27,7 @@ def main() -> int:
     try:
         for store in args.store.split(","):
             for ledger in args.ledger.split(","):
-                plan = Plan(store, ledger, args.uploads, args.kills, seed, pace=args.pace)
+                plan = Plan(store, ledger, args.uploads, args.kills, seed, pace=args.pace, stop_max=args.stop_max)
                 print(f"{plan.name}: seed {seed}, logs in {home / plan.name}", flush=True)
                 report = run(plan, servers, home, tell=lambda line: print(f"\r{line}", end="", file=sys.stderr, flush=True))
                 print(f"\r{plan.name}: {report}", flush=True)

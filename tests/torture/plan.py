@@ -21,6 +21,7 @@ class Plan:
     clients: int = 16
     pace: float = 1.0  # mean seconds of quiet between two kills
     expires: int = 30  # seconds a credential is good for
+    stop_max: float = 0.0  # seconds that a process is stopped (SIGSTOP) at most; 0: none is. Of several processes only
 
     @property
     def name(self) -> str:
@@ -30,6 +31,11 @@ class Plan:
     def shared(self) -> bool:
         """Several processes, one store, one ledger: the embedded store and a file belong to one process."""
         return self.store != "embedded" and self.ledger == "postgres"
+
+    @property
+    def stops(self) -> bool:
+        """Whether some are stopped and go on later: others must be there to take their work meanwhile."""
+        return self.shared and self.stop_max > 0
 
     def dice(self, who: str) -> random.Random:
         return random.Random(f"{self.seed}/{self.name}/{who}")

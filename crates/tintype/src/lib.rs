@@ -16,6 +16,8 @@ pub mod aws;
 #[cfg(feature = "server")]
 pub mod backfill;
 pub mod callback;
+#[cfg(feature = "server")]
+mod checkup;
 pub mod config;
 #[cfg(feature = "server")]
 pub mod doctor;
@@ -24,6 +26,8 @@ pub mod event;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "server")]
+pub mod health;
 pub mod key;
 pub mod ledger;
 #[cfg(feature = "server")]

@@ -25,7 +25,7 @@ use crate::ledger::sql::News;
 use crate::listen::{self, Front, Patience, Refused, Times, Tls};
 use crate::process::worker::{self, Stop};
 use crate::store::embedded::{self, Endpoint};
-use crate::{api, ledger, sweep};
+use crate::{api, checkup, ledger, sweep};
 
 /// What is left for a job to be handed on in, once its time is up.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -224,6 +224,7 @@ fn start_workers(app: &Arc<App>, working: &Stop) -> anyhow::Result<JoinSet<()>> 
     }
     workers.spawn(hear(app.clone(), working.gently.clone()));
     workers.spawn(sweep::run(app.clone(), working.gently.clone()));
+    workers.spawn(checkup::run(app.clone(), working.gently.clone()));
     if let Some(callback) = &app.config.callback {
         let sender = Sender::new(callback, app.signing.clone());
         let sender = sender.map_err(anyhow::Error::msg).context("cannot set up callbacks")?;

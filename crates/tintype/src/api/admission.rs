@@ -31,7 +31,7 @@ impl FromRequestParts<Arc<App>> for Address {
 }
 
 /// One name for one caller that was found to be a server: its key's, or its address while no keys are asked for.
-fn caller_id(caller: &Caller, address: &Address) -> String {
+pub fn caller_id(caller: &Caller, address: &Address) -> String {
     match caller {
         Caller::Key(key) => key.id.clone(),
         _ => address.0.map(|Peer(at)| at.ip().to_string()).unwrap_or_default(),

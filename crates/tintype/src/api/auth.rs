@@ -35,6 +35,11 @@ impl Caller {
         matches!(self, Self::Local | Self::Key(_))
     }
 
+    /// The id of its API key, of a server that has one.
+    pub fn key(&self) -> Option<&str> {
+        if let Self::Key(key) = self { Some(&key.id) } else { None }
+    }
+
     /// What it showed in a header that is no API key.
     pub fn shown(&self) -> Option<&str> {
         if let Self::Shown(text) = self { Some(text) } else { None }

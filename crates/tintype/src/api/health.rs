@@ -11,6 +11,7 @@ use serde_json::json;
 use super::auth::Caller;
 use crate::app::App;
 use crate::auth::Scope;
+use crate::ledger::sql::damage;
 
 /// Whether the process answers
 ///
@@ -25,39 +26,45 @@ pub async fn live() -> &'static str {
 
 /// Whether it can work
 ///
-/// For a readiness probe: ledger, queue and store answer, and there is room on the disk. Who may see uploads is told how
-/// many there are, and how many jobs.
+/// For a readiness probe: an upload would be taken and done. The ledger takes a write (which is rolled back) and is not known
+/// to be damaged, queue and store answer, workers are alive, and the disk has room and inodes. `detail` says what to do where
+/// that is known. Who may see uploads is told how many there are, and how many jobs.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "ready", tag = "service",
     responses(
         (status = 200, description = "All answer", body = Object,
-         example = json!({"ledger": "ok", "queue": "ok", "store": "ok", "disk": "ok", "uploads": {"completed": 5}, "jobs": 0})),
+         example = json!({"ledger": "ok", "queue": "ok", "store": "ok", "disk": "ok", "workers": "ok",
+                          "uploads": {"completed": 5}, "jobs": 0})),
         (status = 503, description = "One does not: `failing`", body = Object)
     )
 )]
 pub async fn ready(State(app): State<Arc<App>>, caller: Caller) -> impl IntoResponse {
+    let rehearsed = app.health.rehearse(&app).await;
     let (uploads, jobs, store) = (app.ledger.count().await, app.queue.depth().await, app.store.check().await);
-    let low = app.room.is_low() || app.room.is_full();
-    let good = uploads.is_ok() && jobs.is_ok() && store.is_ok() && !low;
-    let say = |error: Option<String>| {
-        error.map_or_else(
-            || "ok".to_owned(),
-            |error| {
-                tracing::warn!(error, "not ready");
-                "failing".to_owned()
-            },
-        )
-    };
-    let counts: serde_json::Map<_, _> =
-        uploads.iter().flatten().map(|(status, n)| (status.as_str().to_owned(), (*n).into())).collect();
-    let mut body = json!({
-        "ledger": say(uploads.err().map(|e| e.to_string())),
-        "queue": say(jobs.as_ref().err().map(ToString::to_string)),
-        "store": say(store.err().map(|e| e.to_string())),
-        "disk": say(low.then(|| format!("{} bytes are free: see limits.min_free_disk", app.room.free()))),
-    });
+    // At a stop workers end one after another, while what is asked is still answered.
+    let idle = app.health.workers() == 0 && !app.signals.stopping.is_cancelled();
+    let low = app.room.shortage();
+    let parts = [
+        ("ledger", rehearsed.err().or(uploads.as_ref().err().map(ToString::to_string))),
+        ("queue", jobs.as_ref().err().map(ToString::to_string)),
+        ("store", store.err().map(|error| error.to_string())),
+        ("disk", low.clone()),
+        ("workers", idle.then(|| "no worker is alive: restart Tintype".to_owned())),
+    ];
+    let (mut body, mut good) = (json!({}), true);
+    for (name, error) in parts {
+        good &= error.is_none();
+        body[name] = if error.is_some() { "failing" } else { "ok" }.into();
+        if let Some(error) = error {
+            tracing::warn!(part = name, error, "not ready");
+        }
+    }
+    if let Some(detail) = damage::found().map(|_| damage::ADVICE.to_owned()).or(low) {
+        body["detail"] = detail.into();
+    }
     if caller.must(Scope::UploadsRead).is_ok() {
-        body["uploads"] = counts.into();
+        let counts = uploads.iter().flatten().map(|(status, n)| (status.as_str().to_owned(), (*n).into()));
+        body["uploads"] = counts.collect::<serde_json::Map<_, _>>().into();
         body["jobs"] = jobs.ok().map(|jobs| jobs.waiting + jobs.leased).into();
     }
     (if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))

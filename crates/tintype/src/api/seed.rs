@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::admission::{Address, admit};
+use super::admission::{Address, admit, caller_id};
 use super::auth::Caller;
 use super::extract::{Body, Id};
 use super::openapi::ProblemDocument;
@@ -24,7 +24,7 @@ use super::uploads::{find, json_body};
 use crate::app::App;
 use crate::auth::Scope;
 use crate::key::Key;
-use crate::upload::create::{NewUpload, create as create_upload, ticket};
+use crate::upload::create::{Asker, NewUpload, create as create_upload, ticket};
 use crate::upload::{Status, Upload, UploadId};
 
 /// Its two paths, with and without the last slash.
@@ -69,7 +69,8 @@ async fn create(
         None | Some(Value::Null) => Default::default(),
         Some(_) => return Err(Problem::invalid("metadata must be an object")),
     };
-    let mut tickets = create_upload(&app, &[NewUpload { metadata, ..Default::default() }], None, None).await?;
+    let asker = Asker { owner: caller_id(&caller, &address), idempotency: None, traceparent: None };
+    let mut tickets = create_upload(&app, &[NewUpload { metadata, ..Default::default() }], asker).await?;
     let upload = find(&app, tickets.remove(0).id.as_str()).await?;
     Ok((StatusCode::CREATED, Json(view(&app, &upload).await?)))
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::admission::{Address, admit};
+use super::admission::{Address, admit, caller_id};
 use super::auth::Caller;
 use super::extract::{Body, Id, Params};
 use super::openapi::{OneOrMany, ProblemDocument};
@@ -28,7 +28,7 @@ use crate::manifest::Manifest;
 use crate::preset::hex;
 use crate::store::{ObjectMeta, StoreError};
 use crate::trace;
-use crate::upload::create::{MAX_BATCH, NewUpload, Ticket};
+use crate::upload::create::{Asker, MAX_BATCH, NewUpload, Ticket};
 use crate::upload::{self, Status, Upload, UploadId};
 
 /// Most bytes that an upload is looked for by: no key is longer.
@@ -126,7 +126,7 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
     post, path = "/v1/uploads", operation_id = "create_upload", tag = "uploads",
     security(("api_key" = ["uploads:create"])),
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[\\t -~]+$",
-            description = "The same request again is answered the same, for a day. Spaces and tabs around it are HTTP's, not the key's"),
+            description = "The same request again is answered the same, for a day: the same JSON, in whatever order its members are. It belongs to the API key that it came with. Spaces and tabs around it are HTTP's, not the key's"),
            ("traceparent" = Option<String>, Header, description = "W3C Trace Context: goes with the callback; ignored where it is not well formed")),
     request_body(
         content = inline(Asked), description = "What the client wants to send",
@@ -153,7 +153,8 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     caller.must(Scope::UploadsCreate)?;
     let body = json_body(&headers, &body)?;
-    let (idempotency, traceparent) = (idempotency(&headers, &body)?, trace::of_request(&headers));
+    let (idempotency, traceparent) = (idempotency(&caller, &headers, &body)?, trace::of_request(&headers));
+    let asker = Asker { owner: caller_id(&caller, &address), idempotency, traceparent };
     admit(&app, &caller, &address, body.as_array().map_or(1, Vec::len).min(MAX_BATCH)).await?;
     if let Value::Array(list) = body {
         if !(1..=MAX_BATCH).contains(&list.len()) {
@@ -164,10 +165,10 @@ pub async fn create(
             .enumerate()
             .map(|(index, value)| parse(value).map_err(|problem| problem.at(&format!("request {index}"))));
         let asked: Vec<NewUpload> = asked.collect::<Result<_, _>>()?;
-        let tickets = upload::create::create(&app, &asked, idempotency, traceparent).await?;
+        let tickets = upload::create::create(&app, &asked, asker).await?;
         return Ok((StatusCode::CREATED, Json(tickets)).into_response());
     }
-    let mut tickets = upload::create::create(&app, &[parse(body)?], idempotency, traceparent).await?;
+    let mut tickets = upload::create::create(&app, &[parse(body)?], asker).await?;
     Ok((StatusCode::CREATED, Json(tickets.remove(0))).into_response())
 }
 
@@ -202,13 +203,36 @@ fn parse(value: Value) -> Result<NewUpload, Problem> {
     serde_json::from_value(value).map_err(|e| Problem::invalid(e.to_string()))
 }
 
-fn idempotency(headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency>, Problem> {
+fn idempotency(caller: &Caller, headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency>, Problem> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
     let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
     let key = key.ok_or_else(|| Problem::invalid("Idempotency-Key must be 1 to 255 printable ASCII characters"))?;
-    Ok(Some(Idempotency { key: key.to_owned(), request: hex(&Sha256::digest(body.to_string())) }))
+    let request = hex(&Sha256::digest(canonical(body).to_string()));
+    Ok(Some(Idempotency { owner: caller.key().map(str::to_owned), key: key.to_owned(), request }))
+}
+
+/// What a JSON text means: members in one order, and one form of a whole number.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Array(list) => list.iter().map(canonical).collect(),
+        Value::Object(members) => {
+            let mut sorted: Vec<_> = members.iter().map(|(name, value)| (name.clone(), canonical(value))).collect();
+            sorted.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Number(number) => {
+            number.as_f64().filter(|_| number.is_f64()).and_then(whole).unwrap_or_else(|| value.clone())
+        }
+        other => other.clone(),
+    }
+}
+
+/// `1.0` and `1e0` as `1`, as far as all whole numbers have a floating-point number of their own.
+fn whole(number: f64) -> Option<Value> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() <= EXACT).then(|| Value::from(number as i64))
 }
 
 /// What uploads are looked for by.
@@ -333,4 +357,25 @@ fn again(app: &App, upload: &Upload, now: ObjectMeta) -> Option<StorageEvent> {
         version: pin.version,
         sequencer: pin.sequencer,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_request_is_what_its_json_means() {
+        let print = |text: &str| canonical(&serde_json::from_str(text).unwrap()).to_string();
+        let one = print(r#"{"filename": "a.jpg", "size": 10, "metadata": {"x": 1, "y": [true, null]}}"#);
+        assert_eq!(one, print(r#"{"metadata":{"y":[true,null],"x":1.0},"size":1e1,"filename":"\u0061.jpg"}"#));
+        for other in [
+            r#"{"filename": "a.jpg", "size": 10, "metadata": {"x": 1, "y": [null, true]}}"#,
+            r#"{"filename": "a.jpg", "size": 10, "metadata": {"x": "1", "y": [true, null]}}"#,
+            r#"{"filename": "a.jpg", "size": 10.5, "metadata": {"x": 1, "y": [true, null]}}"#,
+        ] {
+            assert_ne!(one, print(other));
+        }
+        assert_ne!(print("[1, 2]"), print("[2, 1]"));
+    }
 }

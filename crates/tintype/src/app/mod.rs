@@ -24,6 +24,7 @@ use crate::event::StorageEvent;
 use crate::event::accept::{accept, note_stale};
 use crate::event::auth::Gate;
 use crate::event::order::{Rule, Stale};
+use crate::health::Health;
 use crate::key::{self, Key, Layout};
 use crate::ledger::{Finished, Ledger, LedgerError, Marked};
 use crate::manifest::Manifest;
@@ -84,6 +85,8 @@ pub struct App {
     pub gate: Gate,
     /// Who wakes whom.
     pub signals: Signals,
+    /// What is known of this process's own state.
+    pub health: Arc<Health>,
 }
 
 /// Who wakes whom, inside one process.

@@ -76,6 +76,7 @@ impl App {
             gate,
             ledger,
             signals: Signals::new(),
+            health: Arc::default(),
             config,
         };
         metrics::begin(app.config.presets.iter().map(|preset| preset.name.as_str()));

@@ -75,6 +75,7 @@ impl Deliverer {
             lease: self.sender.longest() + TO_RECORD,
             except: &full,
         };
+        let claimed = Instant::now();
         let due = match self.ledger.claim_deliveries(&claim).await {
             Ok(due) => due,
             Err(error) => {
@@ -88,14 +89,19 @@ impl Deliverer {
             let Some(place) = lanes.enter(&delivery.endpoint) else { continue };
             let this = self.clone();
             attempts.spawn(async move {
-                this.attempt(&delivery).instrument(span(&delivery)).await;
+                this.attempt(&delivery, claimed).instrument(span(&delivery)).await;
                 drop(place);
             });
         }
         count
     }
 
-    async fn attempt(&self, delivery: &Delivery) {
+    async fn attempt(&self, delivery: &Delivery, claimed: Instant) {
+        // This process was stopped for a while: another may be sending it, or a later outcome.
+        if claimed.elapsed() > TO_RECORD / 2 {
+            tracing::warn!("a callback is not sent under a claim that is about to run out");
+            return;
+        }
         let (at, started) = (OffsetDateTime::now_utc(), Instant::now());
         let notice = Notice { url: delivery.url.clone(), method: delivery.method.clone(), body: delivery.body.clone() };
         let traceparent = trace::here(delivery.traceparent.as_deref());
@@ -110,8 +116,12 @@ impl Deliverer {
             millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             response: answer.response,
         };
-        if let Err(error) = self.ledger.settle_delivery(&delivery.id, &attempt, next).await {
-            tracing::error!(%error, delivery = delivery.id, "a callback's attempt could not be recorded; it will be sent again");
+        match self.ledger.settle_delivery(delivery, &attempt, next).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(
+                "an attempt came too late to count: another process has the callback, or its upload was deleted"
+            ),
+            Err(error) => tracing::error!(%error, "a callback's attempt could not be recorded; it will be sent again"),
         }
     }
 

@@ -114,6 +114,8 @@ pub struct Config {
     pub variants_url: Option<Url>,
     /// Where the ledger is.
     pub ledger: LedgerUrl,
+    /// How often the ledger is checked for damage, if it is.
+    pub check_every: Option<Duration>,
     /// How often a job is tried while the store fails.
     pub attempts: u32,
     /// How often a job's process may die before the job is given up.
@@ -215,6 +217,7 @@ impl Config {
         let aws_endpoint = r.optional_url("aws.endpoint");
         let variants_url = r.optional_url("store.public_url");
         let ledger = read_ledger(r, data.as_deref());
+        let check_every = r.duration("ledger.check_every", Duration::ZERO, Duration::from_secs(30 * 24 * 3600));
         r.one_of("queue.url", &["ledger"]);
         let attempts = r.number("queue.attempts", 1, 10_000);
         let crashes = r.number("queue.crashes", 1, 1000);
@@ -255,6 +258,7 @@ impl Config {
             aws_endpoint: aws_endpoint?,
             variants_url: variants_url?,
             ledger: ledger?,
+            check_every: check_every.map(|every| Some(every).filter(|every| !every.is_zero()))?,
             attempts: attempts?,
             crashes: crashes?,
             lease: lease?,

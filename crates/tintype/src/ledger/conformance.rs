@@ -65,9 +65,9 @@ async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     let told = ledger.claim_deliveries(&all(10)).await.unwrap();
     assert_eq!(told.len(), 1, "the first outcome is told before the second");
     assert!(told[0].id.ends_with("_9"), "{}", told[0].id);
-    ledger.settle_delivery(&told[0].id, &attempt(Some(200)), Next::Delivered).await.unwrap();
+    ledger.settle_delivery(&told[0], &attempt(Some(200)), Next::Delivered).await.unwrap();
     let told = ledger.claim_deliveries(&all(10)).await.unwrap();
-    ledger.settle_delivery(&told[0].id, &attempt(Some(200)), Next::Delivered).await.unwrap();
+    ledger.settle_delivery(&told[0], &attempt(Some(200)), Next::Delivered).await.unwrap();
     conforms(&ledger).await;
 }
 
@@ -158,7 +158,12 @@ async fn conforms(ledger: &SqlLedger) {
     an_unannounced_key_is_adopted_once(ledger).await;
     an_outcome_and_its_callback_are_one(ledger).await;
     a_delivery_is_claimed_once_and_settled(ledger).await;
+    a_late_attempt_changes_no_delivery(ledger).await;
     the_same_delivery_again_is_sent_again_under_its_id(ledger).await;
+    an_idempotency_key_is_its_owners(ledger).await;
+    a_rehearsal_leaves_nothing(ledger).await;
+    what_does_not_move_is_found(ledger).await;
+    a_key_is_never_used_earlier_than_it_was(ledger).await;
     only_pending_uploads_expire(ledger).await;
     what_is_removed_is_gone(ledger).await;
     a_late_event_of_a_deleted_upload_is_refused(ledger).await;
@@ -177,7 +182,7 @@ async fn rows_come_back_as_they_were(ledger: &dyn Ledger) {
 
 async fn equal_idempotency_keys_are_equal_requests(ledger: &dyn Ledger) {
     let (first, second) = (upload(), upload());
-    let promise = |request: &str| Idempotency { key: "k".into(), request: request.into() };
+    let promise = |request: &str| Idempotency { owner: None, key: "k".into(), request: request.into() };
     ledger.create(std::slice::from_ref(&first), Some(&promise("r"))).await.unwrap();
     let replayed = ledger.create(std::slice::from_ref(&second), Some(&promise("r"))).await.unwrap();
     assert_eq!(replayed, Created::Replayed(vec![first]));
@@ -235,21 +240,113 @@ async fn a_delivery_is_claimed_once_and_settled(ledger: &dyn Ledger) {
     assert_eq!(claimed.len(), 1);
     assert!(ledger.claim_deliveries(&all(10)).await.unwrap().is_empty());
     Ledger::recover(ledger).await.unwrap();
-    assert_eq!(ledger.claim_deliveries(&all(10)).await.unwrap().len(), 1, "a restart frees what was in hand");
-    let id = &claimed[0].id;
-    ledger.settle_delivery(id, &attempt(None), Next::RetryIn(Duration::ZERO)).await.unwrap();
-    assert_eq!(ledger.claim_deliveries(&all(10)).await.unwrap()[0].attempts, 1);
-    ledger.settle_delivery(id, &attempt(Some(200)), Next::Delivered).await.unwrap();
+    let claimed = ledger.claim_deliveries(&all(10)).await.unwrap();
+    assert_eq!(claimed.len(), 1, "a restart frees what was in hand");
+    assert!(ledger.settle_delivery(&claimed[0], &attempt(None), Next::RetryIn(Duration::ZERO)).await.unwrap());
+    let again = ledger.claim_deliveries(&all(10)).await.unwrap().remove(0);
+    assert_eq!(again.attempts, 1);
+    assert!(ledger.settle_delivery(&again, &attempt(Some(200)), Next::Delivered).await.unwrap());
+    let id = &again.id;
     assert!(ledger.claim_deliveries(&all(10)).await.unwrap().is_empty());
     let told = &ledger.deliveries(&page(), Some(&row.id)).await.unwrap()[0];
     assert_eq!((told.status, told.attempts, told.last_status), (DeliveryStatus::Delivered, 2, Some(200)));
     assert_eq!(ledger.attempts(id).await.unwrap().len(), 2);
     assert!(ledger.resend(id).await.unwrap());
-    assert_eq!(ledger.claim_deliveries(&all(10)).await.unwrap().len(), 1);
-    ledger.settle_delivery(id, &attempt(Some(410)), Next::Dead).await.unwrap();
+    let last = ledger.claim_deliveries(&all(10)).await.unwrap().remove(0);
+    ledger.settle_delivery(&last, &attempt(Some(410)), Next::Dead).await.unwrap();
     assert!(!ledger.resend("msg_none").await.unwrap());
     ledger.remove(&row).await.unwrap();
     assert!(ledger.attempts(id).await.unwrap().is_empty());
+}
+
+/// As a process does that was stopped during its attempt and goes on after another has done the work.
+async fn a_late_attempt_changes_no_delivery(ledger: &SqlLedger) {
+    let row = upload();
+    ledger.create(std::slice::from_ref(&row), None).await.unwrap();
+    ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap();
+    let soon = Claim { lease: Duration::ZERO, ..all(10) };
+    let late = ledger.claim_deliveries(&soon).await.unwrap().remove(0);
+    let held = ledger.claim_deliveries(&all(10)).await.unwrap().remove(0);
+    assert_eq!(late.id, held.id);
+    for next in [Next::Dead, Next::Delivered, Next::RetryIn(LONG)] {
+        assert!(!ledger.settle_delivery(&late, &attempt(Some(500)), next).await.unwrap(), "in another's hand");
+    }
+    assert!(ledger.settle_delivery(&held, &attempt(Some(200)), Next::Delivered).await.unwrap());
+    for next in [Next::Dead, Next::RetryIn(LONG)] {
+        assert!(!ledger.settle_delivery(&late, &attempt(Some(500)), next).await.unwrap(), "delivered by another");
+        assert!(!ledger.settle_delivery(&held, &attempt(Some(500)), next).await.unwrap(), "settled once");
+    }
+    let told = ledger.delivery(&held.id).await.unwrap().unwrap();
+    assert_eq!((told.status, told.attempts, told.last_status), (DeliveryStatus::Delivered, 1, Some(200)));
+    assert_eq!(ledger.attempts(&held.id).await.unwrap().len(), 1);
+    // Told again, resent or freed since, it is another claim's.
+    ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap();
+    assert!(!ledger.settle_delivery(&late, &attempt(Some(500)), Next::Dead).await.unwrap());
+    let stale = ledger.claim_deliveries(&soon).await.unwrap().remove(0);
+    assert!(ledger.resend(&stale.id).await.unwrap());
+    assert!(!ledger.settle_delivery(&stale, &attempt(Some(500)), Next::Dead).await.unwrap(), "resent");
+    let stale = ledger.claim_deliveries(&all(10)).await.unwrap().remove(0);
+    assert!(ledger.resend(&stale.id).await.unwrap());
+    assert_eq!(
+        ledger.delivery(&stale.id).await.unwrap().unwrap().lease,
+        stale.lease,
+        "what is being sent stays in hand"
+    );
+    Ledger::recover(ledger).await.unwrap();
+    assert!(!ledger.settle_delivery(&stale, &attempt(Some(500)), Next::Dead).await.unwrap(), "freed");
+    ledger.remove(&row).await.unwrap();
+}
+
+async fn an_idempotency_key_is_its_owners(ledger: &dyn Ledger) {
+    let rows: Vec<_> = (0..4).map(|_| upload()).collect();
+    let promise =
+        |owner: Option<&str>| Idempotency { owner: owner.map(str::to_owned), key: "own".into(), request: "r".into() };
+    for (row, owner) in rows.iter().zip([Some("a"), Some("b"), None]) {
+        assert_eq!(
+            ledger.create(std::slice::from_ref(row), Some(&promise(owner))).await.unwrap(),
+            Created::New,
+            "{owner:?}"
+        );
+    }
+    for (row, owner) in rows.iter().zip([Some("a"), Some("b"), None]) {
+        let again = ledger.create(&rows[3..], Some(&promise(owner))).await.unwrap();
+        assert_eq!(again, Created::Replayed(vec![row.clone()]), "{owner:?}");
+    }
+    for row in &rows {
+        ledger.remove(row).await.unwrap();
+    }
+}
+
+async fn a_rehearsal_leaves_nothing(ledger: &SqlLedger) {
+    let row = upload();
+    ledger.rehearse(&row, &event(&row)).await.unwrap();
+    assert_eq!(ledger.get(&row.id).await.unwrap(), None);
+    assert!(!ledger.has(&row.id).await.unwrap());
+    assert!(ledger.check().await.unwrap());
+}
+
+async fn what_does_not_move_is_found(ledger: &SqlLedger) {
+    let now = OffsetDateTime::now_utc();
+    let before = ledger.stuck(now - LONG, 1000).await.unwrap().len();
+    let (moving, idle) = (upload(), Upload { status: Status::Processing, ..upload() });
+    ledger.create(std::slice::from_ref(&idle), None).await.unwrap();
+    ledger.arrived(&moving, &event(&moving)).await.unwrap();
+    let stuck = ledger.stuck(now - LONG, 1000).await.unwrap();
+    assert!(stuck.contains(&idle.id) && !stuck.contains(&moving.id) && stuck.len() == before + 1);
+    let stuck = ledger.stuck(now + LONG, 1000).await.unwrap();
+    assert!(stuck.contains(&idle.id) && stuck.contains(&moving.id), "its job is older than that");
+    assert_eq!(ledger.stuck(now + LONG, 1).await.unwrap().len(), 1);
+    for row in [&moving, &idle] {
+        ledger.remove(row).await.unwrap();
+    }
+}
+
+async fn a_key_is_never_used_earlier_than_it_was(ledger: &dyn Ledger) {
+    let at = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
+    for used in [at, at - LONG] {
+        ledger.key_used("k1", used).await.unwrap();
+    }
+    assert_eq!(ledger.keys().await.unwrap().iter().find(|key| key.id == "k1").unwrap().last_used_at, Some(at));
 }
 
 async fn the_same_delivery_again_is_sent_again_under_its_id(ledger: &dyn Ledger) {
@@ -261,7 +358,7 @@ async fn the_same_delivery_again_is_sent_again_under_its_id(ledger: &dyn Ledger)
         ledger.finish(&row.id, &outcome, Some(&notice()), None).await.unwrap();
         let claimed = ledger.claim_deliveries(&all(10)).await.unwrap();
         assert_eq!(claimed.len(), 1);
-        ledger.settle_delivery(&claimed[0].id, &attempt(Some(200)), Next::Delivered).await.unwrap();
+        ledger.settle_delivery(&claimed[0], &attempt(Some(200)), Next::Delivered).await.unwrap();
         ids.push(claimed[0].id.clone());
     }
     assert_eq!(ids[0], ids[1], "found out twice, it is the same message");
@@ -355,7 +452,7 @@ async fn outcomes_are_told_in_their_order(ledger: &SqlLedger) {
         let due = ledger.claim_deliveries(&all(100)).await.unwrap();
         assert_eq!(due.iter().map(|d| d.id.clone()).collect::<Vec<_>>(), [format!("msg_{}_{n}", row.id)]);
         let next = if n == 5 { Next::Dead } else { Next::Delivered };
-        ledger.settle_delivery(&due[0].id, &attempt(Some(200)), next).await.unwrap();
+        ledger.settle_delivery(&due[0], &attempt(Some(200)), next).await.unwrap();
     }
     assert_eq!(ledger.outstanding().await.unwrap(), Outstanding { pending: 0, dead: 1 });
     ledger.remove(&row).await.unwrap();
@@ -417,7 +514,7 @@ async fn many_adopt_a_key_at_once(ledger: &SqlLedger) {
 }
 
 async fn many_ask_under_one_idempotency_key(ledger: &SqlLedger) {
-    let promise = Idempotency { key: "race".into(), request: "r".into() };
+    let promise = Idempotency { owner: None, key: "race".into(), request: "r".into() };
     let rows: Vec<_> = (0..8).map(|_| upload()).collect();
     let asked = rows.iter().map(|row| ledger.create(std::slice::from_ref(row), Some(&promise)));
     let answers = futures::future::join_all(asked).await;
@@ -615,7 +712,7 @@ async fn what_waits_is_hastened(ledger: &SqlLedger) {
     ledger.create(std::slice::from_ref(&row), None).await.unwrap();
     ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap();
     let told = ledger.claim_deliveries(&all(10)).await.unwrap().remove(0);
-    ledger.settle_delivery(&told.id, &attempt(Some(500)), Next::RetryIn(LONG)).await.unwrap();
+    ledger.settle_delivery(&told, &attempt(Some(500)), Next::RetryIn(LONG)).await.unwrap();
     ledger.arrived(&row, &event(&row)).await.unwrap();
     let leased = ledger.claim(LONG).await.unwrap().unwrap();
     ledger.retry(&leased, LONG, "the store is away").await.unwrap();

@@ -36,13 +36,15 @@ impl LedgerError {
     /// What a command says that could not even open it.
     #[cfg(feature = "server")]
     pub fn at_opening(self, url: &LedgerUrl) -> anyhow::Error {
-        anyhow::anyhow!("cannot open the ledger {url}: {}", self.0)
+        let advice = sql::damage::found().map(|_| format!(". {}", sql::damage::ADVICE)).unwrap_or_default();
+        anyhow::anyhow!("cannot open the ledger {url}: {}{advice}", self.0)
     }
 }
 
 #[cfg(feature = "server")]
 impl From<sqlx::Error> for LedgerError {
     fn from(error: sqlx::Error) -> Self {
+        sql::damage::note(&error);
         Self(error.to_string())
     }
 }
@@ -56,10 +58,20 @@ impl From<serde_json::Error> for LedgerError {
 /// A client's promise that equal keys are equal requests.
 #[derive(Debug, Clone)]
 pub struct Idempotency {
+    /// Whose it is: an API key's id, or nothing while no keys are asked for.
+    pub owner: Option<String>,
     /// The header's value.
     pub key: String,
     /// Hash of the request.
     pub request: String,
+}
+
+impl Idempotency {
+    /// What a promise is kept under: no header can hold what stands between the two.
+    #[cfg(feature = "server")]
+    fn name(&self) -> String {
+        self.owner.as_ref().map_or_else(|| self.key.clone(), |owner| format!("{owner}\n{}", self.key))
+    }
 }
 
 /// What came of asking for new uploads.
@@ -124,6 +136,8 @@ pub struct Delivery {
     pub created_at: OffsetDateTime,
     /// The trace that its upload was asked for in.
     pub traceparent: Option<String>,
+    /// Proof of the claim, of one that is in hand.
+    pub lease: Option<String>,
 }
 
 /// Where a delivery stands.
@@ -393,6 +407,15 @@ pub trait Ledger: Send + Sync {
     /// The second half: forgets the upload. If there was a credential for it, its key is revoked until it is forgotten.
     async fn remove(&self, upload: &Upload) -> Result<(), LedgerError>;
 
+    /// Reads all of the ledger. False when it is known to be damaged, now or from before.
+    async fn check(&self) -> Result<bool, LedgerError>;
+
+    /// Writes what the arrival of an upload writes, and takes it back.
+    async fn rehearse(&self, upload: &Upload, event: &StorageEvent) -> Result<(), LedgerError>;
+
+    /// Uploads that are `processing` though they have no job, or only jobs that were added before a time.
+    async fn stuck(&self, before: OffsetDateTime, most: u32) -> Result<Vec<UploadId>, LedgerError>;
+
     /// How many uploads have each status.
     async fn count(&self) -> Result<Vec<(Status, u64)>, LedgerError>;
 
@@ -406,8 +429,9 @@ pub trait Ledger: Send + Sync {
     /// Makes every claimed delivery due: for the only process on this ledger, as it starts.
     async fn recover(&self) -> Result<(), LedgerError>;
 
-    /// Records an attempt and what follows it.
-    async fn settle_delivery(&self, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError>;
+    /// Records an attempt at a claimed delivery and what follows it. False, and nothing is recorded, when the claim is
+    /// not the caller's any more: another sends it, or has.
+    async fn settle_delivery(&self, claimed: &Delivery, attempt: &Attempt, next: Next) -> Result<bool, LedgerError>;
 
     /// One delivery.
     async fn delivery(&self, id: &str) -> Result<Option<Delivery>, LedgerError>;

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use super::METRICS;
 use crate::app::App;
+use crate::ledger::sql::damage;
 use crate::ledger::{LedgerError, Outstanding};
 use crate::queue::Depth;
 
@@ -76,10 +77,15 @@ async fn ask(app: &App) -> Result<(Depth, Outstanding), LedgerError> {
 fn look_here(app: &App) {
     let (m, memory) = (&*METRICS, &app.processor.memory);
     set(&m.workers, app.config.workers as f64);
+    set(&m.workers_alive, app.health.workers() as f64);
+    set(&m.ledger_damaged, f64::from(u8::from(damage::found().is_some())));
+    set(&m.ledger_checked, app.health.checked() as f64);
+    set(&m.uploads_stuck, app.health.stuck() as f64);
     set(&m.memory_budget, memory.total() as f64);
     set(&m.memory_used, memory.used() as f64);
     set(&m.memory_waiting, memory.waiting() as f64);
     set(&m.disk_free, app.room.known().map_or(f64::INFINITY, |free| free as f64));
+    set(&m.disk_inodes, app.room.inodes().map_or(f64::INFINITY, |left| left as f64));
     set(&m.disk_reserve, app.config.front.min_free_disk as f64);
     m.process.look();
 }

@@ -43,6 +43,7 @@ pub struct Stop {
 
 /// Works until told to stop.
 pub async fn run(app: Arc<App>, stop: Stop) {
+    let _at_work = app.health.at_work();
     while !stop.gently.is_cancelled() {
         // Not even the end of a job could be recorded.
         if app.room.is_full() {

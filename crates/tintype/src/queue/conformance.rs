@@ -100,6 +100,97 @@ async fn conforms(queue: &SqlLedger) {
     a_restart_frees_what_was_in_hand(queue).await;
     jobs_of_one_upload_are_done_one_after_another(queue).await;
     many_workers_share_without_overlap(queue).await;
+    owners_take_turns(queue).await;
+    a_flood_takes_no_worker_that_another_waits_for(queue).await;
+    a_job_that_cannot_be_read_holds_nothing_up(queue).await;
+}
+
+async fn push_of(queue: &SqlLedger, owner: &str) -> UploadId {
+    let job = job();
+    let row = Upload { key: job.event.key.clone(), owner: Some(owner.to_owned()), ..adopted(&job.upload_id) };
+    queue.create(std::slice::from_ref(&row), None).await.unwrap();
+    queue.arrived(&row, &job.event).await.unwrap();
+    row.id
+}
+
+async fn claimed(queue: &SqlLedger) -> Leased {
+    queue.claim(LONG).await.unwrap().unwrap()
+}
+
+async fn owners_take_turns(queue: &SqlLedger) {
+    let mut flood = Vec::new();
+    for _ in 0..300 {
+        flood.push(push_of(queue, "flood").await);
+    }
+    let single = push_of(queue, "single").await;
+    let few = [push_of(queue, "few").await, push_of(queue, "few").await];
+    let mut order = Vec::new();
+    for _ in 0..303 {
+        let leased = claimed(queue).await;
+        queue.drop_job(&leased).await.unwrap();
+        order.push(leased.job.upload_id);
+    }
+    let place = |id: &UploadId| order.iter().position(|done| done == id).unwrap();
+    assert!(
+        place(&single) < 3 && place(&few[0]) < 3 && place(&few[1]) < 6,
+        "{} {} {}",
+        place(&single),
+        place(&few[0]),
+        place(&few[1])
+    );
+    let of_flood: Vec<_> = order.iter().filter(|id| flood.contains(id)).cloned().collect();
+    assert_eq!(of_flood, flood, "those of one owner in the order they came");
+    assert_eq!(queue.claim(LONG).await.unwrap(), None);
+    // More owners than are looked at in one claim: all of them have their turn all the same.
+    let mut many = HashSet::new();
+    for n in 0..200 {
+        many.insert(push_of(queue, &format!("owner{n:03}")).await);
+    }
+    for _ in 0..200 {
+        let leased = claimed(queue).await;
+        assert!(many.remove(&leased.job.upload_id));
+        queue.drop_job(&leased).await.unwrap();
+    }
+}
+
+async fn a_flood_takes_no_worker_that_another_waits_for(queue: &SqlLedger) {
+    for _ in 0..4 {
+        push_of(queue, "slow").await;
+    }
+    let slow = [claimed(queue).await, claimed(queue).await];
+    let quick = [push_of(queue, "quick").await, push_of(queue, "quick").await];
+    // Whoever has least in hand is next, however often its turn was.
+    for id in &quick {
+        let leased = claimed(queue).await;
+        assert_eq!(leased.job.upload_id, *id);
+        queue.drop_job(&leased).await.unwrap();
+    }
+    for leased in slow.into_iter().chain([claimed(queue).await, claimed(queue).await]) {
+        queue.drop_job(&leased).await.unwrap();
+    }
+    // A try that is made again lines up behind what was there before.
+    let (tried, fresh) = (push_of(queue, "again").await, push_of(queue, "again").await);
+    let leased = claimed(queue).await;
+    assert_eq!(leased.job.upload_id, tried);
+    queue.retry(&leased, Duration::from_millis(5), "why").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    for id in [fresh, tried] {
+        let leased = claimed(queue).await;
+        assert_eq!(leased.job.upload_id, id);
+        queue.drop_job(&leased).await.unwrap();
+    }
+}
+
+async fn a_job_that_cannot_be_read_holds_nothing_up(queue: &SqlLedger) {
+    let broken = push_of(queue, "rotten").await;
+    queue.break_jobs_of(&broken).await;
+    let next = push_of(queue, "rotten").await;
+    let leased = claimed(queue).await;
+    assert_eq!(leased.job.upload_id, next);
+    queue.drop_job(&leased).await.unwrap();
+    let row = queue.jobs(Some(&broken), None, 10).await.unwrap().remove(0);
+    assert!(row.state == JobState::Dead && row.last_error.unwrap().contains("not as this version writes it"));
+    assert!(!queue.has(&broken).await.unwrap(), "so that its original is taken up anew");
 }
 
 async fn jobs_of_one_upload_are_done_one_after_another(queue: &SqlLedger) {

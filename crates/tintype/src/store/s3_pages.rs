@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::stream::{self, Stream, TryStreamExt};
-use http::Method;
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::RngExt;

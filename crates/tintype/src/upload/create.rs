@@ -122,16 +122,22 @@ impl CreateError {
     }
 }
 
+/// Who asks, and how.
+#[derive(Debug, Default)]
+pub struct Asker<'a> {
+    /// The id of its API key, or its address: whose turn a job of the upload is.
+    pub owner: String,
+    /// The promise that equal keys are equal requests.
+    pub idempotency: Option<Idempotency>,
+    /// The trace that the request is part of.
+    pub traceparent: Option<&'a str>,
+}
+
 /// Makes uploads, all or none, and a ticket for each.
 ///
 /// # Errors
 /// Which request is wrong, and how.
-pub async fn create(
-    app: &App,
-    asked: &[NewUpload],
-    idempotency: Option<Idempotency>,
-    traceparent: Option<&str>,
-) -> Result<Vec<Ticket>, CreateError> {
+pub async fn create(app: &App, asked: &[NewUpload], asker: Asker<'_>) -> Result<Vec<Ticket>, CreateError> {
     let now = OffsetDateTime::now_utc();
     // Whole seconds, so that the row can be signed again to the same credential.
     let now = now.replace_nanosecond(0).unwrap_or(now);
@@ -139,9 +145,10 @@ pub async fn create(
     for (index, new) in asked.iter().enumerate() {
         let upload = draft(app, new, now);
         let upload = upload.map_err(|error| if asked.len() > 1 { error.of_request(index) } else { error })?;
-        uploads.push(Upload { traceparent: trace::here(traceparent), ..upload });
+        let owner = Some(asker.owner.clone()).filter(|owner| !owner.is_empty());
+        uploads.push(Upload { traceparent: trace::here(asker.traceparent), owner, ..upload });
     }
-    let uploads = match app.ledger.create(&uploads, idempotency.as_ref()).await? {
+    let uploads = match app.ledger.create(&uploads, asker.idempotency.as_ref()).await? {
         Created::New => {
             metrics::created(&uploads);
             uploads

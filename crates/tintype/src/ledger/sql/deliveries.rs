@@ -12,7 +12,7 @@ use crate::ledger::{Attempt, Claim, Delivery, DeliveryStatus, LedgerError, Next,
 use crate::upload::UploadId;
 
 const COLUMNS: &str =
-    "id, upload_id, url, endpoint, method, body, status, attempts, due_at, last_status, last_error, created_at,
+    "id, upload_id, url, endpoint, method, body, status, attempts, due_at, last_status, last_error, created_at, lease,
      (SELECT u.traceparent FROM uploads AS u WHERE u.id = deliveries.upload_id) AS traceparent";
 
 /// Adds the delivery that tells an upload's outcome of this number; one that is there already is told again, with what
@@ -27,7 +27,7 @@ pub(super) async fn add(
         "INSERT INTO deliveries (id, upload_id, url, method, body, status, due_at, created_at, outcome, endpoint)
          VALUES ($1, $2, $3, $4, $5, 'pending', $6, $6, $7, $8)
          ON CONFLICT (id) DO UPDATE SET status = 'pending', attempts = 0, due_at = excluded.due_at, url = excluded.url,
-           method = excluded.method, body = excluded.body, endpoint = excluded.endpoint
+           leased = 0, lease = NULL, method = excluded.method, body = excluded.body, endpoint = excluded.endpoint
          WHERE deliveries.status <> 'pending'",
     )
     .bind(format!("msg_{upload}_{outcome}"))
@@ -54,71 +54,102 @@ pub(super) async fn forget(tx: &mut AnyConnection, upload: &UploadId) -> Result<
     Ok(())
 }
 
-/// A claim moves the due time to the lease's end, so a worker that dies hands it on by itself.
+/// A claim moves the due time to the lease's end, so a worker that dies hands it on by itself. Each endpoint is asked for
+/// its own, by an index: those that wait for one cost nothing to another, however many they are.
 pub(super) async fn claim(ledger: &SqlLedger, claim: &Claim<'_>) -> Result<Vec<Delivery>, LedgerError> {
-    let busy: String = (6..).take(claim.except.len()).map(|n| format!(", ${n}")).collect();
-    // Endpoints are ranked first, since rows cannot be ranked and locked at once; what another took meanwhile is not due.
+    let endpoints = waited_for(ledger).await?;
+    let free: Vec<_> = endpoints.into_iter().filter(|endpoint| !claim.except.contains(endpoint)).collect();
+    if free.is_empty() {
+        return Ok(Vec::new());
+    }
+    // `+ 0` is the index by endpoint (migration 6 says why). Another process passes over what this one is taking.
     let statement = format!(
-        "UPDATE deliveries SET due_at = $1, leased = 1 WHERE id IN
-           (SELECT d.id FROM deliveries AS d WHERE d.status = 'pending' AND d.due_at <= $2 AND d.id IN
-              (SELECT id FROM
-                 (SELECT p.id, row_number() OVER (PARTITION BY p.endpoint ORDER BY p.due_at, p.id) AS place
-                  FROM deliveries AS p WHERE p.status = 'pending' AND p.due_at <= $2
-                    AND p.endpoint NOT IN ($5{busy}) AND NOT EXISTS
-                      (SELECT 1 FROM deliveries AS o WHERE o.upload_id = p.upload_id AND o.status = 'pending' AND o.id <> p.id
-                         AND (o.outcome < p.outcome OR (o.leased = 1 AND o.due_at > $2)))) AS ranked
-               WHERE place <= $4)
-            ORDER BY d.due_at, d.id LIMIT $3 {skip})
+        "UPDATE deliveries SET due_at = $1, leased = 1, lease = $2 WHERE id IN
+           (SELECT d.id FROM deliveries AS d WHERE d.status = 'pending' AND d.endpoint = $3 AND d.due_at + 0 <= $4
+              AND NOT EXISTS
+                (SELECT 1 FROM deliveries AS o WHERE o.upload_id = d.upload_id AND o.status = 'pending' AND o.id <> d.id
+                   AND (o.outcome < d.outcome OR (o.leased = 1 AND o.due_at > $4)))
+            ORDER BY d.due_at + 0, d.id LIMIT $5 {skip})
          RETURNING {COLUMNS}",
         skip = ledger.dialect.skip_locked(),
     );
-    let now = now();
-    let lease = i64::try_from(claim.lease.as_millis()).unwrap_or(i64::MAX);
-    let query = sqlx::query(sql(statement))
-        .bind(now.saturating_add(lease))
-        .bind(now)
-        .bind(i64::from(claim.most))
-        .bind(i64::from(claim.most_each))
-        // A list must not be empty, and no endpoint is called this.
-        .bind("-");
-    let query = claim.except.iter().fold(query, |query, endpoint| query.bind(endpoint.clone()));
-    query.fetch_all(&ledger.writer).await?.iter().map(read).collect()
+    let (now, lease) = (now(), i64::try_from(claim.lease.as_millis()).unwrap_or(i64::MAX));
+    let mut tx = ledger.begin().await?;
+    let mut claimed = Vec::new();
+    for endpoint in free {
+        let room = i64::from(claim.most) - claimed.len() as i64;
+        if room <= 0 {
+            break;
+        }
+        let rows = sqlx::query(sql(statement.clone()))
+            .bind(now.saturating_add(lease))
+            .bind(uuid::Uuid::new_v4().simple().to_string())
+            .bind(endpoint)
+            .bind(now)
+            .bind(room.min(i64::from(claim.most_each)))
+            .fetch_all(&mut *tx)
+            .await?;
+        for row in &rows {
+            claimed.push(read(row)?);
+        }
+    }
+    tx.commit().await?;
+    Ok(claimed)
+}
+
+/// The endpoints that something waits for, each found by a seek.
+async fn waited_for(ledger: &SqlLedger) -> Result<Vec<String>, LedgerError> {
+    let query = "WITH RECURSIVE found(endpoint) AS (
+           SELECT min(endpoint) FROM deliveries WHERE status = 'pending'
+           UNION ALL
+           SELECT (SELECT min(d.endpoint) FROM deliveries AS d WHERE d.status = 'pending' AND d.endpoint > found.endpoint)
+           FROM found WHERE found.endpoint IS NOT NULL)
+         SELECT endpoint FROM found WHERE endpoint IS NOT NULL";
+    let rows = sqlx::query(query).fetch_all(&ledger.readers).await?;
+    Ok(rows.iter().map(|row| row.try_get("endpoint")).collect::<Result<_, _>>()?)
 }
 
 pub(super) async fn recover(ledger: &SqlLedger) -> Result<(), LedgerError> {
-    sqlx::query("UPDATE deliveries SET due_at = $1, leased = 0 WHERE leased = 1 AND status = 'pending'")
+    sqlx::query("UPDATE deliveries SET due_at = $1, leased = 0, lease = NULL WHERE leased = 1 AND status = 'pending'")
         .bind(now())
         .execute(&ledger.writer)
         .await?;
     Ok(())
 }
 
-pub(super) async fn settle(ledger: &SqlLedger, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError> {
+/// Nothing under a lease that was lost: what the one who has it finds out counts, or what it has found out already.
+pub(super) async fn settle(
+    ledger: &SqlLedger,
+    claimed: &Delivery,
+    attempt: &Attempt,
+    next: Next,
+) -> Result<bool, LedgerError> {
     let (status, wait) = match next {
         Next::Delivered => (DeliveryStatus::Delivered, Duration::ZERO),
         Next::Dead => (DeliveryStatus::Dead, Duration::ZERO),
         Next::RetryIn(wait) => (DeliveryStatus::Pending, wait),
     };
     let mut tx = ledger.begin().await?;
-    let there = sqlx::query(
-        "UPDATE deliveries SET leased = 0, status = $1, attempts = attempts + 1, due_at = $2, last_status = $3,
+    let done = sqlx::query(
+        "UPDATE deliveries SET leased = 0, lease = NULL, status = $1, attempts = attempts + 1, due_at = $2, last_status = $3,
            last_error = $4
-         WHERE id = $5",
+         WHERE id = $5 AND lease = $6",
     )
     .bind(status.as_str())
     .bind(millis(OffsetDateTime::now_utc() + wait))
     .bind(attempt.status.map(i64::from))
     .bind(attempt.error.as_deref())
-    .bind(id)
+    .bind(&claimed.id)
+    .bind(claimed.lease.as_deref())
     .execute(&mut *tx)
     .await?;
-    // Its upload may have been deleted while it was told.
-    if there.rows_affected() == 1 {
+    let held = done.rows_affected() == 1;
+    if held {
         sqlx::query(
             "INSERT INTO delivery_attempts (delivery_id, at, status, error, millis, response)
              VALUES ($1, $2, $3, $4, $5, $6)",
         )
-        .bind(id)
+        .bind(&claimed.id)
         .bind(millis(attempt.at))
         .bind(attempt.status.map(i64::from))
         .bind(attempt.error.as_deref())
@@ -129,7 +160,7 @@ pub(super) async fn settle(ledger: &SqlLedger, id: &str, attempt: &Attempt, next
         .await?;
     }
     tx.commit().await?;
-    Ok(())
+    Ok(held)
 }
 
 pub(super) async fn get(ledger: &SqlLedger, id: &str) -> Result<Option<Delivery>, LedgerError> {
@@ -183,9 +214,11 @@ pub(super) async fn attempts(ledger: &SqlLedger, id: &str) -> Result<Vec<Attempt
 }
 
 pub(super) async fn resend(ledger: &SqlLedger, id: &str) -> Result<bool, LedgerError> {
-    // One in hand is being sent just now.
+    // One in hand is being sent just now. Of any other an attempt that is late changes nothing any more.
     let done = sqlx::query(
         "UPDATE deliveries SET status = 'pending',
+           lease = CASE WHEN status = 'pending' AND leased = 1 AND due_at > $1 THEN lease END,
+           leased = CASE WHEN status = 'pending' AND leased = 1 AND due_at > $1 THEN 1 ELSE 0 END,
            attempts = CASE WHEN status = 'pending' AND leased = 1 AND due_at > $1 THEN attempts ELSE 0 END,
            due_at = CASE WHEN status = 'pending' AND leased = 1 AND due_at > $1 THEN due_at ELSE $1 END
          WHERE id = $2",
@@ -226,5 +259,6 @@ fn read(row: &AnyRow) -> Result<Delivery, LedgerError> {
         last_error: row.try_get("last_error")?,
         created_at: read_time(row, "created_at")?,
         traceparent: row.try_get("traceparent")?,
+        lease: row.try_get("lease")?,
     })
 }

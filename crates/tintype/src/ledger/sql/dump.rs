@@ -2,6 +2,8 @@
 //!
 //! A header, every row of every table as of one moment, and a last line with the counts, without which a file is cut off.
 
+mod rows;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
@@ -135,6 +137,7 @@ impl SqlLedger {
             }
             match serde_json::from_str::<Line>(&text) {
                 Ok(Line { table, row }) => {
+                    rows::check(&table, &row).map_err(|why| DumpError::Unfit(format!("line {number}: {why}")))?;
                     insert(&mut tx, &columns, &table, free(&table, row)).await.map_err(|e| at(number, e))?;
                     *counts.entry(table).or_default() += 1;
                 }
@@ -238,7 +241,10 @@ fn values(row: &AnyRow) -> Result<Map<String, Value>, DumpError> {
 fn free(table: &str, mut row: Map<String, Value>) -> Map<String, Value> {
     match table {
         "jobs" => row.insert("lease".to_owned(), Value::Null),
-        "deliveries" => row.insert("leased".to_owned(), Value::from(0)),
+        "deliveries" => {
+            row.insert("lease".to_owned(), Value::Null);
+            row.insert("leased".to_owned(), Value::from(0))
+        }
         _ => None,
     };
     row
@@ -284,23 +290,48 @@ mod tests {
     use super::*;
     use crate::ledger::testing::{Postgres, sqlite};
 
+    const UPLOAD: &str = "0123456789abcdef0123456789abcdef";
+
     /// One row of each table, with all there can be in text, and nothing where nothing may be.
     async fn fill(ledger: &SqlLedger) {
         let odd = "{\"a\": \"line\\nü ' \\\" $1 \u{1F5BC}\"}";
-        for statement in [
-            "INSERT INTO secrets (name, value) VALUES ('token', $1)",
-            "INSERT INTO api_keys (id, name, hash, scopes, created_at) VALUES ('k', $1, 'h', 's', 1)",
-            "INSERT INTO uploads (id, key, status, policy, preset, manifest, created_at, expires_at)
-             VALUES ('u', 'temp/u', 'completed', '{}', 'default', $1, 1700000000123, 9007199254740993)",
-            "INSERT INTO idempotency (key, request, upload_ids, created_at) VALUES ('i', $1, '[]', 1)",
-            "INSERT INTO revoked (key, until) VALUES ($1, 5)",
-            "INSERT INTO jobs (id, upload_id, event, force, due_at, lease, created_at) VALUES (41, 'u', $1, 1, 1, 'held', 1)",
-            "INSERT INTO job_attempts (upload_id, job_id, ended_at, outcome, error) VALUES ('u', 41, 2, 'again', $1)",
-            "INSERT INTO deliveries (id, upload_id, url, method, body, status, due_at, leased, created_at)
-             VALUES ('d', 'u', 'http://h/', 'PUT', $1, 'pending', 1, 1, 1)",
-            "INSERT INTO delivery_attempts (delivery_id, at, error, millis) VALUES ('d', 1, $1, 7)",
+        let policy = r#"{"method": "POST", "content_type": "image/*", "max_bytes": 1, "metadata": {}}"#;
+        let event = r#"{"bucket": null, "key": "temp/ü ' $1.jpg", "size": 3, "etag": "e", "version": null}"#;
+        for (statement, text) in [
+            ("INSERT INTO secrets (name, value) VALUES ('token', $1)", odd),
+            (
+                "INSERT INTO api_keys (id, name, hash, scopes, created_at) VALUES
+                 ('k', $1, '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef', 'metrics', 1)",
+                odd,
+            ),
+            (
+                "INSERT INTO uploads (id, key, status, policy, preset, filename, created_at, expires_at)
+                 VALUES ('@', 'temp/u', 'pending', $1, 'default', 'é', 1700000000123, 1700000000999)",
+                policy,
+            ),
+            ("INSERT INTO idempotency (key, request, upload_ids, created_at) VALUES ('i', $1, '[]', 1)", odd),
+            ("INSERT INTO revoked (key, until) VALUES ($1, 5)", odd),
+            (
+                "INSERT INTO jobs (id, upload_id, event, force, due_at, lease, created_at)
+                 VALUES (41, '@', $1, 1, 1, 'held', 1)",
+                event,
+            ),
+            (
+                "INSERT INTO job_attempts (upload_id, job_id, ended_at, outcome, error) VALUES ('@', 41, 2, 'again', $1)",
+                odd,
+            ),
+            (
+                "INSERT INTO deliveries (id, upload_id, url, method, body, status, due_at, leased, lease, outcome, created_at)
+                 VALUES ('msg_@_1', '@', 'http://h/', 'PUT', $1, 'pending', 1, 1, 'held', 1, 1)",
+                odd,
+            ),
+            (
+                "INSERT INTO delivery_attempts (delivery_id, at, error, millis) VALUES ('msg_@_1', 1, $1, 9007199254740993)",
+                odd,
+            ),
         ] {
-            sqlx::query(statement).bind(odd).execute(&ledger.writer).await.unwrap();
+            let statement = statement.replace('@', UPLOAD);
+            sqlx::query(sql(statement)).bind(text).execute(&ledger.writer).await.unwrap();
         }
     }
 
@@ -338,6 +369,28 @@ mod tests {
         }
         let full = other.import(&mut lines.join("\n").as_bytes()).await.unwrap_err();
         assert!(matches!(full, DumpError::NotEmpty("secrets")), "{full}");
+    }
+
+    #[tokio::test]
+    async fn a_row_that_no_program_writes_is_refused_with_its_line_and_nothing_is_read_in() {
+        let (_dir, ledger) = sqlite().await;
+        fill(&ledger).await;
+        let lines = exported(&ledger).await;
+        for (good, bad, why) in [
+            (format!("\"id\":\"{UPLOAD}\""), "\"id\":\"../x\"".to_owned(), "upload id"),
+            ("\"status\":\"pending\",\"policy\"".into(), "\"status\":\"gone\",\"policy\"".into(), "status"),
+            ("\"key\":\"temp/u\"".into(), "\"key\":\"temp//u\"".into(), "uploads.key"),
+            ("1700000000123".into(), "\"soon\"".into(), "uploads.created_at"),
+        ] {
+            let at = lines.iter().position(|line| line.contains(&good) && line.contains("\"uploads\"")).unwrap();
+            let mut broken = lines.clone();
+            broken[at] = broken[at].replace(&good, &bad);
+            assert_ne!(broken[at], lines[at]);
+            let (_other, other) = sqlite().await;
+            let error = other.import(&mut broken.join("\n").as_bytes()).await.unwrap_err().to_string();
+            assert!(error.starts_with(&format!("line {}: ", at + 1)) && error.contains(why), "{error}");
+            other.import(&mut lines.join("\n").as_bytes()).await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Jobs: the rows behind [`Queue`].
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
 
-use super::{SqlLedger, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, sql};
+use super::{SqlLedger, damage, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, sql, turns};
 use crate::event::StorageEvent;
 use crate::ledger::LedgerError;
 use crate::queue::{Depth, Job, JobEnd, JobRow, JobState, Leased, Queue, QueueError};
@@ -20,6 +21,7 @@ const RACES: usize = 5;
 
 impl From<sqlx::Error> for QueueError {
     fn from(error: sqlx::Error) -> Self {
+        damage::note(&error);
         Self(error.to_string())
     }
 }
@@ -57,13 +59,16 @@ pub(super) async fn replace_waiting(
     for row in sqlx::query(waiting).bind(upload.as_str()).fetch_all(&mut *tx).await? {
         force |= row.try_get::<i64, _>("force")? != 0;
     }
-    sqlx::query("INSERT INTO jobs (upload_id, event, force, due_at, created_at) VALUES ($1, $2, $3, $4, $4)")
-        .bind(upload.as_str())
-        .bind(serde_json::to_string(event)?)
-        .bind(i64::from(force))
-        .bind(now())
-        .execute(tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO jobs (upload_id, event, force, due_at, created_at, owner)
+         VALUES ($1, $2, $3, $4, $4, coalesce((SELECT u.owner FROM uploads AS u WHERE u.id = $1), ''))",
+    )
+    .bind(upload.as_str())
+    .bind(serde_json::to_string(event)?)
+    .bind(i64::from(force))
+    .bind(now())
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -118,7 +123,12 @@ impl Queue for SqlLedger {
             match self.try_claim(lease).await {
                 Err(error) if is_duplicate(&error) => {}
                 Err(error) => return Err(error.into()),
-                Ok(row) => return Ok(row.as_ref().map(read_leased).transpose()?),
+                Ok(None) => return Ok(None),
+                Ok(Some(row)) => match read_leased(&row) {
+                    Ok(leased) => return Ok(Some(leased)),
+                    // No worker can do it, and none behind it may wait: it is set aside, and its original taken up anew.
+                    Err(error) => self.set_aside(&row, &error).await?,
+                },
             }
         }
         Ok(None)
@@ -228,22 +238,33 @@ impl Queue for SqlLedger {
 
 impl SqlLedger {
     async fn try_claim(&self, lease: Duration) -> Result<Option<AnyRow>, sqlx::Error> {
-        let skip = self.dialect.skip_locked();
-        let statement = format!(
-            "UPDATE jobs SET lease = $1, due_at = $2, attempts = attempts + 1 WHERE id =
-               (SELECT j.id FROM jobs AS j WHERE j.dead_at IS NULL AND (j.due_at <= $3 OR j.due_at > $4) AND NOT EXISTS
-                  (SELECT 1 FROM jobs AS o WHERE o.upload_id = j.upload_id AND o.id <> j.id AND o.lease IS NOT NULL)
-                ORDER BY j.due_at, j.id LIMIT 1 {skip})
-             RETURNING id, upload_id, event, force, attempts, excused, lease, created_at,
-               (SELECT u.traceparent FROM uploads AS u WHERE u.id = jobs.upload_id) AS traceparent"
-        );
-        sqlx::query(sql(statement))
+        let last = self.turn.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let claimed = sqlx::query(sql(turns::claim(self.dialect)))
             .bind(uuid::Uuid::new_v4().simple().to_string())
             .bind(after(lease))
             .bind(now())
             .bind(after(IMPOSSIBLE))
+            .bind(last)
             .fetch_optional(&self.writer)
-            .await
+            .await?;
+        if let Some(row) = &claimed {
+            *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = row.try_get("owner")?;
+        }
+        Ok(claimed)
+    }
+
+    /// Gives up a job whose row cannot be read.
+    async fn set_aside(&self, row: &AnyRow, error: &LedgerError) -> Result<(), QueueError> {
+        let id: i64 = row.try_get("id")?;
+        tracing::error!(job = id, %error, "a job cannot be read and is given up");
+        sqlx::query("UPDATE jobs SET lease = NULL, dead_at = $3, last_error = $4 WHERE id = $1 AND lease = $2")
+            .bind(id)
+            .bind(row.try_get::<String, _>("lease")?)
+            .bind(now())
+            .bind(error.to_string())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
     }
 }
 

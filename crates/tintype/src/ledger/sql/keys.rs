@@ -39,7 +39,8 @@ pub(super) async fn revoke(ledger: &SqlLedger, id: &str, at: OffsetDateTime) -> 
 }
 
 pub(super) async fn used(ledger: &SqlLedger, id: &str, at: OffsetDateTime) -> Result<(), LedgerError> {
-    sqlx::query("UPDATE api_keys SET last_used_at = $2 WHERE id = $1")
+    // A process that was stopped for a while puts no clock back.
+    sqlx::query("UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)")
         .bind(id)
         .bind(millis(at))
         .execute(&ledger.writer)

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod claims;
+pub mod damage;
 mod deliveries;
 pub mod dump;
 mod hear;
@@ -12,10 +13,15 @@ mod history;
 mod jobs;
 mod keys;
 mod open;
+mod pooler;
 pub mod schema;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod uploads;
+mod whole;
+
+use std::sync::{Arc, Mutex};
 
 pub use hear::{News, hear};
 use sqlx::AnyPool;
@@ -34,6 +40,8 @@ pub struct SqlLedger {
     writer: AnyPool,
     readers: AnyPool,
     dialect: Dialect,
+    /// The owner whose job this process claimed last: the next one's turn comes after.
+    turn: Arc<Mutex<String>>,
 }
 
 /// Whose SQL it is.

@@ -1,6 +1,7 @@
 //! Connections.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -9,11 +10,11 @@ use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{Connection, Executor, SqlStr};
 use url::Url;
 
-use super::{Dialect, SqlLedger, schema, sql};
+use super::{Dialect, SqlLedger, damage, pooler, schema, sql, whole};
 use crate::ledger::{LedgerError, LedgerUrl};
 
-/// Connections that read a SQLite file.
-const SQLITE_READERS: u32 = 4;
+/// Connections that read a SQLite file: four, and one more while it is checked.
+const SQLITE_READERS: u32 = 5;
 /// Connections of one process to Postgres.
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Longest wait for a connection: a request is told to come again rather than kept.
@@ -40,8 +41,14 @@ impl SqlLedger {
     /// As [`SqlLedger::open`].
     pub async fn migrate(url: &LedgerUrl) -> Result<(Self, i64), LedgerError> {
         let ledger = Self::connect(url, true).await?;
-        let before = schema::migrate(&ledger.writer, ledger.dialect).await?;
-        Ok((ledger, before))
+        match schema::migrate(&ledger.writer, ledger.dialect).await {
+            Ok(before) => Ok((ledger, before)),
+            Err(error) => {
+                // Rows that make no sense may be those of a damaged page: then it is said.
+                let _ = whole::check(&ledger).await;
+                Err(error)
+            }
+        }
     }
 
     /// Opens a ledger that is there and up to date, beside the processes that serve from it.
@@ -81,11 +88,11 @@ impl SqlLedger {
             LedgerUrl::Sqlite(file) => {
                 let writer = sqlite(file, if make { "rwc" } else { "rw" }, 1, WRITER).await?;
                 let readers = sqlite(file, "ro", SQLITE_READERS, READER).await?;
-                Ok(Self { writer, readers, dialect: Dialect::Sqlite })
+                Ok(Self { writer, readers, dialect: Dialect::Sqlite, turn: Arc::default() })
             }
             LedgerUrl::Postgres(url) => {
                 let pool = postgres(url).await?;
-                Ok(Self { writer: pool.clone(), readers: pool, dialect: Dialect::Postgres })
+                Ok(Self { writer: pool.clone(), readers: pool, dialect: Dialect::Postgres, turn: Arc::default() })
             }
         }
     }
@@ -102,10 +109,10 @@ async fn sqlite(file: &Path, mode: &str, connections: u32, pragmas: &'static str
         // On a full disk SQLite rolls back by itself. The roll-back that follows then fails, and the connection
         // believes in its transaction for ever: it is closed, and another one opened.
         .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }));
-    options
-        .connect(&format!("sqlite:{path}?mode={mode}"))
-        .await
-        .map_err(|e| LedgerError(format!("{}: {e}", file.display())))
+    options.connect(&format!("sqlite:{path}?mode={mode}")).await.map_err(|e| {
+        damage::note(&e);
+        LedgerError(format!("{}: {e}", file.display()))
+    })
 }
 
 fn pragma(text: &'static str) -> SqlStr {
@@ -114,7 +121,9 @@ fn pragma(text: &'static str) -> SqlStr {
 
 async fn postgres(url: &Url) -> Result<AnyPool, LedgerError> {
     let options = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(PATIENCE);
-    Ok(options.connect(url.as_str()).await?)
+    let pool = options.connect(url.as_str()).await.map_err(|error| pooler::explain(&error))?;
+    pooler::must_keep_sessions(&pool).await?;
+    Ok(pool)
 }
 
 #[cfg(test)]

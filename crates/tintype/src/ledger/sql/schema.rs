@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use sqlx::AnyPool;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Row, SqlSafeStr};
 
-use super::Dialect;
+use super::{Dialect, damage};
 use crate::ledger::LedgerError;
 
 /// Name, and text in SQLite's and in Postgres's words. Once released, a text never changes.
-const MIGRATIONS: [(&str, &str, &str); 5] = [
+const MIGRATIONS: [(&str, &str, &str); 6] = [
     (
         "ledger",
         include_str!("../../../migrations/sqlite/0001_ledger.sql"),
@@ -35,6 +35,11 @@ const MIGRATIONS: [(&str, &str, &str); 5] = [
         "first bytes",
         include_str!("../../../migrations/sqlite/0005_first_bytes.sql"),
         include_str!("../../../migrations/postgres/0005_first_bytes.sql"),
+    ),
+    (
+        "fair",
+        include_str!("../../../migrations/sqlite/0006_fair.sql"),
+        include_str!("../../../migrations/postgres/0006_fair.sql"),
     ),
 ];
 
@@ -74,7 +79,12 @@ pub(super) async fn migrate_to(pool: &AnyPool, dialect: Dialect, latest: usize) 
         Migration::new(version, Cow::Borrowed(*name), MigrationType::Simple, text.into_sql_str(), false)
     });
     let migrator = Migrator::with_migrations(migrations.collect());
-    migrator.run(pool).await.map_err(|e| LedgerError(format!("its tables cannot be brought up to date: {e}")))
+    migrator.run(pool).await.map_err(|error| {
+        if let MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) = &error {
+            damage::note(cause);
+        }
+        LedgerError(format!("its tables cannot be brought up to date: {error}"))
+    })
 }
 
 /// What a program that only looks in asks for.

@@ -8,6 +8,7 @@ use sqlx::any::AnyPoolOptions;
 
 use super::{Dialect, SqlLedger, sql};
 use crate::ledger::LedgerUrl;
+use crate::upload::UploadId;
 
 impl SqlLedger {
     /// Makes it look like a later version's.
@@ -37,6 +38,12 @@ impl SqlLedger {
         };
         let rows = sqlx::query(query).fetch_all(&self.readers).await.unwrap();
         rows.iter().map(|row| (row.get("place"), row.get::<i64, _>("maybe") == 1)).collect()
+    }
+
+    /// What a page that rotted does to the jobs of an upload.
+    pub(crate) async fn break_jobs_of(&self, id: &UploadId) {
+        let statement = "UPDATE jobs SET event = 'rot' WHERE upload_id = $1";
+        sqlx::query(statement).bind(id.as_str()).execute(&self.writer).await.unwrap();
     }
 
     /// A ledger as version 1 left it, with an upload that has two outcomes to tell.

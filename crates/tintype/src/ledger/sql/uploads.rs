@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::{
     SqlLedger, arrivals, claims, cursor, deliveries, history, jobs, keys, millis, now, read_count, read_id, read_time,
-    read_time_if, sql,
+    read_time_if, sql, whole,
 };
 use crate::event::StorageEvent;
 use crate::event::order::Stale;
@@ -214,6 +214,18 @@ impl Ledger for SqlLedger {
         Ok(())
     }
 
+    async fn check(&self) -> Result<bool, LedgerError> {
+        whole::check(self).await
+    }
+
+    async fn rehearse(&self, upload: &Upload, event: &StorageEvent) -> Result<(), LedgerError> {
+        whole::rehearse(self, upload, event).await
+    }
+
+    async fn stuck(&self, before: OffsetDateTime, most: u32) -> Result<Vec<UploadId>, LedgerError> {
+        whole::stuck(self, before, most).await
+    }
+
     async fn count(&self) -> Result<Vec<(Status, u64)>, LedgerError> {
         let query = "SELECT status, count(*) AS n FROM uploads WHERE deleted_at IS NULL GROUP BY status";
         let rows = sqlx::query(query).fetch_all(&self.readers).await?;
@@ -238,8 +250,8 @@ impl Ledger for SqlLedger {
         deliveries::recover(self).await
     }
 
-    async fn settle_delivery(&self, id: &str, attempt: &Attempt, next: Next) -> Result<(), LedgerError> {
-        deliveries::settle(self, id, attempt, next).await
+    async fn settle_delivery(&self, claimed: &Delivery, attempt: &Attempt, next: Next) -> Result<bool, LedgerError> {
+        deliveries::settle(self, claimed, attempt, next).await
     }
 
     async fn delivery(&self, id: &str) -> Result<Option<Delivery>, LedgerError> {
@@ -394,7 +406,7 @@ async fn promise(tx: &mut AnyConnection, asked: &Idempotency, uploads: &[Upload]
         "INSERT INTO idempotency (key, request, upload_ids, created_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (key) DO NOTHING",
     )
-    .bind(&asked.key)
+    .bind(asked.name())
     .bind(&asked.request)
     .bind(serde_json::to_string(&ids)?)
     .bind(now())
@@ -406,7 +418,7 @@ async fn promise(tx: &mut AnyConnection, asked: &Idempotency, uploads: &[Upload]
 /// What an Idempotency-Key was answered with before.
 async fn replay(tx: &mut AnyConnection, asked: &Idempotency) -> Result<Created, LedgerError> {
     let row = sqlx::query("SELECT request, upload_ids FROM idempotency WHERE key = $1")
-        .bind(&asked.key)
+        .bind(asked.name())
         .fetch_one(&mut *tx)
         .await?;
     if row.try_get::<String, _>("request")? != asked.request {

@@ -1,0 +1,110 @@
+"""Whose turn it is: an owner's flood holds back nobody else, and what one API key was promised is no other's."""
+import hashlib
+import json
+import re
+
+import pytest
+import requests
+
+import corpus
+from support.process import wait_for
+from support.upload import boto3_style
+
+SMALL = corpus.save(corpus.photo(320, 240), "JPEG")
+SLOW = corpus.save(corpus.photo(2600, 2000, 30), "PNG")
+KEYS = {"one": "the-key-of-the-one-backend", "other": "the-key-of-the-other-backend"}
+
+
+@pytest.fixture
+def two(serve):
+    """`two(workers)`: a server with two keys, and sessions that call with them."""
+    def start(workers: int):
+        hashes = ",".join("sha256:" + hashlib.sha256(key.encode()).hexdigest() for key in KEYS.values())
+        server = serve(env={"TINTYPE_AUTH__KEYS": hashes, "TINTYPE_SERVER__WORKERS": str(workers),
+                            "TINTYPE_UPLOAD__MAX_BYTES": "64MiB"})
+        callers = []
+        for key in KEYS.values():
+            session = requests.Session()
+            session.headers["Authorization"] = f"Bearer {key}"
+            callers.append(session)
+        return server, *callers
+    return start
+
+
+def send(server, caller, data: bytes, filename: str = "a.jpg") -> str:
+    created = caller.post(server.url + "/v1/uploads", json={"filename": filename}).json()
+    assert boto3_style(created["presign"], data, filename).status == 204
+    return created["id"]
+
+
+def events(server) -> list[tuple[str, str]]:
+    """What happened to which upload, in its order: `arrived` and `completed`."""
+    found = []
+    for line in server.log().splitlines():
+        line = re.sub(r"\x1b\[[0-9;]*m", "", line)
+        upload = re.search(r"upload=([0-9a-f]{32})", line)
+        if upload and "original arrived" in line:
+            found.append(("arrived", upload[1]))
+        if upload and re.search(r"\bcompleted\b", line):
+            found.append(("completed", upload[1]))
+    return found
+
+
+def passed(server, upload_id: str) -> tuple[int, int]:
+    """How many others were completed between an upload's arrival and its end, and how many after it."""
+    wait_for("its end", lambda: ("completed", upload_id) in events(server), 120)
+    seen = events(server)
+    arrived, ended = seen.index(("arrived", upload_id)), seen.index(("completed", upload_id))
+    done = lambda part: sum(what == "completed" for what, _ in part)
+    waited = sum(what == "arrived" for what, _ in seen[:ended]) - done(seen[:ended])
+    return done(seen[arrived:ended]), waited
+
+
+def test_one_backends_flood_holds_no_other_back(two, say):
+    """With one worker: what it has in hand is finished, and then it is the other's turn."""
+    server, one, other = two(workers=1)
+    send(server, one, SLOW, "a.png")
+    for _ in range(60):
+        send(server, one, SMALL)
+    single = send(server, other, SMALL)
+    before, waiting = passed(server, single)
+    assert before <= 2, f"{before} of the flood went first"
+    assert waiting > 10, "there was no flood any more"
+    say(f"a single upload beside 61 of another key: {before} went first, {waiting} waited behind it")
+
+
+def test_slow_pictures_do_not_take_every_worker(two, say):
+    """Two workers, both at slow pictures of one key: another key's thumbnail waits for the first of them alone."""
+    server, one, other = two(workers=2)
+    for _ in range(8):
+        send(server, one, SLOW, "a.png")
+    single = send(server, other, SMALL)
+    before, waiting = passed(server, single)
+    assert before <= 2, f"{before} slow pictures went first"
+    assert waiting >= 3, "there were no slow pictures any more"
+    # And while it has one in hand, every second place is another's.
+    later = [send(server, other, SMALL) for _ in range(3)]
+    assert all(passed(server, upload_id)[0] <= 3 for upload_id in later)
+    say(f"a thumbnail beside 8 slow pictures: {before} went first")
+
+
+def test_an_idempotency_key_belongs_to_its_api_key(two):
+    server, one, other = two(workers=1)
+    ask = lambda caller, body, key="order-1": caller.post(
+        server.url + "/v1/uploads", data=body, headers={"Content-Type": "application/json", "Idempotency-Key": key})
+    first = ask(one, '{"filename": "a.jpg", "metadata": {"x": 1, "y": "two"}}')
+    stranger = ask(other, '{"filename": "a.jpg", "metadata": {"x": 1, "y": "two"}}')
+    assert (first.status_code, stranger.status_code) == (201, 201)
+    assert first.json()["id"] != stranger.json()["id"] and first.json()["token"] != stranger.json()["token"]
+    assert ask(other, '{"filename": "b.jpg"}').status_code == 422, "it has used the key itself by now"
+    # The same request, written otherwise.
+    again = ask(one, '{ "metadata":{"y":"\\u0074wo","x":1.0},\n "filename":"a.jpg" }')
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert ask(one, '{"filename": "a.jpg", "metadata": {"x": 2, "y": "two"}}').status_code == 422
+
+
+def test_without_keys_all_callers_share_one_namespace(serve):
+    server = serve()
+    ask = lambda body: server.call("POST", "/v1/uploads", data=json.dumps(body),
+                                   headers={"Content-Type": "application/json", "Idempotency-Key": "k"})
+    assert ask({"filename": "a.jpg", "size": 9}).json() == ask({"size": 9, "filename": "a.jpg"}).json()

@@ -1,0 +1,159 @@
+"""Pages of the ledger that turn bad while the server is stopped: uploads go on, or it is said, and never neither."""
+import os
+import random
+import shutil
+import sqlite3
+import struct
+
+import pytest
+import requests
+
+import corpus
+from support import tintype
+from support.process import wait_for
+from support.upload import boto3_style
+
+IMAGE = corpus.save(corpus.photo(64, 48), "JPEG")
+SEED = int(os.environ.get("ROTTEN_SEED", 7))
+PAGES = int(os.environ.get("ROTTEN_PAGES", 16))  # 48 in the long form: all the roots, and leaves at random
+BOUND = 30  # seconds until it is said
+
+
+def send(server) -> str:
+    created = server.create(filename="a.jpg")
+    assert boto3_style(created["presign"], IMAGE).status == 204
+    return created["id"]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory, receiver):
+    """A server's data, with a ledger of some hundred pages."""
+    server = tintype.Server(tmp_path_factory.mktemp("good"), receiver)
+    ids = [send(server) for _ in range(40)] + [server.create(filename="a.jpg")["id"] for _ in range(40)]
+    for upload_id in ids[:40]:
+        assert server.finish(upload_id)["status"] == "completed"
+    server.stop()
+    with sqlite3.connect(server.home / "data/tintype.db") as ledger:
+        ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        roots = [row[0] for row in ledger.execute("SELECT rootpage FROM sqlite_master WHERE rootpage > 0 ORDER BY rootpage")]
+        count, = ledger.execute("PRAGMA page_count").fetchone()
+    return server.home / "data", roots, count
+
+
+def pages(roots: list[int], count: int) -> list[int]:
+    """Those that are decided: every table's and index's first page in turn, then any."""
+    dice = random.Random(SEED)
+    chosen = dice.sample(roots, min(len(roots), PAGES * 2 // 3))
+    rest = [page for page in range(1, count + 1) if page not in chosen]
+    return chosen + dice.sample(rest, PAGES - len(chosen))
+
+
+def rot(file, page: int, dice: random.Random) -> None:
+    with open(file, "r+b") as ledger:
+        header = ledger.read(100)
+        size = struct.unpack(">H", header[16:18])[0] or 1
+        size = 65536 if size == 1 else size
+        ledger.seek((page - 1) * size + (100 if page == 1 else 0))
+        ledger.write(dice.randbytes(size // 2))
+
+
+def what_comes_of(server) -> str:
+    """`harmless`, `refused` or `told`; an assertion where it is silent."""
+    server.spawn()
+    try:
+        wait_for("an answer", lambda: server.daemon.child.poll() is not None or answers(server), BOUND)
+    except TimeoutError:
+        raise AssertionError("neither up nor down") from None
+    if server.daemon.child.poll() is not None:
+        said = server.log()
+        assert "damaged" in said and "restore a backup" in said, said[-500:]
+        return "refused"
+    for _ in range(3):
+        try:
+            upload_id = send(server)
+            server.finish(upload_id, timeout=BOUND)
+        except (AssertionError, TimeoutError, requests.RequestException) as error:
+            wait_for(f"/readyz to tell after {error!r}", lambda: is_told(server), BOUND)
+            return "told"
+    # All goes well, or it was told all the same: what nothing needs just now may be needed tomorrow.
+    return "told" if is_told(server) else "harmless"
+
+
+def answers(server) -> bool:
+    try:
+        return requests.get(server.url + "/healthz", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def is_told(server) -> bool:
+    ready = requests.get(server.url + "/readyz", timeout=15)
+    return ready.status_code == 503 and "restore a backup" in ready.json().get("detail", "")
+
+
+def test_a_bad_page_is_harmless_or_told_and_never_silent(good, tmp_path, receiver, say):
+    data, roots, count = good
+    dice, outcomes = random.Random(SEED), {}
+    for number, page in enumerate(pages(roots, count)):
+        home = tmp_path / f"page{number}"
+        shutil.copytree(data, home / "data")
+        rot(home / "data/tintype.db", page, dice)
+        server = tintype.Server(home, receiver, start=False, ready="/healthz")
+        try:
+            outcomes[page] = what_comes_of(server)
+        except (AssertionError, TimeoutError) as error:
+            outcomes[page] = f"silent: {error}"
+        finally:
+            server.stop()
+        shutil.rmtree(home)
+    found = {what: sum(each == what for each in outcomes.values()) for what in ("harmless", "told", "refused")}
+    silent = {page: what for page, what in outcomes.items() if what.startswith("silent")}
+    assert not silent, f"of {count} pages (ROTTEN_SEED={SEED}): {silent}"
+    assert found["told"] + found["refused"] >= PAGES // 4, found
+    say(f"{PAGES} of {count} pages turned bad, one at a time: {found}, none silent")
+
+
+def test_damage_is_in_metrics_and_log_and_ready_comes_back_with_a_good_copy(good, tmp_path, receiver):
+    data, roots, _ = good
+    home = tmp_path / "rotten"
+    shutil.copytree(data, home / "data")
+    rot(home / "data/tintype.db", roots[-1], random.Random(1))
+    server = tintype.Server(home, receiver, start=False, ready="/healthz")
+    server.start()
+    wait_for("to be told", lambda: is_told(server), BOUND)
+    assert "tintype_ledger_damaged 1" in server.call("GET", "/metrics").text
+    assert "the ledger is damaged" in server.log()
+    server.stop()
+    for file in (home / "data").glob("tintype.db*"):
+        file.unlink()
+    shutil.copy(data / "tintype.db", home / "data/tintype.db")
+    server.ready = "/readyz"
+    server.start()
+    assert server.finish(send(server))["status"] == "completed"
+    text = server.call("GET", "/metrics").text
+    assert "tintype_ledger_damaged 0" in text
+    wait_for("the check", lambda: "tintype_ledger_checked_timestamp_seconds 0\n" not in server.call("GET", "/metrics").text)
+    server.stop()
+
+
+def test_ready_means_that_the_ledger_takes_a_write(serve):
+    server = serve()
+    other = sqlite3.connect(server.home / "data/tintype.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answer = server.call("GET", "/readyz")
+    assert (answer.status_code, answer.json()["ledger"]) == (503, "failing")
+    other.execute("ROLLBACK")
+    wait_for("ready again", lambda: server.call("GET", "/readyz").status_code == 200)
+    counts = server.call("GET", "/readyz").json()
+    assert not counts["uploads"] and not counts["jobs"], "what was tried left nothing"
+
+
+def test_an_upload_that_nobody_works_on_is_found(serve):
+    server = serve(env={"TINTYPE_QUEUE__RECONCILE": "1h"})
+    upload_id = server.create(filename="a.jpg")["id"]
+    with sqlite3.connect(server.home / "data/tintype.db") as ledger:
+        ledger.execute("UPDATE uploads SET status = 'processing' WHERE id = ?", (upload_id,))
+    wait_for("the metric", lambda: "tintype_uploads_stuck 1" in server.call("GET", "/metrics").text, 40, 0.5)
+    assert upload_id in server.log() and "do not move" in server.log()
+    assert server.call("DELETE", f"/v1/uploads/{upload_id}").status_code == 204
+    wait_for("its end", lambda: "tintype_uploads_stuck 0" in server.call("GET", "/metrics").text, 40, 0.5)
