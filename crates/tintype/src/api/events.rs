@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::Caller;
-use super::extract::{Body, Params};
+use super::admission::Address;
+use super::auth::{Caller, May};
+use super::extract::{Params, Unread};
 use super::problem::Problem;
-use crate::app::App;
+use crate::app::{App, ReadBody};
 use crate::auth::Scope;
 use crate::event::accept::{Accepted, accept};
 use crate::event::auth::sns::Message;
@@ -79,14 +80,20 @@ struct Ignored {
 pub async fn push(
     State(app): State<Arc<App>>,
     caller: Caller,
+    address: Address,
     Params(query): Params<Code>,
-    Body(body): Body,
+    body: Unread,
 ) -> Result<Json<Answer>, Problem> {
-    let read = serde_json::from_slice(&body);
-    // Of strangers nothing more is told than that they are.
-    let message: &Value = read.as_ref().unwrap_or(&Value::Null);
-    must_push(&app, &caller, &query, message).await?;
-    let message = read.map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
+    // The body holds its share of the memory for as long as what is made of it.
+    let (_body, message) = match may_push(&app, &caller, &query).await {
+        Ok(may) => {
+            let body = body.read(&app, &may).await?;
+            let read = serde_json::from_slice(&body);
+            (body, read.map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?)
+        }
+        Err(refusal) if caller.is_server() => return Err(refusal),
+        Err(refusal) => signed_by_sns(&app, &query, &address, body, refusal).await?,
+    };
     let sns = Message::of(&message);
     if let Some(answer) = handshake(&app, sns.as_ref(), &message).await? {
         return Ok(Json(Answer::Handshake(answer)));
@@ -124,7 +131,7 @@ pub async fn ask(
     Params(query): Params<Code>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    must_push(&app, &caller, &query, &Value::Null).await?;
+    may_push(&app, &caller, &query).await?;
     let Some(origin) = headers.get(ASKS) else {
         return Err(Problem::invalid("who asks says so in WebHook-Request-Origin"));
     };
@@ -132,18 +139,39 @@ pub async fn ask(
     Ok((StatusCode::OK, allowed).into_response())
 }
 
-/// An API key, or whatever its provider proves itself by.
-async fn must_push(app: &App, caller: &Caller, query: &Code, message: &Value) -> Result<(), Problem> {
-    if caller.is_server() {
-        return caller.must(Scope::Events);
+/// An API key, or what a provider shows beside the message.
+async fn may_push(app: &App, caller: &Caller, query: &Code) -> Result<May, Problem> {
+    if !caller.is_server()
+        && let Some(judged) = app.gate.judge(&shown(caller, query)).await
+    {
+        return judged.map(|()| May::default()).map_err(refused);
     }
-    match app.gate.judge(&shown(caller, query), message).await {
-        Some(judged) => judged.map_err(|refusal| {
-            tracing::warn!(why = refusal.to_string(), "refused a pushed event");
-            refusal.into()
-        }),
-        None => caller.must(Scope::Events),
+    caller.must(Scope::Events)
+}
+
+/// A message of SNS, whose proof is in it: nothing else of strangers is read, and nothing at all while no topic may push.
+/// They hear no more than the refusal that they would have had without it.
+async fn signed_by_sns(
+    app: &App,
+    query: &Code,
+    address: &Address,
+    body: Unread,
+    refusal: Problem,
+) -> Result<(ReadBody, Value), Problem> {
+    if query.code.is_some() || !app.gate.takes_sns() {
+        return Err(refusal);
     }
+    let body = body.read_unproven(app).await?;
+    let Ok(message) = serde_json::from_slice::<Value>(&body) else { return Err(refusal) };
+    let Some(signed) = Message::of(&message) else { return Err(refusal) };
+    app.gate.verify_sns(&signed, address.counted()).await.map_err(refused)?;
+    Ok((body, message))
+}
+
+/// Noted, and worded.
+fn refused(refusal: Refusal) -> Problem {
+    tracing::warn!(why = refusal.to_string(), "refused a pushed event");
+    refusal.into()
 }
 
 fn shown<'a>(caller: &'a Caller, query: &'a Code) -> Shown<'a> {

@@ -5,7 +5,8 @@ mod fetch;
 mod oidc;
 pub mod sns;
 
-use serde_json::Value;
+use std::net::IpAddr;
+
 use time::OffsetDateTime;
 use url::Url;
 
@@ -66,16 +67,27 @@ impl Gate {
         })
     }
 
-    /// Whether the sender is a provider that may push; none where nothing was shown that a provider would show.
-    pub async fn judge(&self, shown: &Shown<'_>, message: &Value) -> Option<Result<(), Refusal>> {
+    /// Whether the sender is a provider that may push, by what it shows beside the message; none where it shows nothing
+    /// that such a one would.
+    pub async fn judge(&self, shown: &Shown<'_>) -> Option<Result<(), Refusal>> {
         if let Some(judged) = self.knows(shown) {
             return Some(judged);
         }
-        if let (Some(token), Some(oidc)) = (shown.header.filter(|text| Oidc::is_token(text)), &self.oidc) {
-            return Some(oidc.verify(token).await);
-        }
-        let message = Message::of(message)?;
-        Some(self.sns.verify(&message, OffsetDateTime::now_utc()).await)
+        let token = shown.header.filter(|text| Oidc::is_token(text))?;
+        Some(self.oidc.as_ref()?.verify(token).await)
+    }
+
+    /// Whether any topic of SNS may push.
+    pub fn takes_sns(&self) -> bool {
+        self.sns.takes_any()
+    }
+
+    /// Holds a message of SNS against its proof, which is in it. The address is its sender's, if that says anything.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn verify_sns(&self, message: &Message, sender: Option<IpAddr>) -> Result<(), Refusal> {
+        self.sns.verify(message, sender, OffsetDateTime::now_utc()).await
     }
 
     /// Whether Event Grid's key was shown; none where nothing was shown that could be meant for it.
