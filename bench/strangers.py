@@ -29,6 +29,7 @@ from support.tintype import BINARY, Server
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "limits.md"
 KEY, OTHER = "a-backends-key", "another-key"
 MIB = 1 << 20
+RAMP = 2  # seconds in which a flood's connections come
 EVERY = 0.2  # seconds between two calls of the backend
 WANTED_SECONDS, WANTED_MIB = 2, 150
 JSON = "Content-Type: application/json\r\n"
@@ -41,6 +42,7 @@ class Target:
     store: int
     uploads: list[dict]
     image: str  # a large public object
+    photo: bytes
 
     def form(self, length: int, boundary: str = "b") -> bytes:
         return (f"POST /tintype HTTP/1.1\r\nHost: 127.0.0.1:{self.store}\r\nContent-Type: multipart/form-data; boundary={boundary}\r\n"
@@ -145,7 +147,7 @@ def replay(at: Target, n: int) -> bytes:
     """The first upload's form, with bytes of its own."""
     presign = at.uploads[0]["presign"]
     parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in presign["fields"].items()]
-    data = corpus.good()["baseline.jpg"] + str(n).encode()
+    data = at.photo + str(n).encode()
     body = b"".join([*parts, b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n', data, b"\r\n--b--\r\n"])
     return at.form(len(body)) + body
 
@@ -202,10 +204,11 @@ def let_loose(case: Case, at: Target, seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def stranger(n: int, until: float) -> None:
+        await asyncio.sleep(RAMP * n / max(case.connections, 1))
         while time.monotonic() < until:
             with contextlib.suppress(OSError, asyncio.TimeoutError, ValueError):
                 await case.one(at, n)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)  # cut off, it tries again, but is no storm
 
     async def all_of_them() -> None:
         until = time.monotonic() + seconds
@@ -294,14 +297,13 @@ def measure(case: Case, server: Server, scheme: str, seconds: float) -> Row:
     uploads.append(server.create(filename="a.jpg", method="PUT"))
     if "image" in case.name:
         server.at.s3.put_object(Bucket="tintype", Key="image/large.bin", Body=bytes(8 * MIB))
-    at = Target(server.port, server.store_port, uploads, "/tintype/image/large.bin")
+    at = Target(server.port, server.store_port, uploads, "/tintype/image/large.bin", corpus.save(corpus.photo(90, 60, 3), "JPEG"))
     seen, pid = Seen(), server.daemon.pid
     time.sleep(1)
     before = resident(pid)
     flood = multiprocessing.get_context("fork").Process(target=let_loose, args=(case, at, seconds), daemon=True)
     flood.start()
-    time.sleep(1)  # until most of it is there
-    calls, until = [], time.monotonic() + seconds - 1
+    calls, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
         call = threading.Thread(target=ask, args=(server, seen, scheme), daemon=True)
         call.start()
@@ -349,7 +351,7 @@ def table(runs: dict[str, list[Row]]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/strangers", description=__doc__)
     parser.add_argument("--binary", type=Path, action="append", metavar="[NAME=]FILE", help="a build; twice for two, beside each other")
-    parser.add_argument("--seconds", type=float, default=6, help="how long each flood lasts")
+    parser.add_argument("--seconds", type=float, default=8, help="how long each flood lasts")
     parser.add_argument("--only", default="", help="floods whose name has this in it")
     parser.add_argument("--docs", action="store_true", help="put the table into docs/limits.md as well")
     parser.add_argument("--json", type=Path, help="keep the figures of each flood there, and do not measure again those that are")

@@ -31,7 +31,7 @@ mod glibc {
 
     /// How often to look.
     const LOOK: Duration = Duration::from_secs(3);
-    const SELDOM: Duration = Duration::from_secs(24);
+    const SELDOM: Duration = Duration::from_secs(6);
     /// Growth that is worth a look through the heaps, and what that should find.
     const GROWN: usize = 16 << 20;
     const WORTH: usize = 1 << 20;
