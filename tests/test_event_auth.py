@@ -156,7 +156,7 @@ def test_subscription_is_confirmed_for_a_listed_topic_alone(told_by_sns, sns):
 
 def test_without_topics_nobody_signs(serve, sns):
     server = serve(env=WITH_KEY | {"TINTYPE_AWS__ENDPOINT": sns.url})
-    refused(push(server, sns.message(json.dumps(s3_event("temp/a.jpg")))), 403)
+    refused(push(server, sns.message(json.dumps(s3_event("temp/a.jpg")))), 401)
 
 
 # --- AWS, from end to end --------------------------------------------------------------------------

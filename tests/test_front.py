@@ -206,7 +206,11 @@ def test_more_connections_than_may_are_told_so(serve, where):
     server = serve(env={"TINTYPE_SERVER__MAX_CONNECTIONS": "40", "TINTYPE_SERVER__KEEP_ALIVE": "30s"})
     url = both(server)[where]
     time.sleep(0.3)  # until the connection that waited for it to be ready is gone
-    idle = [connect(url) for _ in range(40)]
+    busy, begun = [connect(url) for _ in range(40)], {
+        "API": b"POST /v1/uploads HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+        "store": b"POST /tintype HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 9\r\n\r\n-"}
+    [wire.sendall(begun[where]) for wire in busy]
+    time.sleep(0.5)
     answers = [ask(url, head()) for _ in range(3)]
     assert [status(answer) for answer in answers] == [503] * 3 and b"retry-after: 5" in answers[0]
     assert (b"too_many_connections" if where == "API" else b"<Code>SlowDown</Code>") in answers[0]
@@ -214,20 +218,19 @@ def test_more_connections_than_may_are_told_so(serve, where):
     time.sleep(0.5)
     other = both(server)["store" if where == "API" else "API"]
     assert status(ask(other, head(Connection="close"))) > 0 and status(ask(other, head(Connection="close"))) != 503
-    [wire.close() for wire in idle + flood]
+    [wire.close() for wire in busy + flood]
     wait_for("a place", lambda: status(ask(url, head("/healthz", Connection="close"))) in (200, 403), 5)
     assert server.daemon.log.read_text().count("turns connections away") in (1, 2)
 
 
 def test_connections_of_one_address_are_bounded(serve):
     server = serve(env={"TINTYPE_SERVER__MAX_CONNECTIONS_PER_ADDRESS": "5"})
-    server.http.close()
-    wait_for("no others", lambda: requests.get(server.url + "/healthz", headers={"Connection": "close"}, timeout=5).ok)
-    idle = [connect(server.url) for _ in range(5)]
-    assert status(ask(server.url, head())) == 503
-    assert status(ask(server.url, head("/healthz", Connection="close"), source="127.0.0.2")) == 200
+    idle = [connect(server.url, source="127.0.0.2") for _ in range(5)]
+    assert status(ask(server.url, head(), source="127.0.0.2")) == 503
+    assert status(ask(server.url, head("/healthz", Connection="close"), source="127.0.0.3")) == 200
     idle.pop().close()
-    wait_for("a place", lambda: status(ask(server.url, head("/healthz", Connection="close"))) == 200, 5)
+    again = head("/healthz", Connection="close")
+    wait_for("a place", lambda: status(ask(server.url, again, source="127.0.0.2")) == 200, 5)
 
 
 def test_ten_thousand_idle_connections_cost_little(serve, say):

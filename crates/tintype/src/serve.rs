@@ -22,7 +22,7 @@ use crate::callback::send::Sender;
 
 use crate::config::{Config, StoreUrl, without_secrets};
 use crate::ledger::sql::News;
-use crate::listen::{self, Front, Patience, Refused, Times, Tls};
+use crate::listen::{self, ConnectionBounds, Front, Patience, Proxies, Recognize, Refused, Strangers, Times, Tls};
 use crate::process::worker::{self, Stop};
 use crate::store::embedded::{self, Endpoint};
 use crate::{api, checkup, ledger, sweep};
@@ -168,11 +168,13 @@ fn allow_open_files(config: &Config) {
 }
 
 fn api_front(app: &Arc<App>, tls: Option<Tls>) -> Front {
-    front(app, "API", api::router(app.clone()), api::refuse, api::headers(), tls)
+    let front = front(app, "API", api::router(app.clone()), api::refuse, api::headers(), tls);
+    for_keys(app, front)
 }
 
 fn metrics_front(app: &Arc<App>, tls: Option<Tls>) -> Front {
-    front(app, "metrics", api::metrics_router(app.clone()), api::refuse, api::headers(), tls)
+    let front = front(app, "metrics", api::metrics_router(app.clone()), api::refuse, api::headers(), tls);
+    for_keys(app, front)
 }
 
 fn store_front(app: &Arc<App>, parts: EmbeddedParts, tls: Option<Tls>) -> Front {
@@ -199,8 +201,23 @@ fn front(
         idle: config.keep_alive,
         patience: Patience { stall: config.stall_timeout, rate: config.min_rate },
     };
-    let (most, most_of_one) = (config.max_connections as usize, config.max_per_address as usize);
-    Front { name, router, refuse, headers, times, most, most_of_one, tls }
+    let (connections, per_address) = (config.max_connections as usize, config.max_per_address as usize);
+    let bounds = ConnectionBounds { connections, reserved: 0, per_address, per_key: 0 };
+    let (proxies, recognize) = (Proxies(config.trusted_proxies.clone()), Arc::new(Strangers));
+    Front { name, router, refuse, headers, times, bounds, proxies, recognize, tls }
+}
+
+/// Keeps a share of the places for requests with an API key, and none of these for one key alone.
+fn for_keys(app: &Arc<App>, mut front: Front) -> Front {
+    let config = &app.config.front;
+    let half = front.bounds.connections / 2;
+    front.bounds.reserved = half.min(config.reserved_connections as usize);
+    front.bounds.per_key = match config.requests_per_key as usize {
+        0 => half,
+        bound => half.min(bound),
+    };
+    let recognize: Arc<dyn Recognize> = Arc::new(api::Keys(app.clone()));
+    Front { recognize, ..front }
 }
 
 fn endpoint(app: &Arc<App>, parts: EmbeddedParts) -> Endpoint {
@@ -213,6 +230,8 @@ fn endpoint(app: &Arc<App>, parts: EmbeddedParts) -> Endpoint {
         public_folder: app.layout.folder().to_owned(),
         longest_lifetime: app.config.upload.expires,
         max_bytes: app.config.upload.max_bytes,
+        forms: Default::default(),
+        sending: Default::default(),
         arrivals: Arc::new(InProcess(app.clone())),
     }
 }

@@ -1,6 +1,7 @@
 //! Whether a request for uploads is admitted, and how a refusal is worded.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
@@ -12,7 +13,7 @@ use http::request::Parts;
 use super::auth::Caller;
 use super::problem::Problem;
 use crate::app::{App, NotAdmitted};
-use crate::listen::Peer;
+use crate::listen::Client;
 
 /// When to come back while the queue is full, in seconds.
 const QUEUE_DRAINS: u64 = 10;
@@ -20,13 +21,20 @@ const QUEUE_DRAINS: u64 = 10;
 const ROOM_IS_MADE: u64 = 30;
 
 /// Where a request came from, if that is known.
-pub struct Address(Option<Peer>);
+pub struct Address(Option<Client>);
+
+impl Address {
+    /// What a caller is counted by; none for a proxy, which calls for many.
+    pub fn counted(&self) -> Option<IpAddr> {
+        self.0.as_ref().and_then(Client::counted)
+    }
+}
 
 impl FromRequestParts<Arc<App>> for Address {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get::<Peer>().copied()))
+        Ok(Self(parts.extensions.get::<Client>().copied()))
     }
 }
 
@@ -34,7 +42,7 @@ impl FromRequestParts<Arc<App>> for Address {
 pub fn caller_id(caller: &Caller, address: &Address) -> String {
     match caller {
         Caller::Key(key) => key.id.clone(),
-        _ => address.0.map(|Peer(at)| at.ip().to_string()).unwrap_or_default(),
+        _ => address.0.map(|client| client.address.to_string()).unwrap_or_default(),
     }
 }
 

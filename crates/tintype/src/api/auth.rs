@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::future::BoxFuture;
 use http::Uri;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::problem::Problem;
-use crate::app::App;
+use crate::app::{App, Follower};
 use crate::auth::{Identity, Known, Scope};
+use crate::listen::{Recognize, Who};
 use crate::upload::UploadId;
 
 /// Who calls.
@@ -46,10 +48,10 @@ impl Caller {
     }
 
     /// Only servers with this scope may.
-    pub fn must(&self, scope: Scope) -> Result<(), Problem> {
+    pub fn must(&self, scope: Scope) -> Result<May, Problem> {
         match self {
-            Self::Local => Ok(()),
-            Self::Key(key) if key.scopes.allow(scope) => Ok(()),
+            Self::Local => Ok(May(None)),
+            Self::Key(key) if key.scopes.allow(scope) => Ok(May(Some(key.id.clone()))),
             Self::Key(key) => {
                 tracing::info!(scope = scope.as_str(), "refused a key without the scope");
                 Err(Problem::forbidden(format!("this needs the scope `{scope}`, which key {} does not have", key.id)))
@@ -61,11 +63,64 @@ impl Caller {
     }
 
     /// Servers with this scope may, and who holds the upload's own token.
-    pub fn must_hold(&self, app: &App, id: &UploadId, scope: Scope) -> Result<(), Problem> {
+    pub fn must_hold(&self, app: &App, id: &UploadId, scope: Scope) -> Result<May, Problem> {
         match self {
-            Self::Shown(token) | Self::Query(token) if app.tokens.verify(id, token) => Ok(()),
+            Self::Shown(token) | Self::Query(token) if app.tokens.verify(id, token) => Ok(May(None)),
             caller => caller.must(scope),
         }
+    }
+
+    /// Whether what it showed is still good: a key may have been revoked, or have expired; and once there is a key, who
+    /// has none is no owner any more.
+    pub async fn is_still_good(&self, app: &App) -> bool {
+        // A ledger that fails has revoked nothing.
+        match self {
+            Self::Local => !app.keys.asks().await.unwrap_or(false),
+            Self::Key(key) => app.keys.is_good(&key.id).await.unwrap_or(true),
+            Self::Former(_) | Self::Nobody => false,
+            Self::Shown(_) | Self::Query(_) => true,
+        }
+    }
+
+    /// Who follows the upload, once it may.
+    pub fn follower(&self, id: &UploadId) -> Follower {
+        match self {
+            Self::Key(key) => Follower::Key(Some(key.id.clone())),
+            Self::Local => Follower::Key(None),
+            _ => Follower::Token(id.clone()),
+        }
+    }
+}
+
+/// That a caller may do what it asks for. Only who has it reads a body.
+#[derive(Default)]
+pub struct May(Option<String>);
+
+impl May {
+    /// The key that says so, by its public id.
+    pub fn key(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+/// Tells requests with an API key from others, for the network's edge.
+pub struct Keys(pub Arc<App>);
+
+impl Recognize for Keys {
+    fn who<'a>(&'a self, head: &'a Parts) -> BoxFuture<'a, Who> {
+        Box::pin(async move {
+            if matches!(head.uri.path(), "/healthz" | "/readyz") {
+                return Who::Probe;
+            }
+            if !self.0.keys.asks().await.unwrap_or(true) {
+                return Who::Owner;
+            }
+            let Some(text) = in_header(head) else { return Who::Stranger };
+            match self.0.keys.identify(&text).await {
+                Ok(Known::Key(key)) => Who::Key(key.id),
+                _ => Who::Stranger,
+            }
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
-use super::extract::{Body, Id, Params};
+use super::extract::{Id, Params, Unread};
 use super::openapi::ProblemDocument;
 use super::paging::{Listing, next};
 use super::problem::Problem;
@@ -139,9 +139,10 @@ pub async fn resend_many(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
-    Body(body): Body,
+    body: Unread,
 ) -> Result<(StatusCode, Json<Resent>), Problem> {
-    caller.must(Scope::Deliveries)?;
+    let may = caller.must(Scope::Deliveries)?;
+    let body = body.read(&app, &may).await?;
     let many: Many = serde_json::from_value(json_body(&headers, &body)?)
         .map_err(|e| Problem::invalid(format!("{e}; send {{\"status\": \"dead\", \"since\": \"2d\"}}")))?;
     if many.status != DeliveryStatus::Dead.as_str() {

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::Caller;
-use super::extract::{Body, Params};
+use super::admission::Address;
+use super::auth::{Caller, May};
+use super::extract::{Params, Unread};
 use super::problem::Problem;
-use crate::app::App;
+use crate::app::{App, ReadBody};
 use crate::auth::Scope;
 use crate::event::accept::{Accepted, accept};
 use crate::event::auth::sns::Message;
@@ -90,16 +91,21 @@ impl From<Unusable> for Ignored {
 pub async fn push(
     State(app): State<Arc<App>>,
     caller: Caller,
+    address: Address,
     Params(query): Params<Code>,
     headers: HeaderMap,
-    Body(body): Body,
+    body: Unread,
 ) -> Result<Json<Answer>, Problem> {
-    let read = serde_json::from_slice(&body);
-    // Of strangers nothing more is told than that they are.
-    let message: &Value = read.as_ref().unwrap_or(&Value::Null);
-    let b2 = headers.get(b2::HEADER).map(|value| (value.to_str().unwrap_or_default(), &*body));
-    must_push(&app, &caller, &Shown { b2, ..shown(&caller, &query) }, message).await?;
-    let message = read.map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
+    // The body holds its share of the memory for as long as what is made of it.
+    let (_body, message) = match may_push(&app, &caller, &query).await {
+        Ok(may) => {
+            let body = body.read(&app, &may).await?;
+            let read = serde_json::from_slice(&body);
+            (body, read.map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?)
+        }
+        Err(refusal) if caller.is_server() => return Err(refusal),
+        Err(refusal) => signed(&app, &query, &headers, &address, body, refusal).await?,
+    };
     let sns = Message::of(&message);
     if let Some(answer) = handshake(&app, sns.as_ref(), &message).await? {
         return Ok(Json(Answer::Handshake(answer)));
@@ -145,7 +151,7 @@ pub async fn ask(
     Params(query): Params<Code>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    must_push(&app, &caller, &shown(&caller, &query), &Value::Null).await?;
+    may_push(&app, &caller, &query).await?;
     let Some(origin) = headers.get(ASKS) else {
         return Err(Problem::invalid("who asks says so in WebHook-Request-Origin"));
     };
@@ -153,22 +159,53 @@ pub async fn ask(
     Ok((StatusCode::OK, allowed).into_response())
 }
 
-/// An API key, or whatever its provider proves itself by.
-async fn must_push(app: &App, caller: &Caller, shown: &Shown<'_>, message: &Value) -> Result<(), Problem> {
-    if caller.is_server() {
-        return caller.must(Scope::Events);
+/// An API key, or what a provider shows beside the message.
+async fn may_push(app: &App, caller: &Caller, query: &Code) -> Result<May, Problem> {
+    if !caller.is_server()
+        && let Some(judged) = app.gate.judge(&shown(caller, query)).await
+    {
+        return judged.map(|()| May::default()).map_err(refused);
     }
-    match app.gate.judge(shown, message).await {
-        Some(judged) => judged.map_err(|refusal| {
-            tracing::warn!(why = refusal.to_string(), "refused a pushed event");
-            refusal.into()
-        }),
-        None => caller.must(Scope::Events),
+    caller.must(Scope::Events)
+}
+
+/// A message whose proof needs the body (SNS's is in it, B2's is made of it): nothing else of strangers is read, and nothing
+/// at all while none of them may push. They hear no more than the refusal that they would have had without it.
+async fn signed(
+    app: &App,
+    query: &Code,
+    headers: &HeaderMap,
+    address: &Address,
+    body: Unread,
+    refusal: Problem,
+) -> Result<(ReadBody, Value), Problem> {
+    let by_b2 = headers.get(b2::HEADER).map(|value| value.to_str().unwrap_or_default());
+    if query.code.is_some() || !(app.gate.takes_sns() || by_b2.is_some()) {
+        return Err(refusal);
     }
+    if by_b2.is_some() {
+        app.gate.takes_b2().map_err(refused)?;
+    }
+    let body = body.read_unproven(app).await?;
+    if let Some(signature) = by_b2 {
+        app.gate.verify_b2(signature, &body).map_err(refused)?;
+        let message = serde_json::from_slice(&body);
+        return Ok((body, message.map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?));
+    }
+    let Ok(message) = serde_json::from_slice::<Value>(&body) else { return Err(refusal) };
+    let Some(signed) = Message::of(&message) else { return Err(refusal) };
+    app.gate.verify_sns(&signed, address.counted()).await.map_err(refused)?;
+    Ok((body, message))
+}
+
+/// Noted, and worded.
+fn refused(refusal: Refusal) -> Problem {
+    tracing::warn!(why = refusal.to_string(), "refused a pushed event");
+    refusal.into()
 }
 
 fn shown<'a>(caller: &'a Caller, query: &'a Code) -> Shown<'a> {
-    Shown { header: caller.shown(), code: query.code.as_deref(), b2: None }
+    Shown { header: caller.shown(), code: query.code.as_deref() }
 }
 
 /// What a provider that may push asks first, and what it is answered.

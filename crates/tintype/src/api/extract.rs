@@ -1,12 +1,20 @@
 //! What axum takes out of a request, with its refusals as problem documents.
 
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use std::convert::Infallible;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use super::auth::May;
 use super::problem::Problem;
+use crate::app::{App, NoBody, ReadBody};
+use crate::listen::Client;
+
+/// Most bytes of a request's body: a hundred uploads with full metadata, or a batch of storage events.
+const MAX_BODY: usize = 4 << 20;
 
 /// The query, as a struct.
 pub struct Params<T>(pub T);
@@ -36,21 +44,44 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// The body, whole, within the limit.
-pub struct Body(pub axum::body::Bytes);
+/// The body, which nobody has read yet: who calls is known first, and only then does it come.
+pub struct Unread(Request);
 
-impl<S: Send + Sync> FromRequest<S> for Body {
-    type Rejection = Problem;
+impl<S: Send + Sync> FromRequest<S> for Unread {
+    type Rejection = Infallible;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let taken = axum::body::Bytes::from_request(request, state).await;
-        taken.map(Self).map_err(|e: BytesRejection| match e.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                "the body is larger than 4 MiB; send less at once",
-            ),
-            _ => Problem::invalid(format!("the body cannot be read: {}", e.body_text())),
-        })
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(request))
+    }
+}
+
+impl Unread {
+    /// The body of a caller that may send it.
+    pub async fn read(self, app: &App, may: &May) -> Result<ReadBody, Problem> {
+        Ok(app.bodies.read(self.0.into_body(), MAX_BODY, may.key()).await?)
+    }
+
+    /// The body of one who says that it is signed: a small one, and not many at once.
+    pub async fn read_unproven(self, app: &App) -> Result<ReadBody, Problem> {
+        let address = self.0.extensions().get::<Client>().and_then(Client::counted);
+        Ok(app.bodies.read_unproven(self.0.into_body(), address).await?)
+    }
+}
+
+impl From<NoBody> for Problem {
+    fn from(why: NoBody) -> Self {
+        let (status, code) = match why {
+            NoBody::TooLarge(_) | NoBody::TooManyValues => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            NoBody::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            NoBody::TooSlow => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            NoBody::Broken(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+        };
+        let remedy = match why {
+            NoBody::TooLarge(_) | NoBody::TooManyValues => "; send less at once",
+            NoBody::Overloaded => "; try again",
+            NoBody::TooSlow => "; send it again on a better line",
+            NoBody::Broken(_) => "",
+        };
+        Self::new(status, code, format!("{why}{remedy}"))
     }
 }

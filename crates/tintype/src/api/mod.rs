@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tower::ServiceExt;
@@ -39,11 +39,12 @@ use crate::app::App;
 use crate::config::Origins;
 use crate::listen::Refused;
 use crate::request_id;
+pub use auth::Keys;
 pub use metrics::router as metrics_router;
 use problem::Problem;
 
-/// Most bytes of a request's body: a hundred uploads with full metadata, or a batch of storage events.
-const MAX_BODY: usize = 4 << 20;
+/// When to come back while one caller has too many requests, in seconds.
+const REQUEST_ENDS: u64 = 2;
 
 /// Which pages may put an answer among their own parts, without reading it.
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -106,8 +107,17 @@ pub fn refuse(why: Refused) -> Response {
         Refused::Crowded => {
             (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", "there are too many connections; try again")
         }
+        Refused::TooManyOfOne => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "this key or address has too many requests at once; try again once one has been answered",
+        ),
     };
-    Problem::new(status, code, detail).into_response()
+    let problem = Problem::new(status, code, detail);
+    match why {
+        Refused::TooManyOfOne => problem.retry_after(REQUEST_ENDS).into_response(),
+        _ => problem.into_response(),
+    }
 }
 
 /// Every route. Only [`routes!`] puts one in the document too; a test finds those that are not.
@@ -153,7 +163,6 @@ pub fn router(app: Arc<App>) -> Router {
     let listed = cors(&app.config.front.api_origins);
     // A refusal can be read, too, by who may ask.
     for_pages(router.layer(axum::middleware::from_fn_with_state(app, origin::guard)), listed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         // Why one failed is told by whoever made the problem of it.
         .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(request_id::span))
         .layer(axum::middleware::from_fn(|request, next| request_id::name(&request_id::OF_API, request, next)))

@@ -40,7 +40,7 @@ pub struct ProblemDocument {
 }
 
 /// Every code with its status, what to do about it, and what a `detail` may say; as docs/api.md.
-const CODES: [(&str, u16, &str, &str); 20] = [
+const CODES: [(&str, u16, &str, &str); 23] = [
     ("invalid_request", 400, "Mend the request as `detail` says.", "size: invalid type: string \"big\", expected u64"),
     (
         "unauthorized",
@@ -130,6 +130,18 @@ const CODES: [(&str, u16, &str, &str); 20] = [
         "this caller has asked for 600 uploads in a minute, which is its quota (limits.uploads_per_minute)",
     ),
     (
+        "too_many_streams",
+        429,
+        "Close an event stream or end a long poll, or try again after `Retry-After`.",
+        "this upload's token has 8 event streams and long polls, which is as many as may (limits.streams_per_upload); try again once one has ended",
+    ),
+    (
+        "too_many_requests",
+        429,
+        "Send less at once: try again after `Retry-After`.",
+        "this key or address has too many requests at once; try again once one has been answered",
+    ),
+    (
         "headers_too_large",
         431,
         "Send less: 100 headers and 32 KiB at most.",
@@ -140,6 +152,12 @@ const CODES: [(&str, u16, &str, &str); 20] = [
         503,
         "The server's disk is nearly full: try again after `Retry-After`, while someone makes room.",
         "there is too little room on the server's disk; try again once there is more",
+    ),
+    (
+        "overloaded",
+        503,
+        "Much is under way, and nothing was done: try again after `Retry-After`.",
+        "the memory for request bodies is taken (limits.body_memory); try again",
     ),
     ("too_many_connections", 503, "Try again after `Retry-After`.", "there are too many connections; try again"),
     ("unavailable", 503, "Try again after `Retry-After`.", "the service cannot do that just now; try again"),
@@ -303,7 +321,11 @@ fn add_problems(path: &str, operation: &mut Operation) {
     }
     may.push(("414", "`uri_too_long`: more than 8 KiB"));
     may.push(("431", "`headers_too_large`: more than 100, or than 32 KiB"));
-    may.push(("503", "`unavailable`, `storage_full`, `too_many_connections`: try again after `Retry-After`"));
+    may.push(("429", "`too_many_requests`: again after `Retry-After`"));
+    may.push((
+        "503",
+        "`unavailable`, `overloaded`, `storage_full`, `too_many_connections`: try again after `Retry-After`",
+    ));
     for (status, why) in may {
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(why)));
     }

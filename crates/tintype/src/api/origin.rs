@@ -8,15 +8,39 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header;
+use http::{HeaderMap, header};
 use url::{Host, Url};
 
 use super::problem::Problem;
 use crate::app::App;
 use crate::upload::UploadId;
 
-/// What proxies add for whom they call for (RFC 7239, RFC 9110 section 7.6.3, and the names from before them).
-const BY_PROXY: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+/// What proxies add for whom they call for: RFC 7239, RFC 9110 section 7.6.3, RFC 8586, and the names from before them.
+const BY_PROXY: [&str; 21] = [
+    "cdn-loop",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-ray",
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "forwarded-for",
+    "true-client-ip",
+    "via",
+    "x-appengine-user-ip",
+    "x-azure-clientip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-coming-from",
+    "x-envoy-external-address",
+    "x-forwarded",
+    "x-original-host",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-remote-ip",
+];
+/// What most of the others begin with: `-for`, `-host`, `-proto`, `-port`, `-server`, `-ssl`, `-by`, `-prefix`, …
+const BY_PROXY_TOO: [&str; 2] = ["x-forwarded-", "x-original-forwarded-"];
 
 /// Lets a request through that is not led here by a foreign page, or by a proxy.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -31,7 +55,7 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
 }
 
 fn is_ours(app: &App, request: &Request) -> bool {
-    if BY_PROXY.iter().any(|name| request.headers().contains_key(*name)) {
+    if is_by_proxy(request.headers()) {
         return false;
     }
     let is_known = |text: &str| Url::parse(text).is_ok_and(|url| is_loopback(&url));
@@ -52,6 +76,12 @@ fn holds_token(app: &App, request: &Request) -> bool {
     let shown = shown.or_else(|| super::auth::in_query(request.uri()));
     let Some(id) = UploadId::parse(id) else { return false };
     shown.is_some_and(|token| app.tokens.verify(&id, &token))
+}
+
+/// Whether anything shows a proxy.
+fn is_by_proxy(headers: &HeaderMap) -> bool {
+    let shows = |name: &str| BY_PROXY.contains(&name) || BY_PROXY_TOO.iter().any(|start| name.starts_with(start));
+    headers.keys().any(|name| shows(name.as_str()))
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -9,11 +9,11 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::auth::Caller;
-use super::extract::{Body, Id};
+use super::extract::{Id, Unread};
 use super::openapi::ProblemDocument;
 use super::problem::Problem;
 use super::uploads::{View, find};
-use crate::app::App;
+use crate::app::{App, ReadBody};
 use crate::auth::Scope;
 use crate::callback::{self, Secrets};
 use crate::manifest::Manifest;
@@ -45,9 +45,9 @@ pub async fn put(
     caller: Caller,
     Id(id): Id,
     headers: HeaderMap,
-    Body(body): Body,
+    body: Unread,
 ) -> Result<Json<View>, Problem> {
-    may_tell(&app, &caller, &id, &headers, &body).await?;
+    let body = read(&app, &caller, &id, &headers, body).await?;
     let upload = find(&app, &id).await?;
     let value: Value =
         serde_json::from_slice(&body).map_err(|e| Problem::invalid(format!("the body is no JSON: {e}")))?;
@@ -72,18 +72,33 @@ pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Pro
     Ok(())
 }
 
-/// An API key, or the signature of a processor that shares the callback secret, lately and for this very upload.
-pub async fn may_tell(app: &App, caller: &Caller, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+/// The body of a server with an API key; or of a processor that shares the callback secret, if it is signed, lately and
+/// for this very upload.
+pub async fn read(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    headers: &HeaderMap,
+    body: Unread,
+) -> Result<ReadBody, Problem> {
+    let refusal = match caller.must(Scope::Results) {
+        Ok(may) => return body.read(app, &may).await,
+        Err(refusal) => refusal,
+    };
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (signed, at, signatures) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
+    // Who shows no signature sends no body.
+    if signed.is_empty() || signatures.is_empty() {
+        return Err(refusal);
+    }
     let secrets = app.signing.current().await.unwrap_or_else(|why| {
         tracing::warn!(why, "the callback secret cannot be had; no signature can be checked");
         Secrets::default()
     });
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let signed = std::str::from_utf8(body).is_ok_and(|text| {
-        let (id, at, signatures) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-        secrets.verify(id, at, signatures, text, OffsetDateTime::now_utc())
-    });
-    if signed && is_bound(id, header("webhook-id"), body) { Ok(()) } else { caller.must(Scope::Results) }
+    let body = body.read_unproven(app).await?;
+    let is_good = std::str::from_utf8(&body)
+        .is_ok_and(|text| secrets.verify(signed, at, signatures, text, OffsetDateTime::now_utc()));
+    if is_good && is_bound(id, signed, &body) { Ok(body) } else { Err(refusal) }
 }
 
 /// Whether what is signed says which upload it is of: otherwise it could be played back on another. An id in the body

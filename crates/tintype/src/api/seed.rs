@@ -16,10 +16,10 @@ use utoipa_axum::routes;
 
 use super::admission::{Address, admit, caller_id};
 use super::auth::Caller;
-use super::extract::{Body, Id};
+use super::extract::{Id, Unread};
 use super::openapi::ProblemDocument;
 use super::problem::Problem;
-use super::results::{may_tell, record};
+use super::results::{read as read_result, record};
 use super::uploads::{find, json_body};
 use crate::app::App;
 use crate::auth::Scope;
@@ -45,7 +45,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
     request_body(content = Object, example = json!({"metadata": {"id": "12345"}})),
     responses(
         (status = 201, description = "A credential", body = View),
-        (status = 429, description = "`queue_full`, `quota_exceeded`: again after `Retry-After`",
+        (status = 429, description = "`queue_full`, `quota_exceeded`, `too_many_requests`: again after `Retry-After`",
          body = ProblemDocument, content_type = "application/problem+json"),
         (status = 415, description = "`invalid_request`: the body does not say that it is JSON",
          body = ProblemDocument, content_type = "application/problem+json")
@@ -56,9 +56,10 @@ async fn create(
     caller: Caller,
     address: Address,
     headers: HeaderMap,
-    Body(body): Body,
+    body: Unread,
 ) -> Result<(StatusCode, Json<View>), Problem> {
-    caller.must(Scope::UploadsCreate)?;
+    let may = caller.must(Scope::UploadsCreate)?;
+    let body = body.read(&app, &may).await?;
     let body = json_body(&headers, &body)?;
     if !body.is_object() {
         return Err(Problem::invalid("the body must be an object such as {\"metadata\": {}}"));
@@ -115,10 +116,10 @@ async fn update(
     caller: Caller,
     Id(uuid): Id,
     headers: HeaderMap,
-    Body(body): Body,
+    body: Unread,
 ) -> Result<Json<View>, Problem> {
     let id = parse(&uuid)?;
-    may_tell(&app, &caller, id.as_str(), &headers, &body).await?;
+    let body = read_result(&app, &caller, id.as_str(), &headers, body).await?;
     let upload = find(&app, id.as_str()).await?;
     record(&app, &upload, &json_body(&headers, &body)?).await?;
     let upload = find(&app, id.as_str()).await?;

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::admission::{Address, admit, caller_id};
 use super::auth::Caller;
-use super::extract::{Body, Id, Params};
+use super::extract::{Id, Params, Unread};
 use super::openapi::{OneOrMany, ProblemDocument};
 use super::paging::{Listing, next};
 use super::problem::Problem;
@@ -138,7 +138,7 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
          body = ProblemDocument, content_type = "application/problem+json"),
         (status = 415, description = "`invalid_request`: the body does not say that it is JSON",
          body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "`queue_full`, `quota_exceeded`: again after `Retry-After`",
+        (status = 429, description = "`queue_full`, `quota_exceeded`, `too_many_requests`: again after `Retry-After`",
          body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "`idempotency_conflict`: that key was used for another request. `unsupported_format`: the file is called as no image is",
          body = ProblemDocument, content_type = "application/problem+json")
@@ -149,9 +149,10 @@ pub async fn create(
     caller: Caller,
     address: Address,
     headers: HeaderMap,
-    Body(body): Body,
+    body: Unread,
 ) -> Result<Response, Problem> {
-    caller.must(Scope::UploadsCreate)?;
+    let may = caller.must(Scope::UploadsCreate)?;
+    let body = body.read(&app, &may).await?;
     let body = json_body(&headers, &body)?;
     let (idempotency, traceparent) = (idempotency(&caller, &headers, &body)?, trace::of_request(&headers));
     let asker = Asker { owner: caller_id(&caller, &address), idempotency, traceparent };

@@ -10,21 +10,26 @@ use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures::Stream;
+use http::StatusCode;
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
+use super::admission::Address;
 use super::auth::Caller;
 use super::extract::{Id, Params};
+use super::openapi::ProblemDocument;
 use super::problem::Problem;
 use super::uploads::{View, find};
-use crate::app::App;
+use crate::app::{App, NoStream, Stream as Slot};
 use crate::auth::Scope;
 use crate::upload::{Upload, UploadId};
 
 /// Longest long poll, in seconds.
 const LONGEST_WAIT: u64 = 60;
+/// When to come back while there are too many streams, in seconds.
+const STREAM_ENDS: u64 = 5;
 /// How often the ledger is looked at, since another process may have changed it.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -44,20 +49,32 @@ pub struct Wait {
     get, path = "/v1/uploads/{id}", operation_id = "get_upload", tag = "uploads",
     security(("api_key" = ["uploads:read"]), ("upload_token" = []), ("upload_token_query" = [])),
     params(("id" = UploadId, Path, description = "The upload"), Wait),
-    responses((status = 200, description = "How it stands", body = View))
+    responses(
+        (status = 200, description = "How it stands", body = View),
+        (status = 429, description = "`too_many_streams`, `too_many_requests`: again after `Retry-After`",
+         body = ProblemDocument, content_type = "application/problem+json")
+    )
 )]
 pub async fn status(
     State(app): State<Arc<App>>,
     caller: Caller,
+    address: Address,
     Id(id): Id,
     Params(query): Params<Wait>,
 ) -> Result<Json<View>, Problem> {
     let mut changes = app.signals.listen();
     let mut upload = see(&app, &caller, &id, Scope::UploadsRead).await?;
-    let end = Instant::now() + Duration::from_secs(query.wait.unwrap_or(0).min(LONGEST_WAIT));
+    let wait = Duration::from_secs(query.wait.unwrap_or(0).min(LONGEST_WAIT));
+    if wait.is_zero() || upload.status.is_final() {
+        return Ok(Json(upload.into()));
+    }
+    let (_slot, end) = (slot(&app, &caller, &address, &upload.id)?, Instant::now() + wait);
     while !upload.status.is_final() && Instant::now() < end {
         if change(&app, &mut changes, &upload.id, end).await.is_break() {
             break;
+        }
+        if !caller.is_still_good(&app).await {
+            return Err(Problem::unauthorized("that API key is good no more: make another"));
         }
         upload = find(&app, &id).await?;
     }
@@ -66,23 +83,30 @@ pub async fn status(
 
 /// Watch an upload
 ///
-/// Server-sent events, one for every change and the last at its end. Each is named `status`, and its data is the upload as
+/// Server-sent events, one for every change and the last at its end. The stream ends early when the upload is deleted or the
+/// key that opened it is good no more. Each is named `status`, and its data is the upload as
 /// `GET /v1/uploads/{id}` gives it.
 #[utoipa::path(
     get, path = "/v1/uploads/{id}/events", operation_id = "watch_upload", tag = "uploads",
     security(("api_key" = ["uploads:read"]), ("upload_token" = []), ("upload_token_query" = [])),
     params(("id" = UploadId, Path, description = "The upload")),
-    responses((status = 200, description = "Server-sent events named `status`, each with an Upload",
-               body = String, content_type = "text/event-stream"))
+    responses(
+        (status = 200, description = "Server-sent events named `status`, each with an Upload",
+         body = String, content_type = "text/event-stream"),
+        (status = 429, description = "`too_many_streams`, `too_many_requests`: again after `Retry-After`",
+         body = ProblemDocument, content_type = "application/problem+json")
+    )
 )]
 pub async fn events(
     State(app): State<Arc<App>>,
     caller: Caller,
+    address: Address,
     Id(id): Id,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let changes = app.signals.listen();
     let first = see(&app, &caller, &id, Scope::UploadsRead).await?;
-    let start = Watch { app, changes, id: first.id.clone(), told: None, next: Some(first) };
+    let slot = slot(&app, &caller, &address, &first.id)?;
+    let start = Watch { app, caller, changes, id: first.id.clone(), told: None, next: Some(first), _slot: slot };
     let stream = futures::stream::unfold(start, |mut watch| async move {
         let upload = watch.changed().await?;
         let event = Event::default().event("status").json_data(View::from(upload)).unwrap_or_default();
@@ -91,12 +115,27 @@ pub async fn events(
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
+/// A place for one who waits: they are counted, since each lasts.
+fn slot(app: &App, caller: &Caller, address: &Address, id: &UploadId) -> Result<Slot, Problem> {
+    Ok(app.streams.open(caller.follower(id), address.counted())?)
+}
+
+impl From<NoStream> for Problem {
+    fn from(why: NoStream) -> Self {
+        let (status, code) = match why {
+            NoStream::TooManyOfOne(..) => (StatusCode::TOO_MANY_REQUESTS, "too_many_streams"),
+            NoStream::TooMany(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        };
+        Self::new(status, code, format!("{why}; try again once one has ended")).retry_after(STREAM_ENDS)
+    }
+}
+
 /// Servers see every upload, browsers theirs; whoever may not see it cannot tell whether it is there.
 pub async fn see(app: &App, caller: &Caller, id: &str, scope: Scope) -> Result<Upload, Problem> {
     match UploadId::parse(id) {
         Some(known) => caller.must_hold(app, &known, scope)?,
         None => caller.must(scope)?,
-    }
+    };
     find(app, id).await
 }
 
@@ -115,16 +154,18 @@ async fn change(app: &App, changes: &mut Receiver<UploadId>, id: &UploadId, end:
 
 struct Watch {
     app: Arc<App>,
+    caller: Caller,
     changes: Receiver<UploadId>,
     id: UploadId,
     /// What was told last.
     told: Option<Upload>,
     next: Option<Upload>,
+    _slot: Slot,
 }
 
 impl Watch {
-    /// The upload as soon as it differs from what was told; none after its end, or when the server stops: a browser's
-    /// EventSource then comes again.
+    /// The upload as soon as it differs from what was told; none after its end, when the caller may see it no more, or
+    /// when the server stops: a browser's EventSource then comes again.
     async fn changed(&mut self) -> Option<Upload> {
         if self.told.as_ref().is_some_and(|told| told.status.is_final()) {
             return None;
@@ -135,6 +176,9 @@ impl Watch {
                 None => {
                     let look = Instant::now() + LOOK;
                     if change(&self.app, &mut self.changes, &self.id, look).await.is_break() {
+                        return None;
+                    }
+                    if !self.caller.is_still_good(&self.app).await {
                         return None;
                     }
                     find(&self.app, self.id.as_str()).await.ok()?

@@ -2,8 +2,10 @@
 
 mod admission;
 mod beside;
+mod bodies;
 mod open;
 pub(crate) mod secrets;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use admission::{Admission, NotAdmitted};
 pub use beside::Beside;
+pub use bodies::{Bodies, NoBody, ReadBody};
 pub use open::{EmbeddedParts, Locks, lock, open_ledger};
+pub use streams::{Follower, NoStream, Stream, Streams};
 
 use crate::auth::Keyring;
 use crate::callback::{self, SigningSecret};
@@ -79,6 +83,10 @@ pub struct App {
     pub room: Room,
     /// Who may ask for uploads just now.
     pub admission: Admission,
+    /// The memory of request bodies.
+    pub bodies: Arc<Bodies>,
+    /// Who follows uploads just now.
+    pub streams: Arc<Streams>,
     /// Which API keys are good.
     pub keys: Keyring,
     /// What providers' pushed events are held against.

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use url::Url;
 
 use super::secrets::{load_account, token_secret};
-use super::{Admission, App, Signals};
+use super::{Admission, App, Bodies, Signals, Streams};
 use crate::auth::Keyring;
 use crate::config::{Config, StoreUrl};
 use crate::event::auth::Gate;
@@ -65,6 +65,8 @@ impl App {
             bucket,
             room: room.clone(),
             admission: Admission::new(room, ledger.clone(), &config.front),
+            bodies: Bodies::new(config.front.body_memory),
+            streams: Streams::new(&config.front),
             signing: Arc::new(signing.unwrap_or_default()),
             layout,
             queue: ledger.clone(),

@@ -125,6 +125,18 @@ impl Keyring {
         Ok(Known::Key(Identity { id: key.id.clone(), scopes: Scopes::known(&key.scopes) }))
     }
 
+    /// Whether the key of this public id, which was good once, still is.
+    ///
+    /// # Errors
+    /// When it is one of the ledger's, which fails.
+    pub async fn is_good(&self, id: &str) -> Result<bool, LedgerError> {
+        if self.configured.iter().any(|key| key.id() == id) {
+            return Ok(true);
+        }
+        let now = OffsetDateTime::now_utc();
+        Ok(self.snapshot().await?.keys.get(id).is_some_and(|key| why_over(key, now).is_none()))
+    }
+
     async fn snapshot(&self) -> Result<Arc<Snapshot>, LedgerError> {
         if let Some(fresh) = self.fresh() {
             return Ok(fresh);

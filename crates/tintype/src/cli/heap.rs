@@ -16,8 +16,26 @@ pub fn prepare_to_serve() {
     glibc::prepare_to_serve();
 }
 
+/// Gives back what was freed and kept, whenever this process has grown since: what a flood of small bodies and
+/// connections took is spread over the heaps, where each keeps it for itself.
+pub fn give_back_in_time() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    glibc::give_back_in_time();
+}
+
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod glibc {
+    use std::fs;
+    use std::thread;
+    use std::time::Duration;
+
+    /// How often to look.
+    const LOOK: Duration = Duration::from_secs(3);
+    const SELDOM: Duration = Duration::from_secs(6);
+    /// Growth that is worth a look through the heaps, and what that should find.
+    const GROWN: usize = 16 << 20;
+    const WORTH: usize = 1 << 20;
+
     /// Bytes from which an allocation is a mapping of its own: the most that glibc takes.
     const MAPPED_FROM: usize = 32 << 20;
     /// Bytes at the end of the heap that are kept, though free.
@@ -28,6 +46,34 @@ mod glibc {
     /// While serving: bytes from which an allocation is a mapping of its own, and bytes that are kept, though free.
     const LARGE: i32 = 1 << 20;
     const SPARE: i32 = 4 << 20;
+
+    pub(super) fn give_back_in_time() {
+        let look = || {
+            let (mut least, mut wait) = (resident(), LOOK);
+            loop {
+                thread::sleep(wait);
+                let before = resident();
+                if before > least + GROWN {
+                    // SAFETY: `malloc_trim` may be called at any time, by any thread.
+                    unsafe { libc::malloc_trim(0) };
+                    // What is in use stays: no need to look as often.
+                    wait = if before.saturating_sub(resident()) < WORTH { (wait * 2).min(SELDOM) } else { LOOK };
+                } else {
+                    wait = LOOK;
+                }
+                least = least.min(resident());
+            }
+        };
+        // Without it, all works as well.
+        let _ = thread::Builder::new().name("heap".to_owned()).stack_size(64 << 10).spawn(look);
+    }
+
+    /// Bytes of this process that are in memory.
+    fn resident() -> usize {
+        let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages: usize = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or_default();
+        pages * rustix::param::page_size()
+    }
 
     pub(super) fn prepare_to_serve() {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);

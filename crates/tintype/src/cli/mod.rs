@@ -173,6 +173,7 @@ fn serve(args: ServeArgs) -> u8 {
     };
     start_log(&config.log_level, config.log_json);
     heap::prepare_to_serve();
+    heap::give_back_in_time();
     let served = runtime().block_on(async { tintype::serve::serve(config, stop_gently()).await });
     match served {
         Ok(()) => DONE,

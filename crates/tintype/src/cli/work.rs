@@ -29,6 +29,7 @@ pub fn run(args: WorkArgs) -> u8 {
     };
     start_log(&config.log_level, config.log_json);
     heap::prepare_to_serve();
+    heap::give_back_in_time();
     match runtime().block_on(async { tintype::serve::work(config, stop_gently()).await }) {
         Ok(()) => DONE,
         Err(error) => {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::reader::Reader;
 
 /// What peers may cost, and which pages may call.
@@ -23,6 +25,22 @@ pub struct FrontConfig {
     pub max_connections: u32,
     /// Most of them from one address; 0 for no bound.
     pub max_per_address: u32,
+    /// Of all, those that only requests with an API key may hold.
+    pub reserved_connections: u32,
+    /// Proxies whose word is taken on whom they call for.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Most requests of one API key at once; 0 for no bound.
+    pub requests_per_key: u32,
+    /// Memory for the bodies of all requests together.
+    pub body_memory: u64,
+    /// Most event streams and long polls at once.
+    pub streams: u32,
+    /// Most of them by one upload's token; 0 for no bound.
+    pub streams_per_upload: u32,
+    /// Most of them from one address; 0 for no bound.
+    pub streams_per_address: u32,
+    /// Most of them with one API key; 0 for no bound.
+    pub streams_per_key: u32,
     /// Longest time for a request's head.
     pub header_timeout: Duration,
     /// How long a connection waits for its next request.
@@ -74,6 +92,14 @@ pub fn read(r: &mut Reader) -> Option<FrontConfig> {
     let store_origins = r.origins("store.cors_origins");
     let max_connections = r.number("server.max_connections", 1, 1_000_000);
     let max_per_address = r.number("server.max_connections_per_address", 0, 1_000_000);
+    let reserved_connections = r.number("server.reserved_connections", 0, 1_000_000);
+    let trusted_proxies = r.networks("server.trusted_proxies");
+    let requests_per_key = r.number("limits.requests_per_key", 0, 1_000_000);
+    let body_memory = r.bytes("limits.body_memory", 16 << 20, 1 << 40);
+    let streams = r.number("limits.streams", 1, 1_000_000);
+    let streams_per_upload = r.number("limits.streams_per_upload", 0, 1_000_000);
+    let streams_per_address = r.number("limits.streams_per_address", 0, 1_000_000);
+    let streams_per_key = r.number("limits.streams_per_key", 0, 1_000_000);
     let header_timeout = r.duration("server.header_timeout", moment, hour);
     let keep_alive = r.duration("server.keep_alive", moment, hour);
     let stall_timeout = r.duration("server.stall_timeout", moment, hour);
@@ -89,6 +115,14 @@ pub fn read(r: &mut Reader) -> Option<FrontConfig> {
         store_origins: store_origins?,
         max_connections: max_connections?,
         max_per_address: max_per_address?,
+        reserved_connections: reserved_connections?,
+        trusted_proxies: trusted_proxies?,
+        requests_per_key: requests_per_key?,
+        body_memory: body_memory?,
+        streams: streams?,
+        streams_per_upload: streams_per_upload?,
+        streams_per_address: streams_per_address?,
+        streams_per_key: streams_per_key?,
         header_timeout: header_timeout?,
         keep_alive: keep_alive?,
         stall_timeout: stall_timeout?,

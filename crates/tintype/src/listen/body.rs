@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::connections::UnderWay;
 use super::pace::{Pace, Patience};
 use super::stage::{Stage, Turn};
 
@@ -75,12 +76,13 @@ impl Drop for Paced {
 pub struct Answer {
     body: Body,
     _turn: Turn,
+    _under_way: Option<UnderWay>,
 }
 
 impl Answer {
-    /// The answer to the request of a turn.
-    pub fn new(body: Body, turn: Turn) -> Self {
-        Self { body, _turn: turn }
+    /// The answer to the request of a turn, which is counted until it is sent.
+    pub fn new(body: Body, turn: Turn, under_way: Option<UnderWay>) -> Self {
+        Self { body, _turn: turn, _under_way: under_way }
     }
 }
 

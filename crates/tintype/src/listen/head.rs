@@ -20,8 +20,10 @@ pub enum Refused {
     HeadersTooLarge,
     /// Its body came too slowly.
     TooSlow,
-    /// There are too many connections.
+    /// There are too many connections, or requests of strangers.
     Crowded,
+    /// There are too many requests of this key or address.
+    TooManyOfOne,
 }
 
 /// Whether the head of a request is within bounds.

@@ -1,26 +1,29 @@
 //! The network's edge: connections are taken, held to their times and bounds, and given to a router.
 //!
-//! What a peer may cost before anyone knows who it is is decided here: places (`crowd`), seconds (`wire`, `body`),
-//! bytes of a head (`head`). Who passes is the API's or the store's to judge.
+//! What a peer may cost before anyone knows who it is is decided here: places (`connections`), seconds (`wire`, `body`),
+//! bytes of a head (`head`). Who passes is the API's or the store's to judge, before a byte of a body is read.
 
 mod body;
-mod crowd;
+mod connections;
 mod files;
 mod head;
 mod pace;
+mod proxies;
 mod stage;
 mod tls;
 mod wire;
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use futures::future::BoxFuture;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -35,10 +38,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use body::{Answer, Paced};
-use crowd::{Crowd, Seat};
+pub use connections::{ConnectionBounds, Who, add, count, network, take};
+use connections::{ConnectionLimit, Seat, UnderWay};
 pub use files::allow_open_files;
 pub use head::Refused;
 pub use pace::Patience;
+pub use proxies::Proxies;
 use stage::Stage;
 pub use tls::Tls;
 pub use wire::Times;
@@ -60,9 +65,36 @@ const UNSENT: u32 = 128 << 10;
 const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\
     Content-Length: 47\r\n\r\nthis port speaks TLS: use an https:// address.\n\n";
 
-/// Where a request came from, among its extensions.
+/// Whose request it is, among its extensions.
 #[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
+pub struct Client {
+    /// Where it comes from: behind a proxy that is trusted, where that says.
+    pub address: IpAddr,
+    /// Whether that is a proxy itself, which says no more.
+    pub is_proxy: bool,
+}
+
+impl Client {
+    /// What is counted for this client by; none for a proxy, which calls for many.
+    pub fn counted(&self) -> Option<IpAddr> {
+        (!self.is_proxy).then(|| network(self.address))
+    }
+}
+
+/// Tells who makes a request, by its head alone.
+pub trait Recognize: Send + Sync {
+    /// Who makes it.
+    fn who<'a>(&'a self, head: &'a Parts) -> BoxFuture<'a, Who>;
+}
+
+/// Knows nobody.
+pub struct Strangers;
+
+impl Recognize for Strangers {
+    fn who<'a>(&'a self, _: &'a Parts) -> BoxFuture<'a, Who> {
+        Box::pin(std::future::ready(Who::Stranger))
+    }
+}
 
 /// One address that is listened on, and what is behind it.
 pub struct Front {
@@ -76,10 +108,12 @@ pub struct Front {
     pub headers: HeaderMap,
     /// What a peer has time for.
     pub times: Times,
-    /// Most connections at once.
-    pub most: usize,
-    /// Most of one address; 0 for as many as there are.
-    pub most_of_one: usize,
+    /// How many there may be at once.
+    pub bounds: ConnectionBounds,
+    /// Whose word is taken on whom they call for.
+    pub proxies: Proxies,
+    /// Tells requests with an API key from others.
+    pub recognize: Arc<dyn Recognize>,
     /// HTTPS, or none for HTTP.
     pub tls: Option<Tls>,
 }
@@ -98,10 +132,10 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves until `closing`; then connections without a request are closed, and the others once theirs are answered.
 pub async fn run(front: Front, listener: TcpListener, closing: CancellationToken) {
-    let crowd = Crowd::new(front.most, front.most_of_one);
+    let limit = ConnectionLimit::new(front.bounds);
     let door = Arc::new(Door {
         front,
-        crowd,
+        limit,
         turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
         closing: closing.clone(),
         full: Seldom::default(),
@@ -139,7 +173,7 @@ fn is_of_peer(kind: ErrorKind) -> bool {
 /// A front that is open.
 struct Door {
     front: Front,
-    crowd: Arc<Crowd>,
+    limit: Arc<ConnectionLimit>,
     turned_away: Arc<Semaphore>,
     closing: CancellationToken,
     full: Seldom,
@@ -148,13 +182,15 @@ struct Door {
 
 impl Door {
     fn admit(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &TaskTracker) {
-        if let Some(seat) = self.crowd.enter(peer.ip()) {
+        let counted = (!self.front.proxies.trust(peer.ip())).then_some(peer.ip());
+        if let Some(seat) = self.limit.enter(counted) {
             connections.spawn(async move { self.meet(stream, peer, Some(&seat)).await });
             return;
         }
         if let Some(times) = self.full.again() {
             let name = self.front.name;
-            tracing::warn!(%peer, times, "the {name} turns connections away: server.max_connections is reached");
+            tracing::warn!(%peer, times, "the {name} turns connections away: server.max_connections is reached, or by this peer \
+                server.max_connections_per_address (a proxy belongs into server.trusted_proxies)");
         }
         if let Ok(permit) = self.turned_away.clone().try_acquire_owned() {
             connections.spawn(async move {
@@ -164,8 +200,17 @@ impl Door {
         }
     }
 
+    /// One connection, until it ends or its place is another's.
+    async fn meet(&self, stream: TcpStream, peer: SocketAddr, seat: Option<&Arc<Seat>>) {
+        let Some(place) = seat else { return self.serve(stream, peer, None).await };
+        tokio::select! {
+            () = self.serve(stream, peer, seat) => {}
+            () = place.lost() => tracing::debug!(%peer, "closed while it waited, for another"),
+        }
+    }
+
     /// One connection from its first byte to its last. Without a seat, it is told that there is none.
-    async fn meet(&self, mut stream: TcpStream, peer: SocketAddr, seat: Option<&Seat>) {
+    async fn serve(&self, mut stream: TcpStream, peer: SocketAddr, seat: Option<&Arc<Seat>>) {
         let socket = SockRef::from(&stream);
         // A socket that refuses them is slower, no more.
         let _ = socket.set_tcp_nodelay(true);
@@ -193,10 +238,10 @@ impl Door {
         }
     }
 
-    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr, seat: Option<&Seat>) {
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr, seat: Option<&Arc<Seat>>) {
         let stage = Arc::new(Stage::default());
         let wire = Wire::new(stream, self.front.times, stage.clone());
-        let service = service_fn(|request| self.answer(request, peer, stage.clone(), seat.is_some()));
+        let service = service_fn(|request| self.answer(request, peer, stage.clone(), seat));
         let mut http = http1::Builder::new();
         http.max_buf_size(head::MAX_BUFFER).max_header_size(head::MAX_BUFFER).max_headers(head::MAX_HEADER_COUNT * 2);
         let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(wire), service));
@@ -217,28 +262,52 @@ impl Door {
         request: Request<Incoming>,
         peer: SocketAddr,
         stage: Arc<Stage>,
-        seated: bool,
+        seat: Option<&Arc<Seat>>,
     ) -> Result<Response<Answer>, Infallible> {
         let turn = stage.begin();
         let (mut head, body) = request.into_parts();
-        let mut response = match head::check(&head) {
-            _ if !seated => self.refuse(Refused::Crowded),
-            Err(refused) => self.refuse(refused),
-            Ok(()) => {
-                head.extensions.insert(Peer(peer));
+        let (begun, who) = self.begin(&mut head, peer, seat).await;
+        let mut response = match &begun {
+            Err(refused) => {
+                // Dropped unread, it is still on its way.
+                drop(Paced::new(body, self.front.times.patience, stage.clone()));
+                self.refuse(*refused)
+            }
+            Ok(_) => {
                 let body = Body::new(Paced::new(body, self.front.times.patience, stage.clone()));
                 let response = self.pass(Request::from_parts(head, body)).await;
                 if stage.was_too_slow() { self.refuse_late(Refused::TooSlow, &response) } else { response }
             }
         };
         // A body that nobody read is still on its way, so the connection will end: a client must not use it again.
-        if self.crowd.is_dense() || stage.is_unread() {
+        let is_dense = self.limit.is_dense() && !matches!(who, Who::Key(_));
+        if is_dense || stage.is_unread() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         for (name, value) in &self.front.headers {
             response.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
-        Ok(response.map(|body| Answer::new(body, turn)))
+        Ok(response.map(|body| Answer::new(body, turn, begun.ok())))
+    }
+
+    /// Lets a request begin, or says why not: by its head, whose it is, and what there is already.
+    async fn begin(
+        &self,
+        head: &mut Parts,
+        peer: SocketAddr,
+        seat: Option<&Arc<Seat>>,
+    ) -> (Result<UnderWay, Refused>, Who) {
+        let Some(seat) = seat else { return (Err(Refused::Crowded), Who::Stranger) };
+        if let Err(refused) = head::check(head) {
+            return (Err(refused), Who::Stranger);
+        }
+        let address = self.front.proxies.client(peer.ip(), &head.headers);
+        let client = Client { address, is_proxy: self.front.proxies.trust(address) };
+        head.extensions.insert(client);
+        let who = self.front.recognize.who(head).await;
+        // A peer's own connections are counted already.
+        let for_another = client.counted().filter(|_| address != peer.ip().to_canonical());
+        (seat.begin(&who, for_another), who)
     }
 
     async fn pass(&self, request: Request<Body>) -> Response {

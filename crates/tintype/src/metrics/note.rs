@@ -54,7 +54,10 @@ pub fn begin<'a>(presets: impl Iterator<Item = &'a str>) {
     zero(&m.failures, &CODES);
     zero(&m.retries, &["store", "decoder", "full"]);
     zero(&m.decoder_endings, &["crashed", "slow", "exhausted", "garbled", "idle", "worn"]);
-    zero(&m.problems, &["queue_full", "storage_full", "too_many_connections"]);
+    zero(
+        &m.problems,
+        &["overloaded", "queue_full", "storage_full", "too_many_connections", "too_many_requests", "too_many_streams"],
+    );
     zero(&m.stale, &["replaced", "refused", "older"]);
     zero(&m.callback_attempts, &["delivered", "retry", "dead"]);
     for operation in ["head", "get", "put", "delete", "list", "check"] {

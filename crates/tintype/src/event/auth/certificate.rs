@@ -4,8 +4,9 @@
 //! by TLS.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use time::OffsetDateTime;
 use url::Url;
@@ -14,16 +15,23 @@ use x509_cert::der::DecodePem;
 use x509_cert::der::oid::ObjectIdentifier;
 
 use super::Refusal;
-use super::fetch::Fetcher;
+use super::fetch::{FetchError, Fetcher};
 
 /// Most certificates that are kept: SNS has one a region, and changes it once a year.
 const MOST: usize = 32;
 /// <https://oidref.com/1.2.840.113549.1.1.1>
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// The keys of certificates, by address.
+/// Most addresses that are remembered to hold no certificate, and for how long.
+const MOST_MISSING: usize = 256;
+const MISSING: Duration = Duration::from_secs(60);
+
+/// The keys of certificates, by address; and where there was none.
 #[derive(Default)]
-pub struct Certificates(Mutex<HashMap<Url, Signer>>);
+pub struct Certificates {
+    known: Mutex<HashMap<Url, Signer>>,
+    missing: Mutex<HashMap<Url, (Instant, Refusal)>>,
+}
 
 /// An RSA key (PKCS #1, DER) and when it is good.
 #[derive(Clone)]
@@ -38,16 +46,16 @@ impl Certificates {
     ///
     /// # Errors
     /// When it cannot be had just now, or is no certificate that is good at that time.
-    pub async fn key(&self, fetcher: &Fetcher, url: &Url, now: OffsetDateTime) -> Result<Vec<u8>, Refusal> {
+    pub async fn key(
+        &self,
+        fetcher: &Fetcher,
+        url: &Url,
+        sender: Option<IpAddr>,
+        now: OffsetDateTime,
+    ) -> Result<Vec<u8>, Refusal> {
         let signer = match self.known(url) {
             Some(signer) => signer,
-            None => {
-                let pem = fetcher.get(url).await;
-                let pem = pem.map_err(|why| Refusal::Unavailable(format!("SNS's certificate cannot be had: {why}")))?;
-                let signer = read(&pem).map_err(Refusal::unauthorized)?;
-                self.keep(url, &signer);
-                signer
-            }
+            None => self.fetch(fetcher, url, sender).await?,
         };
         let now = SystemTime::from(now);
         if now < signer.from || now > signer.until {
@@ -56,12 +64,48 @@ impl Certificates {
         Ok(signer.key)
     }
 
+    async fn fetch(&self, fetcher: &Fetcher, url: &Url, sender: Option<IpAddr>) -> Result<Signer, Refusal> {
+        if let Some(refusal) = self.missing(url) {
+            return Err(refusal);
+        }
+        let pem = fetcher.get(url, sender).await;
+        // Others may have waited for the same.
+        if let Some(signer) = self.known(url) {
+            return Ok(signer);
+        }
+        // What nobody asked for may well be there.
+        let was_asked_for = !matches!(pem, Err(FetchError::TooMany(..)));
+        let signer = pem
+            .map_err(|why| Refusal::Unavailable(format!("SNS's certificate cannot be had: {why}")))
+            .and_then(|pem| read(&pem).map_err(Refusal::unauthorized));
+        match &signer {
+            Ok(signer) => self.keep(url, signer),
+            Err(refusal) if was_asked_for => self.miss(url, refusal),
+            Err(_) => {}
+        }
+        signer
+    }
+
+    fn missing(&self, url: &Url) -> Option<Refusal> {
+        let mut missing = self.missing.lock().ok()?;
+        missing.retain(|_, (at, _)| at.elapsed() < MISSING);
+        missing.get(url).map(|(_, refusal)| refusal.clone())
+    }
+
+    fn miss(&self, url: &Url, refusal: &Refusal) {
+        if let Ok(mut missing) = self.missing.lock()
+            && missing.len() < MOST_MISSING
+        {
+            missing.insert(url.clone(), (Instant::now(), refusal.clone()));
+        }
+    }
+
     fn known(&self, url: &Url) -> Option<Signer> {
-        self.0.lock().ok()?.get(url).cloned()
+        self.known.lock().ok()?.get(url).cloned()
     }
 
     fn keep(&self, url: &Url, signer: &Signer) {
-        if let Ok(mut known) = self.0.lock() {
+        if let Ok(mut known) = self.known.lock() {
             if known.len() >= MOST {
                 known.clear();
             }

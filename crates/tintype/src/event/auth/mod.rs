@@ -6,7 +6,8 @@ mod fetch;
 mod oidc;
 pub mod sns;
 
-use serde_json::Value;
+use std::net::IpAddr;
+
 use time::OffsetDateTime;
 use url::Url;
 
@@ -45,8 +46,6 @@ pub struct Shown<'a> {
     pub header: Option<&'a str>,
     /// As `?code=`.
     pub code: Option<&'a str>,
-    /// B2's signature, and the body that it is of.
-    pub b2: Option<(&'a str, &'a [u8])>,
 }
 
 /// Holds pushed messages against what their providers prove themselves by.
@@ -71,22 +70,44 @@ impl Gate {
         })
     }
 
-    /// Whether the sender is a provider that may push; none where nothing was shown that a provider would show.
-    pub async fn judge(&self, shown: &Shown<'_>, message: &Value) -> Option<Result<(), Refusal>> {
+    /// Whether the sender is a provider that may push, by what it shows beside the message; none where it shows nothing
+    /// that such a one would.
+    pub async fn judge(&self, shown: &Shown<'_>) -> Option<Result<(), Refusal>> {
         if let Some(judged) = self.knows(shown) {
             return Some(judged);
         }
-        if let Some((signature, body)) = shown.b2 {
-            return Some(match &self.b2_secret {
-                Some(secret) => b2::verify(secret, signature, body),
-                None => Err(Refusal::unauthorized("B2's signature cannot be checked: events.b2_secret is not set")),
-            });
-        }
-        if let (Some(token), Some(oidc)) = (shown.header.filter(|text| Oidc::is_token(text)), &self.oidc) {
-            return Some(oidc.verify(token).await);
-        }
-        let message = Message::of(message)?;
-        Some(self.sns.verify(&message, OffsetDateTime::now_utc()).await)
+        let token = shown.header.filter(|text| Oidc::is_token(text))?;
+        Some(self.oidc.as_ref()?.verify(token).await)
+    }
+
+    /// Whether any topic of SNS may push.
+    pub fn takes_sns(&self) -> bool {
+        self.sns.takes_any()
+    }
+
+    /// Whether B2 may push.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthorized`] while its signature cannot be checked.
+    pub fn takes_b2(&self) -> Result<&SharedKey, Refusal> {
+        let unset = || Refusal::unauthorized("B2's signature cannot be checked: events.b2_secret is not set");
+        self.b2_secret.as_ref().ok_or_else(unset)
+    }
+
+    /// Holds a body against the signature that B2 sent with it.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthorized`].
+    pub fn verify_b2(&self, signature: &str, body: &[u8]) -> Result<(), Refusal> {
+        b2::verify(self.takes_b2()?, signature, body)
+    }
+
+    /// Holds a message of SNS against its proof, which is in it. The address is its sender's, if that says anything.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn verify_sns(&self, message: &Message, sender: Option<IpAddr>) -> Result<(), Refusal> {
+        self.sns.verify(message, sender, OffsetDateTime::now_utc()).await
     }
 
     /// Whether Event Grid's key was shown; none where nothing was shown that could be meant for it.

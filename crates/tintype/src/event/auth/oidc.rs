@@ -121,7 +121,7 @@ impl Oidc {
     }
 
     async fn fetch(&self) -> Result<JwkSet, String> {
-        let body = self.fetcher.get(&self.config.jwks_url).await?;
+        let body = self.fetcher.get(&self.config.jwks_url, None).await.map_err(|why| why.to_string())?;
         serde_json::from_slice(&body).map_err(|e| format!("they are no JWK set: {e}"))
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>
 
+use std::net::IpAddr;
+
 use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters, UnparsedPublicKey,
 };
@@ -85,7 +87,10 @@ pub struct Sns {
     /// Where SNS is, if it is not Amazon's.
     endpoint: Option<Url>,
     certificates: Certificates,
+    /// For certificates: strangers can cause these.
     fetcher: Fetcher,
+    /// For confirmations: only who signed one can cause it.
+    confirmer: Fetcher,
 }
 
 impl Sns {
@@ -94,14 +99,20 @@ impl Sns {
     /// # Errors
     /// When no TLS can be set up.
     pub fn new(topics: Vec<String>, endpoint: Option<Url>) -> Result<Self, String> {
-        Ok(Self { topics, endpoint, certificates: Certificates::default(), fetcher: Fetcher::new()? })
+        let (fetcher, confirmer) = (Fetcher::new()?, Fetcher::new()?);
+        Ok(Self { topics, endpoint, certificates: Certificates::default(), fetcher, confirmer })
+    }
+
+    /// Whether any topic may push.
+    pub fn takes_any(&self) -> bool {
+        !self.topics.is_empty()
     }
 
     /// Holds a message against its signature, its age and the topics that are allowed.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn verify(&self, message: &Message, now: OffsetDateTime) -> Result<(), Refusal> {
+    pub async fn verify(&self, message: &Message, sender: Option<IpAddr>, now: OffsetDateTime) -> Result<(), Refusal> {
         // What costs nothing comes first: strangers can send this.
         self.must_be_allowed(message)?;
         must_be_recent(&message.timestamp, now)?;
@@ -111,10 +122,10 @@ impl Sns {
         let signature =
             STANDARD.decode(&message.signature).map_err(|_| Refusal::unauthorized("its Signature is no base64"))?;
         let url = self
-            .trusted(&message.signing_cert_url)
-            .filter(|url| url.path().ends_with(".pem") && url.query().is_none())
+            .trusted(&message.signing_cert_url, &message.topic_arn)
+            .filter(|url| self.is_certificate(url))
             .ok_or_else(|| Refusal::unauthorized("its SigningCertURL is no certificate of SNS"))?;
-        let key = self.certificates.key(&self.fetcher, &url, now).await?;
+        let key = self.certificates.key(&self.fetcher, &url, sender, now).await?;
         let key = UnparsedPublicKey::new(algorithm, key);
         key.verify(signed.as_bytes(), &signature).map_err(|_| Refusal::unauthorized("its Signature is not SNS's"))
     }
@@ -125,14 +136,23 @@ impl Sns {
     /// [`Refusal`].
     pub async fn confirm(&self, message: &Message) -> Result<(), Refusal> {
         self.must_be_allowed(message)?;
-        let url = message.subscribe_url.as_deref().and_then(|url| self.trusted(url));
+        let url = message.subscribe_url.as_deref().and_then(|url| self.trusted(url, &message.topic_arn));
         let url = url.filter(|url| confirms(url, &message.topic_arn)).ok_or_else(|| {
             Refusal::forbidden("its SubscribeURL does not confirm a subscription to that topic at SNS")
         })?;
-        let answered = self.fetcher.get(&url).await;
+        let answered = self.confirmer.get(&url, None).await;
         answered.map_err(|why| Refusal::Unavailable(format!("the subscription could not be confirmed: {why}")))?;
         tracing::info!(topic = message.topic_arn, "confirmed a subscription of SNS");
         Ok(())
+    }
+
+    /// Of a local AWS, any PEM will do.
+    fn is_certificate(&self, url: &Url) -> bool {
+        let named = match &self.endpoint {
+            Some(_) => url.path().ends_with(".pem"),
+            None => is_certificate_name(url.path()),
+        };
+        named && url.query().is_none()
     }
 
     fn must_be_allowed(&self, message: &Message) -> Result<(), Refusal> {
@@ -142,23 +162,48 @@ impl Sns {
         Err(Refusal::forbidden("its topic is not in events.sns_topics"))
     }
 
-    /// An address of SNS: Amazon's, by TLS, or the local one's.
-    fn trusted(&self, text: &str) -> Option<Url> {
+    /// An address of SNS where a topic is: Amazon's, by TLS, in the topic's own region; or the local one's. So nobody has
+    /// others asked for than the topics that are allowed have.
+    fn trusted(&self, text: &str, topic: &str) -> Option<Url> {
         let url: Url = text.parse().ok()?;
         let known = match &self.endpoint {
             Some(endpoint) => url.origin() == endpoint.origin(),
-            None => url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(is_sns),
+            None => url.scheme() == "https" && url.port().is_none() && url.host_str() == host_of(topic).as_deref(),
         };
         (known && url.username().is_empty() && url.password().is_none()).then_some(url)
     }
 }
 
-/// `sns.REGION.amazonaws.com`, or China's.
-fn is_sns(host: &str) -> bool {
-    let region = host
-        .strip_prefix("sns.")
-        .and_then(|rest| rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn")));
-    region.is_some_and(|region| region.len() > 2 && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+/// `sns.REGION.amazonaws.com`, or China's, of a topic's ARN: <https://docs.aws.amazon.com/general/latest/gr/sns.html>.
+fn host_of(topic: &str) -> Option<String> {
+    let parts: Vec<_> = topic.split(':').collect();
+    let [_, partition, "sns", region, _, _] = parts[..] else { return None };
+    let suffix = match partition {
+        "aws" | "aws-us-gov" => "amazonaws.com",
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-eusc" => "amazonaws.eu",
+        "aws-iso" => "c2s.ic.gov",
+        "aws-iso-b" => "sc2s.sgov.gov",
+        _ => return None,
+    };
+    is_region(region).then(|| format!("sns.{region}.{suffix}"))
+}
+
+/// `eu-west-1`, `us-gov-east-1`: letters in two or three parts, then a number.
+fn is_region(text: &str) -> bool {
+    let Some((words, number)) = text.rsplit_once('-') else { return false };
+    let is_word = |word: &str| (2..=10).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
+    let count = words.split('-').count();
+    (2..=3).contains(&count)
+        && words.split('-').all(is_word)
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The name that SNS's certificates have.
+fn is_certificate_name(path: &str) -> bool {
+    let name = path.strip_prefix("/SimpleNotificationService-").and_then(|rest| rest.strip_suffix(".pem"));
+    name.is_some_and(|name| name.len() == 32 && name.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 /// SNS takes other calls at the same address.

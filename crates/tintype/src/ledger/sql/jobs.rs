@@ -36,8 +36,9 @@ impl From<LedgerError> for QueueError {
 /// other comes between.
 pub(super) async fn add(tx: &mut AnyConnection, upload: &UploadId, event: &StorageEvent) -> Result<(), LedgerError> {
     sqlx::query(
-        "INSERT INTO jobs (upload_id, event, force, due_at, created_at)
-         SELECT $1, $2, 0, $3, $3 WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE upload_id = $1 AND dead_at IS NULL)",
+        "INSERT INTO jobs (upload_id, event, force, due_at, created_at, owner)
+         SELECT $1, $2, 0, $3, $3, coalesce((SELECT u.owner FROM uploads AS u WHERE u.id = $1), '')
+         WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE upload_id = $1 AND dead_at IS NULL)",
     )
     .bind(upload.as_str())
     .bind(serde_json::to_string(event)?)

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::Request;
@@ -14,7 +15,8 @@ use futures::{Stream, StreamExt};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use multer::{Field, Multipart};
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use url::Url;
 
 use super::disk::{DiskError, Incoming};
@@ -32,8 +34,14 @@ const MAX_COUNT: usize = 100;
 const MAX_PART_HEADERS: usize = 4096;
 /// Most bytes of what parts a form's fields, as RFC 2046 says.
 const MAX_BOUNDARY: usize = 70;
-/// Most bytes on the wire before the file begins. What is buffered of a form is bounded by this.
-const MAX_BEFORE_FILE: usize = 512 * 1024;
+/// Most bytes on the wire before the file begins: what fields may have, thrice, and one packet in which the file begins.
+/// What is buffered of a form is bounded by this.
+const MAX_BEFORE_FILE: usize = 128 * 1024;
+/// What all forms together may have buffered whose policy is not checked yet, and in what steps it is taken.
+const BEFORE_FILES: usize = 32 << 20;
+const STEP: usize = 8 << 10;
+/// How long a form waits for its share of that.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Most bytes of metadata, names and values, as S3's.
 const MAX_METADATA: usize = 2048;
 /// Most bytes read and thrown away after a refusal, so that the client gets to read why.
@@ -50,14 +58,28 @@ pub async fn post_object(endpoint: &Endpoint, request: Request) -> Response {
         let message = "The multipart form must have a boundary of 1 to 70 characters.";
         return refuse(&Refusal::new(400, "MalformedPOSTRequest", message));
     };
-    let wire = Wire::new(request.into_body());
+    let wire = Wire::new(request.into_body(), endpoint.forms.clone());
     let received = receive(endpoint, &bucket, Multipart::new(wire.stream(), boundary), &wire).await;
     match received {
         Ok((form, object)) => accept(&form, &object, &base),
         Err(refusal) => {
+            wire.give_back();
+            if wire.crowded.load(Ordering::Relaxed) {
+                return refuse(&Refusal::new(503, "SlowDown", "There are too many forms at once. Please try again."));
+            }
             wire.drain().await;
             refuse(&refusal)
         }
+    }
+}
+
+/// The memory of forms before their files.
+#[derive(Clone)]
+pub struct Forms(Arc<Semaphore>);
+
+impl Default for Forms {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(BEFORE_FILES / STEP)))
     }
 }
 
@@ -66,20 +88,59 @@ pub async fn post_object(endpoint: &Endpoint, request: Request) -> Response {
 struct Wire {
     body: Arc<Mutex<BodyDataStream>>,
     file_begun: Arc<AtomicBool>,
+    forms: Forms,
+    /// What it has of the memory, until its file begins.
+    held: Arc<std::sync::Mutex<Vec<OwnedSemaphorePermit>>>,
+    /// Whether there was none left.
+    crowded: Arc<AtomicBool>,
 }
 
 impl Wire {
-    fn new(body: Body) -> Self {
-        Self { body: Arc::new(Mutex::new(body.into_data_stream())), file_begun: Arc::default() }
+    fn new(body: Body, forms: Forms) -> Self {
+        Self {
+            body: Arc::new(Mutex::new(body.into_data_stream())),
+            file_begun: Arc::default(),
+            forms,
+            held: Arc::default(),
+            crowded: Arc::default(),
+        }
+    }
+
+    /// The file begins: it is streamed, and what came before is known to be good or not.
+    fn begin_file(&self) {
+        self.file_begun.store(true, Ordering::Relaxed);
+        self.give_back();
+    }
+
+    fn give_back(&self) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Takes memory for so many bytes in all, before the file.
+    async fn reserve(&self, bytes: usize) -> io::Result<()> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).len();
+        for _ in held..bytes.div_ceil(STEP) {
+            let Ok(Ok(permit)) = timeout(PATIENCE, self.forms.0.clone().acquire_owned()).await else {
+                self.crowded.store(true, Ordering::Relaxed);
+                return Err(io::Error::other("there are too many forms"));
+            };
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).push(permit);
+        }
+        Ok(())
     }
 
     fn stream(&self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         futures::stream::unfold((self.clone(), 0), |(wire, seen)| async move {
             let chunk = wire.body.lock().await.next().await?;
             let seen = seen + chunk.as_ref().map_or(0, Bytes::len);
-            if seen > MAX_BEFORE_FILE && !wire.file_begun.load(Ordering::Relaxed) {
-                let error = io::Error::other("too much before the file");
-                return Some((Err(error), (wire, seen)));
+            if !wire.file_begun.load(Ordering::Relaxed) {
+                let reserved = match seen {
+                    ..=MAX_BEFORE_FILE => wire.reserve(seen).await,
+                    _ => Err(io::Error::other("too much before the file")),
+                };
+                if let Err(error) = reserved {
+                    return Some((Err(error), (wire, seen)));
+                }
             }
             Some((chunk.map_err(io::Error::other), (wire, seen)))
         })
@@ -105,7 +166,7 @@ async fn receive(
     wire: &Wire,
 ) -> Result<(Form, ObjectMeta), Refusal> {
     let (form, file) = read_fields(&mut multipart).await?;
-    wire.file_begun.store(true, Ordering::Relaxed);
+    wire.begin_file();
     if bucket != BUCKET {
         return Err(Refusal::new(404, "NoSuchBucket", "The specified bucket does not exist"));
     }
@@ -113,6 +174,7 @@ async fn receive(
     let (options, headers) = (options(&form)?, kept_headers(&form)?);
     let grant = verify(&form, bucket, &endpoint.account, OffsetDateTime::now_utc())?;
     endpoint.admit(&key).await?;
+    let _sender = endpoint.sending.begin(&key)?;
     let incoming = read_file(endpoint, file, &grant).await?.with(headers);
     let taken = endpoint.take(incoming, key, options, Condition::None).await;
     let object = taken.map_err(|error| error.refusal(endpoint))?;

@@ -11,6 +11,7 @@ pub(crate) mod form;
 mod kept;
 mod lenient;
 mod protocol;
+pub(crate) mod sending;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +81,10 @@ pub struct Endpoint {
     pub room: Room,
     /// Pages that may upload and read.
     pub origins: Origins,
+    /// The memory of forms before their files.
+    pub forms: form::Forms,
+    /// Who sends which object.
+    pub sending: sending::Sending,
     /// Who is told of uploads.
     pub arrivals: Arc<dyn Arrivals>,
 }
@@ -235,6 +240,9 @@ pub fn refuse(why: Refused) -> Response {
             "Your socket connection to the server was not read from or written to within the timeout period.",
         ),
         Refused::Crowded => Refusal::new(503, "SlowDown", "There are too many connections. Please try again."),
+        Refused::TooManyOfOne => {
+            Refusal::new(503, "SlowDown", "Your address has too many requests at once. Please try again.")
+        }
     })
 }
 

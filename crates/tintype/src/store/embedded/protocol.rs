@@ -254,6 +254,7 @@ impl S3 for Protocol {
         let S3Request { input, headers, trailing_headers, .. } = request;
         let key = object_key(&input.bucket, &input.key)?;
         self.0.admit(&key).await.map_err(worded)?;
+        let _sender = self.0.sending.begin(&key).map_err(worded)?;
         let condition = of_write(&input.if_match, &input.if_none_match)?;
         let mut checksums = Checksums::announced_in(&headers);
         let options = PutOptions {

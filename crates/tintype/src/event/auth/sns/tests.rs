@@ -66,15 +66,18 @@ fn a_confirmation_signs_its_address_and_token() {
 
 #[test]
 fn only_sns_itself_is_trusted() {
-    for good in [
-        "https://sns.us-west-2.amazonaws.com/a.pem",
-        "https://sns.cn-north-1.amazonaws.com.cn/a.pem",
-        "https://sns.us-gov-west-1.amazonaws.com/a.pem",
+    for (topic, good) in [
+        (TOPIC, "https://sns.us-west-2.amazonaws.com/a.pem"),
+        ("arn:aws-cn:sns:cn-north-1:123456789012:a", "https://sns.cn-north-1.amazonaws.com.cn/a.pem"),
+        ("arn:aws-us-gov:sns:us-gov-west-1:123456789012:a", "https://sns.us-gov-west-1.amazonaws.com/a.pem"),
     ] {
-        assert!(sns(None).trusted(good).is_some(), "{good}");
+        assert!(sns(None).trusted(good, topic).is_some(), "{good}");
     }
     for bad in [
         "http://sns.us-west-2.amazonaws.com/a.pem",
+        "https://sns.us-east-1.amazonaws.com/a.pem",
+        "https://sns.xx-invented-1.amazonaws.com/a.pem",
+        "https://sns.us-west-2.amazonaws.com.cn/a.pem",
         "https://sns.us-west-2.amazonaws.com:8443/a.pem",
         "https://sns.us-west-2.amazonaws.com.evil.example/a.pem",
         "https://evil.example/sns.us-west-2.amazonaws.com/a.pem",
@@ -87,12 +90,32 @@ fn only_sns_itself_is_trusted() {
         "https://127.0.0.1/a.pem",
         "nonsense",
     ] {
-        assert!(sns(None).trusted(bad).is_none(), "{bad}");
+        assert!(sns(None).trusted(bad, TOPIC).is_none(), "{bad}");
     }
     let local = sns(Some("http://127.0.0.1:4566"));
-    assert!(local.trusted("http://127.0.0.1:4566/a.pem").is_some());
+    assert!(local.trusted("http://127.0.0.1:4566/a.pem", TOPIC).is_some());
     for other in ["https://sns.us-west-2.amazonaws.com/a.pem", "http://127.0.0.1:4567/a.pem"] {
-        assert!(local.trusted(other).is_none(), "{other}");
+        assert!(local.trusted(other, TOPIC).is_none(), "{other}");
+    }
+}
+
+#[test]
+fn regions_and_certificates_have_names_of_their_kind() {
+    for good in ["us-east-1", "eu-west-1", "us-gov-east-1", "ap-southeast-7", "us-iso-east-1", "mx-central-1"] {
+        assert!(is_region(good), "{good}");
+    }
+    for bad in
+        ["", "us", "us-1", "us--1", "us-east-", "us-east-100", "US-EAST-1", "a-b-1", "us-east-1.evil", "x-y-z-w-1"]
+    {
+        assert!(!is_region(bad), "{bad}");
+    }
+    assert!(is_certificate_name("/SimpleNotificationService-f3ecfb7224c7233fe7bb5f59f96de52f.pem"));
+    for bad in [
+        "/a.pem",
+        "/SimpleNotificationService-.pem",
+        "/x/SimpleNotificationService-f3ecfb7224c7233fe7bb5f59f96de52f.pem",
+    ] {
+        assert!(!is_certificate_name(bad), "{bad}");
     }
 }
 
@@ -132,7 +155,7 @@ async fn nothing_is_fetched_for_what_cannot_be_good() {
     // A fetch would end in `Unavailable`: there is no such host.
     let sns = sns(None);
     let foreign = with("TopicArn", "arn:aws:sns:us-west-2:666666666666:MyTopic");
-    assert!(matches!(sns.verify(&foreign, NOW).await, Err(Refusal::Forbidden(_))));
+    assert!(matches!(sns.verify(&foreign, None, NOW).await, Err(Refusal::Forbidden(_))));
     assert!(matches!(sns.confirm(&foreign).await, Err(Refusal::Forbidden(_))));
     for (name, value) in [
         ("Timestamp", "2012-05-01T00:54:06.655Z"),
@@ -140,9 +163,14 @@ async fn nothing_is_fetched_for_what_cannot_be_good() {
         ("Signature", "%"),
         ("SigningCertURL", "https://evil.example/a.pem"),
         ("SigningCertURL", "https://sns.us-west-2.amazonaws.com/a.txt"),
+        ("SigningCertURL", "https://sns.us-west-2.amazonaws.com/a.pem"),
+        (
+            "SigningCertURL",
+            "https://sns.us-west-1.amazonaws.com/SimpleNotificationService-f3ecfb7224c7233fe7bb5f59f96de52f.pem",
+        ),
         ("SigningCertURL", "https://sns.us-west-2.amazonaws.com/?Action=Publish&x=.pem"),
     ] {
-        let judged = sns.verify(&with(name, value), NOW).await;
+        let judged = sns.verify(&with(name, value), None, NOW).await;
         assert!(matches!(judged, Err(Refusal::Unauthorized(_))), "{name}: {judged:?}");
     }
 }
