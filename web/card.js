@@ -18,6 +18,7 @@ export class Card {
     this.why = h("p", { class: "error", hidden: true });
     this.cancel = h("button", { type: "button", class: "small", onclick: cancel, "aria-label": `Cancel ${file.name}` }, "Cancel");
     this.retry = h("button", { type: "button", class: "small", onclick: retry, "aria-label": `Retry ${file.name}`, hidden: true }, "Retry");
+    this.damage = h("p", { class: "hint", hidden: true });
     this.variants = h("ul", { class: "variants", "aria-label": `Variants of ${file.name}`, hidden: true });
     this.more = h("div", { class: "more" });
     this.element = h(
@@ -26,7 +27,7 @@ export class Card {
         h("h3", {}, file.name, " ", h("small", {}, bytes(file.size))),
         h("div", { class: "row" }, this.status, this.cancel, this.retry)),
       h("div", { class: "row sent" }, this.bar, this.percent),
-      this.why, this.variants, this.more);
+      this.why, this.damage, this.variants, this.more);
     this.show("waiting");
   }
 
@@ -46,6 +47,7 @@ export class Card {
   /** Begins anew. */
   reset() {
     this.progress(0, 1);
+    this.damage.hidden = true;
     this.variants.replaceChildren();
     this.variants.hidden = true;
     this.more.replaceChildren();
@@ -69,6 +71,9 @@ export class Card {
   develop(manifest) {
     this.variants.replaceChildren(...manifest.variants.map((variant) => tile(this.name, variant, manifest.image.thumbhash)));
     this.variants.hidden = false;
+    const { damaged } = manifest;
+    this.damage.hidden = !damaged;
+    this.damage.textContent = damaged ? `The file is damaged: ${damaged.why}. ${Math.floor(damaged.rows * 100)} % of its rows are there.` : "";
   }
 
   /** Manifest, callback and the lines that do the same. */

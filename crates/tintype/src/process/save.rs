@@ -10,7 +10,7 @@ use super::render::{File, Rendered};
 use super::{ProcessError, Processor};
 use crate::error::Failure;
 use crate::key::{Key, extension_in};
-use crate::manifest::{self, Camera, ENGINE, Image, Manifest, Swatch, Variant};
+use crate::manifest::{self, Camera, Damaged, ENGINE, Image, Manifest, Swatch, Variant};
 use crate::preset::{Preset, hex};
 use crate::store::PutOptions;
 
@@ -25,6 +25,7 @@ pub async fn all(
     preset: &Preset,
 ) -> Result<Manifest, ProcessError> {
     let image = facts(&rendered);
+    let damaged = rendered.damaged.as_ref().map(|damage| Damaged { rows: damage.rows, why: damage.why.clone() });
     let (width, height) = (rendered.facts.width, rendered.facts.height);
     // Variants come in the order of their specs.
     let asked: Vec<OutputFormat> = preset.variants.iter().map(|spec| spec.format).collect();
@@ -44,6 +45,7 @@ pub async fn all(
         },
         variants,
         image,
+        damaged,
         metadata: meta.metadata.clone(),
         preset: preset.reference(),
         engine: ENGINE.to_owned(),
