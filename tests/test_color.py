@@ -84,6 +84,16 @@ def test_inks_with_a_profile_and_without(tmp_path, say):
         say(assert_near(key, levels(made[key]["400x400"]), want, most, mean))
 
 
+def test_inks_are_read_by_the_table_that_browsers_take(tmp_path):
+    """The perceptual one; where there is none, the one that there is."""
+    inks = corpus.photo(*SIZE, 52, "CMYK")
+    spaces = {"relative": profiles.CMYK_RELATIVE, "both": profiles.CMYK_BOTH}
+    made = developed(tmp_path, {f"{name}.tif": corpus.save(inks, "TIFF", icc_profile=icc) for name, icc in spaces.items()})
+    press = by_lcms(inks, profiles.CMYK_TABLE)
+    for name in spaces:
+        assert_near(name, levels(made[f"{name}.tif"]["400x400"]), press, 2, .3)
+
+
 def test_grey_profiles(tmp_path):
     grey = corpus.photo(*SIZE, 53, "L")
     files = {"grey.png": corpus.save(grey, "PNG", icc_profile=profiles.GREY_18),

@@ -19,6 +19,7 @@ export class Card {
     this.advice = h("p", { class: "hint", hidden: true });
     this.cancel = h("button", { type: "button", class: "small", onclick: cancel, "aria-label": `Cancel ${file.name}` }, "Cancel");
     this.retry = h("button", { type: "button", class: "small", onclick: retry, "aria-label": `Retry ${file.name}`, hidden: true }, "Retry");
+    this.damage = h("p", { class: "hint", hidden: true });
     this.variants = h("ul", { class: "variants", "aria-label": `Variants of ${file.name}`, hidden: true });
     this.more = h("div", { class: "more" });
     this.element = h(
@@ -27,7 +28,7 @@ export class Card {
         h("h3", {}, file.name, " ", h("small", {}, bytes(file.size))),
         h("div", { class: "row" }, this.status, this.cancel, this.retry)),
       h("div", { class: "row sent" }, this.bar, this.percent),
-      this.why, this.advice, this.variants, this.more);
+      this.why, this.advice, this.damage, this.variants, this.more);
     this.show("waiting");
   }
 
@@ -49,6 +50,7 @@ export class Card {
   /** Begins anew. */
   reset() {
     this.progress(0, 1);
+    this.damage.hidden = true;
     this.variants.replaceChildren();
     this.variants.hidden = true;
     this.more.replaceChildren();
@@ -72,6 +74,9 @@ export class Card {
   develop(manifest) {
     this.variants.replaceChildren(...manifest.variants.map((variant) => tile(this.name, variant, manifest.image.thumbhash)));
     this.variants.hidden = false;
+    const { damaged } = manifest;
+    this.damage.hidden = !damaged;
+    this.damage.textContent = damaged ? `The file is damaged: ${damaged.why}. ${Math.floor(damaged.rows * 100)} % of its rows are there.` : "";
   }
 
   /** Manifest, callback and the lines that do the same. */

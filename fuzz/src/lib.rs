@@ -14,7 +14,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Small, so that a run is quick and what goes past them is met often.
 pub fn limits() -> Limits {
-    Limits { max_pixels: 1 << 18, max_frames: 20, deadline: Some(Instant::now() + DEADLINE) }
+    Limits { max_pixels: 1 << 18, max_frames: 20, deadline: Some(Instant::now() + DEADLINE), ..Limits::default() }
 }
 
 /// `render` takes a dependency's panic for the file's fault, and that is no finding; a panic of our own is one,

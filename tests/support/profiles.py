@@ -51,15 +51,21 @@ PROPHOTO = matrix((.79767, .28804, 0), (.13519, .71188, 0), (.03134, .00009, .82
 GREY_18 = profile(b"GRAY", b"XYZ ", {b"kTRC": gamma(1.8)})
 
 
-def table(space: bytes, channels: int, grid: int, lab) -> bytes:
+def lut(channels: int, grid: int, lab) -> bytes:
     """An `mft2` table on a grid; `lab` turns device values, 0 to 1, into L*, a*, b*."""
     axes = np.meshgrid(*[np.linspace(0, 1, grid)] * channels, indexing="ij")
     nodes = np.stack(lab(*axes), -1).reshape(-1, 3)
     coded = np.stack([nodes[:, 0] * 652.8, (nodes[:, 1] + 128) * 256, (nodes[:, 2] + 128) * 256], -1)
     line = struct.pack(">2H", 0, 65535)
-    lut = b"mft2\0\0\0\0" + bytes((channels, 3, grid, 0)) + _s15([1, 0, 0, 0, 1, 0, 0, 0, 1]) + struct.pack(">2H", 2, 2)
-    lut += line * channels + np.clip(coded, 0, 65535).round().astype(">u2").tobytes() + line * 3
-    return profile(space, b"Lab ", {b"A2B0": lut}, kind=b"prtr", version=0x02400000)
+    made = b"mft2\0\0\0\0" + bytes((channels, 3, grid, 0)) + _s15([1, 0, 0, 0, 1, 0, 0, 0, 1]) + struct.pack(">2H", 2, 2)
+    made += line * channels + np.clip(coded, 0, 65535).round().astype(">u2").tobytes() + line * 3
+    return made
+
+
+def table(space: bytes, channels: int, grid: int, lab, relative=None) -> bytes:
+    """A profile of tables: for the perceptual intent, and perhaps another for the relative one."""
+    tables = {b"A2B0": lab} | ({b"A2B1": relative} if relative else {})
+    return profile(space, b"Lab ", {tag: lut(channels, grid, lab) for tag, lab in tables.items()}, kind=b"prtr", version=0x02400000)
 
 
 def _warm(r, g, b):
@@ -75,3 +81,6 @@ def _ink(c, m, y, k):
 
 RGB_TABLE = table(b"RGB ", 3, 17, _warm)
 CMYK_TABLE = table(b"CMYK", 4, 9, _ink)
+# The press again, for the relative intent alone; and behind another table, which browsers do not look at.
+CMYK_RELATIVE = CMYK_TABLE.replace(b"A2B0", b"A2B1")
+CMYK_BOTH = table(b"CMYK", 4, 9, _ink, relative=lambda c, m, y, k: (50 + 0 * c, 40 + 0 * m, 0 * k))

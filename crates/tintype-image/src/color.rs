@@ -4,7 +4,7 @@ pub(crate) mod png;
 
 use std::sync::{Arc, OnceLock};
 
-use moxcms::{ColorProfile, DataColorSpace, Layout as IccLayout, TransformExecutor, TransformOptions};
+use moxcms::{ColorProfile, DataColorSpace, Layout as IccLayout, RenderingIntent, TransformExecutor, TransformOptions};
 
 use crate::error::Error;
 use crate::pixels::{Layout, Pixels};
@@ -105,7 +105,12 @@ impl ToSrgb {
         // A matrix is as exact in whole numbers; a table is not, by a level here and there.
         let options =
             TransformOptions { prefer_fixed_point: profile.is_matrix_shaper(), ..TransformOptions::default() };
-        profile.create_transform_8bit(source, &ColorProfile::new_srgb(), target, options).ok()
+        // By the table for the perceptual intent, as browsers do; a profile without it by the one that it has.
+        let by = |rendering_intent| {
+            let options = TransformOptions { rendering_intent, ..options };
+            profile.create_transform_8bit(source, &ColorProfile::new_srgb(), target, options).ok()
+        };
+        by(RenderingIntent::Perceptual).or_else(|| by(RenderingIntent::RelativeColorimetric))
     }
 
     fn rgb_transform(&self, layout: IccLayout, channels: usize) -> Step {

@@ -20,17 +20,61 @@ const MAX_SCANS: i32 = 200;
 /// What unwinds out of libjpeg.
 struct Failure(Error);
 
+/// What libjpeg had to do without.
+#[derive(Default)]
+pub(crate) struct Losses {
+    /// What was wrong first.
+    pub(crate) why: Option<&'static str>,
+    /// Rows of MCUs that are not there.
+    pub(crate) rows: Vec<Loss>,
+    /// Scans that were read.
+    pub(crate) scans: i32,
+    /// Rows of MCUs that the picture has.
+    pub(crate) height: u32,
+}
+
+/// Rows of MCUs of one scan.
+pub(crate) struct Loss {
+    /// Counted from 1.
+    pub(crate) scan: i32,
+    pub(crate) first: u32,
+    /// Behind the last.
+    pub(crate) end: u32,
+}
+
+impl Losses {
+    /// All from here to the end of the scan is missing, until [`Self::resume`].
+    fn lose(&mut self, (scan, row): (i32, u32), why: &'static str) {
+        self.why = self.why.or(Some(why));
+        let height = self.height;
+        match self.rows.last_mut() {
+            // What was taken up again in the very row that is lost once more, or in the one after it.
+            Some(last) if last.scan == scan && last.end >= row => last.end = height,
+            _ => self.rows.push(Loss { scan, first: row.min(height), end: height }),
+        }
+    }
+
+    /// It goes on here; of this row something is missing, unless it begins here.
+    fn resume(&mut self, (scan, row): (i32, u32)) {
+        if let Some(last) = self.rows.last_mut()
+            && last.scan == scan
+        {
+            last.end = last.end.min(row.max(last.first + 1));
+        }
+    }
+}
+
 /// What the callbacks need; `client_data` points to it.
 struct Watch {
     deadline: Option<Instant>,
-    damage: Option<&'static str>,
+    losses: Losses,
     out: Vec<u8>,
     buffer: Vec<u8>,
 }
 
 impl Watch {
     fn new(deadline: Option<Instant>) -> Box<Self> {
-        Box::new(Self { deadline, damage: None, out: Vec::new(), buffer: Vec::new() })
+        Box::new(Self { deadline, losses: Losses::default(), out: Vec::new(), buffer: Vec::new() })
     }
 }
 
@@ -65,18 +109,40 @@ unsafe extern "C-unwind" fn error_exit(cinfo: &mut sys::jpeg_common_struct) {
     })
 }
 
-unsafe extern "C-unwind" fn emit_message(cinfo: &mut sys::jpeg_common_struct, level: i32) {
-    if level >= 0 {
+/// A restart marker was found where it was to be, or one that is taken for it: then this is what was done.
+const GO_ON: i32 = 1;
+
+unsafe extern "C-unwind" fn emit_message(cinfo: &mut sys::jpeg_common_struct, _level: i32) {
+    // SAFETY: set before any call.
+    let code = unsafe { (*cinfo.err).msg_code };
+    let known = [
+        sys::JWRN_JPEG_EOF,
+        sys::JWRN_HIT_MARKER,
+        sys::JWRN_HUFF_BAD_CODE,
+        sys::JWRN_MUST_RESYNC,
+        sys::JTRC_RST,
+        sys::JTRC_RECOVERY_ACTION,
+    ];
+    if !known.iter().any(|known| code == *known) {
         return;
     }
-    // SAFETY: both pointers were set before any call; see `Decoder::new`.
-    let (code, watch) = unsafe { ((*cinfo.err).msg_code, &mut *cinfo.client_data.cast::<Watch>()) };
-    // libjpeg would go on and paint what is missing grey.
-    watch.damage = watch.damage.or(match code {
-        c if c == sys::JWRN_JPEG_EOF || c == sys::JWRN_HIT_MARKER => Some("the JPEG ends early"),
-        c if c == sys::JWRN_HUFF_BAD_CODE || c == sys::JWRN_MUST_RESYNC => Some("the JPEG's image data is damaged"),
-        _ => None,
-    });
+    // SAFETY: these are decompressors' messages, whose struct begins with the common one; `client_data` was set, see
+    // `Decoder::new`. The action of a recovery is its second number.
+    let (losses, place, action) = unsafe {
+        let decoder: *const sys::jpeg_decompress_struct = std::ptr::from_mut(cinfo).cast();
+        let watch = &mut *cinfo.client_data.cast::<Watch>();
+        let place = ((*decoder).input_scan_number, (*decoder).input_iMCU_row);
+        (&mut watch.losses, place, (*(*cinfo.err).msg_parm.i())[1])
+    };
+    // libjpeg goes on, and paints what is missing grey.
+    match code {
+        c if c == sys::JWRN_JPEG_EOF => losses.why = losses.why.or(Some("the JPEG ends early")),
+        c if c == sys::JWRN_HIT_MARKER => losses.lose(place, "the JPEG ends early"),
+        c if c == sys::JWRN_HUFF_BAD_CODE => losses.lose(place, "the JPEG's image data is damaged"),
+        c if c == sys::JWRN_MUST_RESYNC => losses.why = losses.why.or(Some("a restart marker of the JPEG is missing")),
+        c if c == sys::JTRC_RST || action == GO_ON => losses.resume(place),
+        _ => {}
+    }
 }
 
 unsafe extern "C-unwind" fn watch_progress(cinfo: &mut sys::jpeg_common_struct) {
@@ -87,9 +153,6 @@ unsafe extern "C-unwind" fn watch_progress(cinfo: &mut sys::jpeg_common_struct) 
     };
     if scan > MAX_SCANS {
         fail(Error::corrupt(format!("the JPEG has more than {MAX_SCANS} scans")));
-    }
-    if let Some(damage) = watch.damage {
-        fail(Error::corrupt(damage));
     }
     if watch.deadline.is_some_and(|deadline| Instant::now() > deadline) {
         fail(Error::new(ErrorCode::Timeout, "the image took longer than the deadline of a job"));
@@ -154,8 +217,9 @@ impl<'a> Decoder<'a> {
         // SAFETY: after `jpeg_read_header`. The arrays live until the decoder is destroyed, and hold
         // `height_in_blocks` rows of `width_in_blocks` blocks for each component; one row at a time is asked for.
         unsafe {
+            self.watch.losses.height = mcu_rows(&self.info);
             let arrays = sys::jpeg_read_coefficients(&mut self.info);
-            self.damage()?;
+            self.watch.losses.scans = self.info.input_scan_number;
             let info = &mut *self.info;
             for component in 0..info.num_components as usize {
                 let about = &*info.comp_info.add(component);
@@ -171,12 +235,16 @@ impl<'a> Decoder<'a> {
             }
             sys::jpeg_finish_decompress(&mut self.info);
         }
-        self.damage()
+        Ok(())
     }
+}
 
-    fn damage(&self) -> Result<(), Error> {
-        self.watch.damage.map_or(Ok(()), |damage| Err(Error::corrupt(damage)))
-    }
+/// Rows of MCUs, when all components are interleaved.
+fn mcu_rows(info: &sys::jpeg_decompress_struct) -> u32 {
+    // SAFETY: after `jpeg_read_header`, there are as many components as it says.
+    let components = unsafe { std::slice::from_raw_parts(info.comp_info, info.num_components as usize) };
+    let tallest = components.iter().map(|component| component.v_samp_factor as u32).max().unwrap_or(1).max(1);
+    info.image_height.div_ceil(tallest * 8)
 }
 
 /// One row of blocks of one component; coefficients and quantiser steps in rows, not in zigzag.
@@ -187,12 +255,13 @@ pub(crate) struct BlockRow<'a> {
     pub(crate) blocks: &'a [[i16; 64]],
 }
 
-/// Reads the coefficients of every scan, then hands them over.
-pub(crate) fn read_blocks(bytes: &[u8], limits: &Limits, each: impl FnMut(BlockRow<'_>)) -> Result<(), Error> {
+/// Reads the coefficients of every scan, then hands them over. Says what was missing.
+pub(crate) fn read_blocks(bytes: &[u8], limits: &Limits, each: impl FnMut(BlockRow<'_>)) -> Result<Losses, Error> {
     guarded(|| {
         let mut decoder = Decoder::new(bytes, limits);
         decoder.read_header(limits)?;
-        decoder.each_row(each)
+        decoder.each_row(each)?;
+        Ok(std::mem::take(&mut decoder.watch.losses))
     })
 }
 

@@ -14,6 +14,7 @@ mod backdrop;
 mod blur;
 mod color;
 mod container;
+mod damage;
 mod decode;
 mod encode;
 mod error;
@@ -48,6 +49,7 @@ mod subsampled;
 mod upsample;
 mod webp_codec;
 
+pub use damage::{Damage, Tolerance};
 pub use error::{Error, ErrorCode};
 pub use estimate::estimate;
 pub use exif::Camera;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::damage::Tolerance;
 use crate::error::{Error, ErrorCode};
 
 /// Bounds on one image.
@@ -11,13 +12,15 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Most frames of an animation.
     pub max_frames: u32,
+    /// How much of a damaged file has to be there.
+    pub damaged: Tolerance,
     /// When to give up. Looked at between frames and between variants.
     pub deadline: Option<Instant>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_pixels: 100_000_000, max_frames: 1000, deadline: None }
+        Self { max_pixels: 100_000_000, max_frames: 1000, damaged: Tolerance::default(), deadline: None }
     }
 }
 

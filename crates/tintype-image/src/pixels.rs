@@ -77,6 +77,21 @@ impl Pixels {
         out
     }
 
+    /// The colours alone, whatever came after them.
+    pub(crate) fn drop_alpha(&mut self) {
+        let channels = self.layout.channels();
+        self.layout = match self.layout {
+            Layout::GrayAlpha => Layout::Gray,
+            Layout::Rgba => Layout::Rgb,
+            _ => return,
+        };
+        let kept = self.layout.channels();
+        for at in 0..self.data.len() / channels {
+            self.data.copy_within(at * channels..at * channels + kept, at * kept);
+        }
+        self.data.truncate(self.data.len() / channels * kept);
+    }
+
     /// From colour multiplied by alpha, as some files store it, to colour as it is.
     pub(crate) fn divide_by_alpha(&mut self) {
         if !self.layout.has_alpha() {

@@ -113,8 +113,11 @@ fn read_png(bytes: &[u8]) -> Result<Header<'_>, Error> {
     };
     let mut seen_data = false;
     let mut animation = None;
-    for chunk in png::chunks(bytes)? {
+    let mut controls = 0;
+    let file = png::chunks(bytes);
+    for chunk in file.chunks {
         match &chunk.kind {
+            b"fcTL" => controls += 1,
             b"IDAT" => seen_data = true,
             // After the image data it would be too late: such a file is a still PNG.
             b"acTL" if !seen_data => animation = be32(chunk.data, 0),
@@ -123,7 +126,8 @@ fn read_png(bytes: &[u8]) -> Result<Header<'_>, Error> {
             _ => {}
         }
     }
-    header.frames = animation.unwrap_or(1).max(1);
+    // Of an animation that is cut, the frames that have begun.
+    header.frames = animation.unwrap_or(1).min(if file.ends { u32::MAX } else { controls }).max(1);
     Ok(header)
 }
 
@@ -156,7 +160,9 @@ fn read_gif<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> {
 }
 
 fn read_webp<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> {
-    let chunks = webp::chunks(bytes)?;
+    let file = webp::chunks(bytes)?;
+    let mut chunks = file.chunks;
+    chunks.extend(file.cut.filter(is_bitstream));
     let nothing = || Error::corrupt("the WebP holds no image");
     let first = chunks.first().ok_or_else(nothing)?;
     let (width, height) = match &first.kind {
@@ -208,7 +214,15 @@ fn read_tiff(bytes: &[u8]) -> Result<Header<'_>, Error> {
     let file = tiff::Tiff::new(bytes).ok_or_else(|| Error::corrupt("the TIFF has no header"))?;
     let page = file.first().ok_or_else(|| Error::corrupt("the TIFF has no page"))?;
     let side = |tag| file.number(&page, tag).ok_or_else(|| Error::corrupt("the TIFF's page has no size"));
-    let has_alpha = file.number(&page, tiff_tag::EXTRA_SAMPLES).is_some_and(|kind| kind == 1 || kind == 2);
+    let number = |tag| file.number(&page, tag);
+    let has_alpha = match number(tiff_tag::EXTRA_SAMPLES) {
+        Some(kind) => kind == 1 || kind == 2,
+        // Of grey, or of colours: one sample more than those take is transparency.
+        None => {
+            let samples = number(tiff_tag::SAMPLES).unwrap_or(1);
+            matches!((number(tiff_tag::PHOTOMETRIC), samples), (Some(1), 2) | (Some(2), 4))
+        }
+    };
     Ok(Header {
         format: Format::Tiff,
         width: side(tiff_tag::WIDTH)?,
@@ -222,6 +236,8 @@ fn read_tiff(bytes: &[u8]) -> Result<Header<'_>, Error> {
 mod tiff_tag {
     pub(super) const WIDTH: u16 = 256;
     pub(super) const HEIGHT: u16 = 257;
+    pub(super) const PHOTOMETRIC: u16 = 262;
+    pub(super) const SAMPLES: u16 = 277;
     pub(super) const EXTRA_SAMPLES: u16 = 338;
 }
 

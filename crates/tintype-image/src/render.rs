@@ -7,6 +7,7 @@ use crate::auto::Look;
 use crate::backdrop::lay;
 use crate::blur::blur;
 use crate::color::ToSrgb;
+use crate::damage::Damage;
 use crate::decode::{self, Delay, Frame, Frames, jpeg};
 use crate::encode::{self, Output};
 use crate::error::Error;
@@ -28,12 +29,14 @@ use crate::strip::{is_possible, strip};
 use crate::subsampled::{self, Subsampled};
 
 /// All that came of one original.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rendered<'a> {
     /// What is said of the original.
     pub facts: Facts,
     /// One for each spec, in the order of the specs.
     pub variants: Vec<Variant<'a>>,
+    /// What is missing of the original; none where it is whole.
+    pub damaged: Option<Damage>,
 }
 
 impl Rendered<'_> {
@@ -46,7 +49,7 @@ impl Rendered<'_> {
             width,
             height,
         };
-        Rendered { facts: self.facts, variants: self.variants.into_iter().map(own).collect() }
+        Rendered { facts: self.facts, variants: self.variants.into_iter().map(own).collect(), damaged: self.damaged }
     }
 }
 
@@ -68,8 +71,8 @@ pub struct Variant<'a> {
 /// Makes every variant. The same bytes and specs give the same files.
 ///
 /// # Errors
-/// `UnsupportedFormat` or `Corrupt`: the client should send another file; nothing was made, for a
-/// damaged image gives no variant at all. `TooManyPixels` or `TooManyFrames`: a smaller one, or the
+/// `UnsupportedFormat` or `Corrupt`: the client should send another file; nothing was made. So it is with a
+/// damaged image of which less is there than [`Limits::damaged`] asks for. `TooManyPixels` or `TooManyFrames`: a smaller one, or the
 /// operator raises the limit. `Timeout`: try again with more time. `Internal`: a fault of this program.
 pub fn render<'a>(
     bytes: &'a [u8],
@@ -90,24 +93,23 @@ fn run<'a>(
 ) -> Result<Rendered<'a>, Error> {
     let header = probe::read(bytes, limits)?;
     let derived: Vec<&VariantSpec> = specs.iter().filter(|spec| !is_copied(spec, metadata, &header)).collect();
-    let (facts, developed) = match header.format {
+    let (facts, developed, damaged) = match header.format {
         Format::Jpeg => develop_jpeg(bytes, &derived, &header, limits)?,
         _ => develop_frames(bytes, &derived, &header, limits)?,
     };
     let variants = collect(bytes, specs, metadata, &header, developed)?;
-    Ok(Rendered { facts, variants })
+    Ok(Rendered { facts, variants, damaged })
 }
 
+/// What is said of the original, its derived variants, and what is missing of it.
+type Made = (Facts, Vec<Variant<'static>>, Option<Damage>);
+
 /// A still picture in planes, no finer than its variants need.
-fn develop_jpeg(
-    bytes: &[u8],
-    specs: &[&VariantSpec],
-    header: &Header<'_>,
-    limits: &Limits,
-) -> Result<(Facts, Vec<Variant<'static>>), Error> {
+fn develop_jpeg(bytes: &[u8], specs: &[&VariantSpec], header: &Header<'_>, limits: &Limits) -> Result<Made, Error> {
     let mut jobs = job::jobs(specs, header, Original { plays: 1, lossless: false, look: Look::PHOTO });
     let per_side = jobs.iter().map(|job| samples_needed(job, header)).max().unwrap_or(1);
     let decoded = jpeg::decode(bytes, per_side, limits)?;
+    let damage = limits.damaged.judge(decoded.damage)?;
     let to_srgb = ToSrgb::new(decoded.icc.as_deref());
     let by_pixels = |job: &Job<'_>| jpeg::is_whole(per_side, decoded.planes.color) && job.output.format != Format::Jpeg;
     let by_pixels: Vec<bool> = jobs.iter().map(by_pixels).collect();
@@ -137,7 +139,7 @@ fn develop_jpeg(
         });
         limits.check_time()?;
     }
-    Ok((facts, made))
+    Ok((facts, made, damage))
 }
 
 /// How much smaller than the decoded picture a variant must be, at least: what lies between is left to Lanczos.
@@ -190,16 +192,11 @@ fn smooth(
 }
 
 /// Every frame of what is not a JPEG.
-fn develop_frames(
-    bytes: &[u8],
-    specs: &[&VariantSpec],
-    header: &Header<'_>,
-    limits: &Limits,
-) -> Result<(Facts, Vec<Variant<'static>>), Error> {
+fn develop_frames(bytes: &[u8], specs: &[&VariantSpec], header: &Header<'_>, limits: &Limits) -> Result<Made, Error> {
     let mut source = decode::open(bytes, header, limits)?;
     let to_srgb = ToSrgb::new(source.icc.as_deref());
     let auto = specs.iter().any(|spec| spec.format == OutputFormat::Auto);
-    if let Frames::Still(rows) = &mut source.frames
+    if let Frames::Still(rows, _) = &mut source.frames
         && !auto
         && header.frames == 1
     {
@@ -234,22 +231,19 @@ fn develop_frames(
         frames += 1;
     }
     let facts = facts.filter(|_| frames == header.frames).ok_or_else(|| Error::corrupt("frames are missing"))?;
+    let damage = limits.damaged.judge(source.frames.damage())?;
     let made = jobs.into_iter().map(finish).collect::<Result<_, _>>()?;
-    Ok((facts, made))
+    Ok((facts, made, damage))
 }
 
 /// What is left of a still picture that went by.
-fn develop_rows(
-    mut kept: Kept,
-    mut jobs: Vec<Job<'_>>,
-    header: &Header<'_>,
-    limits: &Limits,
-) -> Result<(Facts, Vec<Variant<'static>>), Error> {
+fn develop_rows(mut kept: Kept, mut jobs: Vec<Job<'_>>, header: &Header<'_>, limits: &Limits) -> Result<Made, Error> {
     let mut wide = Vec::new();
     for (i, job) in jobs.iter().enumerate() {
         wide.push(kept.take_wide(i, job, header.orientation())?);
         limits.check_time()?;
     }
+    let damage = kept.damage.take();
     let mut bench = Bench::new(&kept.picture, header);
     let facts = bench.gather_facts()?;
     bench.aim(&mut jobs)?;
@@ -264,7 +258,7 @@ fn develop_rows(
         });
         limits.check_time()?;
     }
-    Ok((facts, made))
+    Ok((facts, made, damage))
 }
 
 fn finish(job: Job<'_>) -> Result<Variant<'static>, Error> {

@@ -5,6 +5,7 @@ use crate::blur::{self, Blocks};
 use crate::color::ToSrgb;
 use crate::container::le32;
 use crate::container::tiff::Tiff;
+use crate::damage::Damage;
 use crate::decode::Rows;
 use crate::encode::{self, holds_alpha};
 use crate::error::Error;
@@ -71,6 +72,8 @@ pub(crate) struct Kept {
     /// The job and the grid of each wide blur.
     wide: Vec<(usize, Blocks)>,
     layout: Layout,
+    /// What was missing of it.
+    pub(crate) damage: Option<Damage>,
 }
 
 /// What grows while a picture goes by.
@@ -114,9 +117,9 @@ pub(crate) fn keep(
         }
         data = row.data;
     }
-    rows.source.finish()?;
+    let damage = limits.damaged.judge(rows.source.finish()?)?;
     let Keeping { averages, wide, layout } = kept.ok_or_else(|| Error::corrupt("the image has no row"))?;
-    Ok(Kept { picture: Picture::Reduced(averages.finish()), wide, layout })
+    Ok(Kept { picture: Picture::Reduced(averages.finish()), wide, layout, damage })
 }
 
 impl Kept {

@@ -1,4 +1,4 @@
-//! The one place that calls libwebp: one picture in, its chunks out.
+//! The one place that calls libwebp: one picture in, its chunks out; and the part of a file that is cut.
 #![allow(unsafe_code)]
 
 use libwebp_sys as sys;
@@ -87,4 +87,40 @@ pub(crate) fn encode(rgba: &[u8], width: u32, height: u32, settings: Settings) -
         return Err(failed(&format!("{:?}", picture.0.error_code)));
     }
     Ok(writer.bytes().to_vec())
+}
+
+/// What decodes as much of a file as there is.
+struct Partial(*mut sys::WebPIDecoder);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // SAFETY: made in `decode_part`, deleted once; null is let pass.
+        unsafe { sys::WebPIDelete(self.0) };
+    }
+}
+
+/// RGBA of a still picture whose file is cut, and how many of its rows are there; the others are zeros.
+pub(crate) fn decode_part(bytes: &[u8], width: u32, height: u32) -> Result<(Vec<u8>, u32), Error> {
+    let mut rgba = vec![0; width as usize * height as usize * 4];
+    let (mut last, mut seen, mut stride) = (0, (0, 0), 0);
+    // SAFETY: without a buffer of ours, libwebp makes one. It keeps no pointer to the file beyond this function, and
+    // `last` rows of `stride` bytes each are to be read where it says, until it is deleted.
+    unsafe {
+        let decoder = Partial(sys::WebPINewRGB(sys::WEBP_CSP_MODE::MODE_RGBA, std::ptr::null_mut(), 0, 0));
+        if decoder.0.is_null() {
+            return Err(failed("out of memory"));
+        }
+        // Its answer is that there is more to come, or what broke: the rows before are there in either case.
+        let _ = sys::WebPIUpdate(decoder.0, bytes.as_ptr(), bytes.len());
+        let rows = sys::WebPIDecGetRGB(decoder.0, &mut last, &mut seen.0, &mut seen.1, &mut stride);
+        let fits = (seen.0, seen.1) == (width.cast_signed(), height.cast_signed()) && stride >= width.cast_signed() * 4;
+        if rows.is_null() || !fits {
+            return Ok((rgba, 0));
+        }
+        let row = width as usize * 4;
+        for (y, to) in rgba.chunks_exact_mut(row).enumerate().take(last.clamp(0, height.cast_signed()) as usize) {
+            to.copy_from_slice(std::slice::from_raw_parts(rows.add(y * stride as usize), row));
+        }
+    }
+    Ok((rgba, last.clamp(0, height.cast_signed()) as u32))
 }

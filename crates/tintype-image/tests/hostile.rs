@@ -6,7 +6,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{fixture, fixtures, spec, specs};
-use tintype_image::{ErrorCode, Format, Limits, MetadataPolicy, probe, render};
+use tintype_image::{ErrorCode, Format, Limits, MetadataPolicy, Tolerance, probe, render};
 
 fn run(bytes: &[u8]) -> Result<tintype_image::Rendered<'_>, tintype_image::Error> {
     render(bytes, &specs(), MetadataPolicy::default(), &Limits::default())
@@ -19,14 +19,23 @@ fn code(bytes: &[u8]) -> Option<ErrorCode> {
 #[test]
 fn a_file_cut_short_is_corrupt() {
     // Without the verbatim variant: that one's walk over the file would find the cut, and hide decoders that do not.
-    let run = |bytes: &[u8]| {
-        render(bytes, &specs()[1..], MetadataPolicy::default(), &Limits::default())
-            .map(tintype_image::Rendered::into_owned)
+    let run = |bytes: &[u8], damaged| {
+        let limits = Limits { damaged, ..Limits::default() };
+        render(bytes, &specs()[1..], MetadataPolicy::default(), &limits).map(tintype_image::Rendered::into_owned)
     };
     for (name, bytes) in fixtures() {
-        let whole = run(&bytes).unwrap();
+        let whole = run(&bytes, Tolerance::Refuse).unwrap();
+        assert_eq!(whole.damaged, None, "{name} is whole");
         for length in (1..bytes.len()).step_by((bytes.len() / 97).max(1)) {
-            match run(&bytes[..length]) {
+            // Where damage is not refused, it is told.
+            match run(&bytes[..length], Tolerance::Half) {
+                Err(error) => assert_ne!(error.code, ErrorCode::Internal, "{name} at {length}: {error:?}"),
+                Ok(rendered) => match rendered.damaged {
+                    Some(damage) => assert!(damage.rows > 0.5 && !damage.why.is_empty(), "{name} at {length}"),
+                    None => assert_eq!(rendered.variants[2].bytes, whole.variants[2].bytes, "{name} at {length}"),
+                },
+            }
+            match run(&bytes[..length], Tolerance::Refuse) {
                 Err(error) => assert!(
                     matches!(error.code, ErrorCode::Corrupt | ErrorCode::UnsupportedFormat),
                     "{name} at {length}: {error:?}"
@@ -47,8 +56,10 @@ fn a_file_cut_short_is_corrupt() {
 fn a_long_file_cut_short_is_corrupt() {
     let name = "jpeg_progressive.jpg";
     let bytes = fixture(name);
+    let limits = Limits { damaged: Tolerance::Refuse, ..Limits::default() };
     for length in 200..bytes.len() - 2 {
-        assert_eq!(code(&bytes[..length]), Some(ErrorCode::Corrupt), "{name} at {length}");
+        let refused = render(&bytes[..length], &specs(), MetadataPolicy::default(), &limits).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Corrupt, "{name} at {length}");
     }
 }
 

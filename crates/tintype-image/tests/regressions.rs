@@ -12,7 +12,12 @@ static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// The limits of `fuzz/src/lib.rs`.
 fn limits() -> Limits {
-    Limits { max_pixels: 1 << 18, max_frames: 20, deadline: Some(Instant::now() + Duration::from_secs(5)) }
+    Limits {
+        max_pixels: 1 << 18,
+        max_frames: 20,
+        deadline: Some(Instant::now() + Duration::from_secs(5)),
+        ..Limits::default()
+    }
 }
 
 fn specs() -> Vec<VariantSpec> {

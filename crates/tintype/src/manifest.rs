@@ -20,6 +20,9 @@ pub struct Manifest {
     pub variants: Vec<Variant>,
     /// Facts of the image.
     pub image: Image,
+    /// What is missing of a damaged original; absent where it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<Damaged>,
     /// The client's own metadata (`x-amz-meta-*`).
     #[cfg_attr(feature = "server", schema(example = json!({"id": "12345"})))]
     pub metadata: BTreeMap<String, String>,
@@ -148,6 +151,19 @@ pub struct Image {
     /// What it was taken with (EXIF).
     #[serde(default)]
     pub camera: Option<Camera>,
+}
+
+/// What is missing of a damaged original, which is shown as browsers show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct Damaged {
+    /// The part of its rows that is there, 0 to 1; of all frames, if it is an animation. 1: only its end marker, or
+    /// something else beside the pixels, is missing or wrong.
+    #[cfg_attr(feature = "server", schema(example = 0.87))]
+    pub rows: f64,
+    /// What is wrong.
+    #[cfg_attr(feature = "server", schema(example = "the JPEG ends early"))]
+    pub why: String,
 }
 
 /// One colour of an image.

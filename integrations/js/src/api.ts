@@ -56,6 +56,8 @@ export interface Manifest {
   original: Original;
   variants: Variant[];
   image: ImageFacts;
+  /** Only of a damaged original: the part of its rows that is there (0 to 1), and what is wrong. */
+  damaged?: { rows: number; why: string } | null;
   metadata: Record<string, string>;
   preset: { name: string; version: string };
   engine: string;

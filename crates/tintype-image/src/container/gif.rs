@@ -24,6 +24,8 @@ pub(crate) struct ImageBlock<'a> {
     pub(crate) width: u16,
     pub(crate) height: u16,
     pub(crate) raw: &'a [u8],
+    /// Whether it goes on to its end.
+    pub(crate) whole: bool,
 }
 
 /// The file, cut up.
@@ -33,43 +35,73 @@ pub(crate) struct Gif<'a> {
     /// Signature, screen descriptor and global colour table.
     pub(crate) head: &'a [u8],
     pub(crate) blocks: Vec<Block<'a>>,
+    /// Why it ends before its trailer; none where it does not.
+    pub(crate) damage: Option<&'static str>,
 }
 
-/// Cuts the file up to its trailer. A file without one is cut short.
+/// Cuts the file up to its trailer. Of a file without one, what is there: an image last may be a part of one.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Gif<'_>, Error> {
     let screen = bytes.get(..13).ok_or_else(cut)?;
     let head = bytes.get(..13 + table_length(screen[10])).ok_or_else(cut)?;
     let mut blocks = Vec::new();
     let mut at = head.len();
-    loop {
-        let start = at;
-        match *bytes.get(at).ok_or_else(cut)? {
-            0x3B => break,
-            0x21 => {
-                let label = *bytes.get(at + 1).ok_or_else(cut)?;
-                at = skip_sub_blocks(bytes, at + 2)?;
-                let raw = &bytes[start..at];
-                blocks.push(Block::Extension { label, raw, data: &raw[2..] });
+    let damage = loop {
+        match read_block(bytes, at) {
+            Ok((end, block)) => {
+                blocks.extend(block);
+                at = end;
             }
-            0x2C => {
-                let descriptor = bytes.get(at..at + 10).ok_or_else(cut)?;
-                at = skip_sub_blocks(bytes, at + 11 + table_length(descriptor[9]))?;
-                blocks.push(Block::Image(image_block(descriptor, &bytes[start..at])));
+            Err(End::Trailer) => break None,
+            Err(End::Cut(image)) => {
+                let missing = at >= bytes.len();
+                blocks.extend(image.map(Block::Image));
+                break Some(if missing { "the GIF's trailer is missing" } else { "the GIF ends early" });
             }
-            // Padding between blocks: seen in the wild, skipped by every decoder.
-            0x00 => at += 1,
-            other => {
-                return Err(Error::corrupt(format!("a GIF block begins with {other:#04x}, which means nothing")));
-            }
+            Err(End::Unknown) => break Some("a block of the GIF is of no known kind"),
         }
-    }
+    };
     let side = |at| le16(screen, at).unwrap_or(0);
-    Ok(Gif { width: side(6), height: side(8), head, blocks })
+    Ok(Gif { width: side(6), height: side(8), head, blocks, damage })
 }
 
-fn image_block<'a>(descriptor: &[u8], raw: &'a [u8]) -> ImageBlock<'a> {
+/// What ends a file.
+enum End<'a> {
+    Trailer,
+    /// The bytes do, perhaps in an image.
+    Cut(Option<ImageBlock<'a>>),
+    /// What browsers end at, too.
+    Unknown,
+}
+
+/// The block at an offset, if it is one to keep, and where the next one begins.
+fn read_block(bytes: &[u8], start: usize) -> Result<(usize, Option<Block<'_>>), End<'_>> {
+    match *bytes.get(start).ok_or(End::Cut(None))? {
+        0x3B => Err(End::Trailer),
+        0x21 => {
+            let label = *bytes.get(start + 1).ok_or(End::Cut(None))?;
+            let end = skip_sub_blocks(bytes, start + 2).ok_or(End::Cut(None))?;
+            let raw = &bytes[start..end];
+            Ok((end, Some(Block::Extension { label, raw, data: &raw[2..] })))
+        }
+        0x2C => {
+            let descriptor = bytes.get(start..start + 10).ok_or(End::Cut(None))?;
+            let data = start + 11 + table_length(descriptor[9]);
+            match skip_sub_blocks(bytes, data) {
+                Some(end) => Ok((end, Some(Block::Image(image_block(descriptor, &bytes[start..end], true))))),
+                // Of an image whose first byte is missing there is nothing to show.
+                None if data + 1 >= bytes.len() => Err(End::Cut(None)),
+                None => Err(End::Cut(Some(image_block(descriptor, &bytes[start..], false)))),
+            }
+        }
+        // Padding between blocks: seen in the wild, skipped by every decoder.
+        0x00 => Ok((start + 1, None)),
+        _ => Err(End::Unknown),
+    }
+}
+
+fn image_block<'a>(descriptor: &[u8], raw: &'a [u8], whole: bool) -> ImageBlock<'a> {
     let field = |at| le16(descriptor, at).unwrap_or(0);
-    ImageBlock { left: field(1), top: field(3), width: field(5), height: field(7), raw }
+    ImageBlock { left: field(1), top: field(3), width: field(5), height: field(7), raw, whole }
 }
 
 fn cut() -> Error {
@@ -101,13 +133,13 @@ pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// The offset after the empty sub-block that ends a run of them.
-fn skip_sub_blocks(bytes: &[u8], mut at: usize) -> Result<usize, Error> {
+/// The offset after the empty sub-block that ends a run of them; `None` where the bytes end before.
+fn skip_sub_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        let length = usize::from(*bytes.get(at).ok_or_else(cut)?);
+        let length = usize::from(*bytes.get(at)?);
         at += 1 + length;
         if length == 0 {
-            return Ok(at);
+            return Some(at);
         }
     }
 }

@@ -30,6 +30,13 @@ pub(crate) fn segments(bytes: &[u8]) -> Segments<'_> {
     Segments { bytes, at: 2, done: false }
 }
 
+impl Segments<'_> {
+    /// Where what was read so far ends.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+}
+
 impl<'a> Iterator for Segments<'a> {
     type Item = Result<Segment<'a>, Error>;
 

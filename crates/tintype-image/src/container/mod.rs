@@ -1,5 +1,6 @@
 //! How each format's file is cut into parts. Read by `probe`, to look, and by `strip`, to leave parts out.
 
+pub(crate) mod bmp;
 pub(crate) mod gif;
 pub(crate) mod jpeg;
 pub(crate) mod png;

@@ -1,7 +1,6 @@
 //! PNG: chunks (third edition, section 5).
 
 use super::be32;
-use crate::error::Error;
 
 /// One chunk.
 pub(crate) struct Chunk<'a> {
@@ -11,21 +10,39 @@ pub(crate) struct Chunk<'a> {
     pub(crate) raw: &'a [u8],
 }
 
-/// Every chunk up to IEND. A file without one is cut short.
-pub(crate) fn chunks(bytes: &[u8]) -> Result<Vec<Chunk<'_>>, Error> {
-    let cut = || Error::corrupt("the PNG ends early");
-    let mut out = Vec::new();
+/// The chunks of a file.
+pub(crate) struct Png<'a> {
+    /// Up to IEND. Of a file that is cut, the last one may be a part of the image's data.
+    pub(crate) chunks: Vec<Chunk<'a>>,
+    /// Whether the last one is IEND.
+    pub(crate) ends: bool,
+}
+
+/// Every chunk up to IEND, or to where the file is cut.
+pub(crate) fn chunks(bytes: &[u8]) -> Png<'_> {
+    let mut chunks = Vec::new();
     let mut at = 8;
-    loop {
-        let length = be32(bytes, at).ok_or_else(cut)? as usize;
-        let raw = bytes.get(at..at + 12 + length).ok_or_else(cut)?;
+    while let Some(length) = be32(bytes, at) {
+        let raw = match bytes.get(at..at + 12 + length as usize) {
+            Some(raw) => raw,
+            // What is there of it.
+            None => match bytes.get(at..) {
+                Some(raw @ [_, _, _, _, b'I' | b'f', b'D' | b'd', b'A', b'T', ..]) => {
+                    let data = &raw[8..raw.len().min(8 + length as usize)];
+                    chunks.push(Chunk { kind: [raw[4], raw[5], raw[6], raw[7]], data, raw });
+                    break;
+                }
+                _ => break,
+            },
+        };
         let kind = [raw[4], raw[5], raw[6], raw[7]];
-        out.push(Chunk { kind, data: &raw[8..8 + length], raw });
+        chunks.push(Chunk { kind, data: &raw[8..8 + length as usize], raw });
         if kind == *b"IEND" {
-            return Ok(out);
+            return Png { chunks, ends: true };
         }
         at += raw.len();
     }
+    Png { chunks, ends: false }
 }
 
 /// Writes a chunk with its checksum.

@@ -16,14 +16,41 @@ pub(crate) const EXIF: u8 = 0x08;
 pub(crate) const XMP: u8 = 0x04;
 pub(crate) const ANIMATION: u8 = 0x02;
 
-/// The chunks of the file. Bytes after the RIFF size are not the image's.
-pub(crate) fn chunks(bytes: &[u8]) -> Result<Vec<Chunk<'_>>, Error> {
-    let size = le32(bytes, 4).ok_or_else(cut)? as usize;
-    let body = bytes.get(12..8 + size.max(4)).ok_or_else(cut)?;
-    sub_chunks(body)
+/// The chunks of a file.
+pub(crate) struct WebP<'a> {
+    /// Those that are whole.
+    pub(crate) chunks: Vec<Chunk<'a>>,
+    /// The one that the file ends in, as far as it goes.
+    pub(crate) cut: Option<Chunk<'a>>,
+    /// How long that one says it is.
+    pub(crate) told: u32,
+    /// Whether the file is as long as it says.
+    pub(crate) ends: bool,
 }
 
-/// The chunks of a body: of the file, or of an ANMF chunk after its 16 bytes of header.
+/// The chunks of the file, or what is there of them. Bytes after the RIFF size are not the image's.
+pub(crate) fn chunks(bytes: &[u8]) -> Result<WebP<'_>, Error> {
+    let end = (8 + le32(bytes, 4).ok_or_else(cut)? as usize).max(12);
+    let mut body = bytes.get(12..end.min(bytes.len())).ok_or_else(cut)?;
+    let mut out = WebP { chunks: Vec::new(), cut: None, told: 0, ends: end <= bytes.len() };
+    while body.len() >= 8 {
+        let kind = [body[0], body[1], body[2], body[3]];
+        let size = le32(body, 4).ok_or_else(cut)? as usize;
+        match body.get(8..8 + size) {
+            Some(data) => out.chunks.push(Chunk { kind, data }),
+            None => {
+                out.cut = Some(Chunk { kind, data: &body[8..] });
+                out.told = size as u32;
+                out.ends = false;
+                return Ok(out);
+            }
+        }
+        body = body.get(8 + size + (size & 1)..).unwrap_or(&[]);
+    }
+    Ok(out)
+}
+
+/// The chunks of an ANMF chunk after its 16 bytes of header.
 pub(crate) fn sub_chunks(mut body: &[u8]) -> Result<Vec<Chunk<'_>>, Error> {
     let mut out = Vec::new();
     while body.len() >= 8 {
@@ -80,6 +107,13 @@ pub(crate) fn write_chunk(out: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
     if data.len() % 2 == 1 {
         out.push(0);
     }
+}
+
+/// A file of chunks.
+pub(crate) fn wrap_all(chunks: &[Chunk<'_>]) -> Vec<u8> {
+    let mut body = Vec::new();
+    chunks.iter().for_each(|chunk| write_chunk(&mut body, chunk.kind, chunk.data));
+    wrap(&body)
 }
 
 /// Puts the RIFF header before a body of chunks.

@@ -2,12 +2,14 @@
 
 mod plain;
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image::codecs::bmp::BmpDecoder;
 use image::{ColorType, ImageDecoder, ImageError};
 
 use super::{Rows, Source, still};
+use crate::container::bmp;
 use crate::error::{Error, ErrorCode};
 use crate::pixels::{Layout, Pixels};
 
@@ -20,7 +22,13 @@ pub(super) fn open(bytes: &[u8]) -> Result<Source<'_>, Error> {
 }
 
 fn unpack(bytes: &[u8]) -> Result<Pixels, Error> {
-    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(|e| error(&e))?;
+    let told = bytes.get(10..14).and_then(|told| told.try_into().ok()).map(u32::from_le_bytes);
+    let pixels = bmp::pixels(bytes).and_then(|at| u32::try_from(at).ok());
+    let mut file = Cow::Borrowed(bytes);
+    if let Some(pixels) = pixels.filter(|_| pixels != told) {
+        file.to_mut()[10..14].copy_from_slice(&pixels.to_le_bytes());
+    }
+    let decoder = BmpDecoder::new(Cursor::new(file)).map_err(|e| error(&e))?;
     let layout = match decoder.color_type() {
         ColorType::L8 => Layout::Gray,
         ColorType::Rgb8 => Layout::Rgb,

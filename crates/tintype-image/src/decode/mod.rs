@@ -10,6 +10,7 @@ mod rows;
 mod tiff;
 mod webp;
 
+use crate::damage::Damage;
 use crate::error::Error;
 use crate::format::Format;
 use crate::limits::Limits;
@@ -34,6 +35,11 @@ pub(crate) struct Frame {
 pub(crate) trait FrameSource {
     /// The next frame; `None` after the last.
     fn next_frame(&mut self) -> Result<Option<Frame>, Error>;
+
+    /// After the last frame: what was missing of them all.
+    fn damage(&self) -> Option<Damage> {
+        None
+    }
 }
 
 /// A file opened for decoding.
@@ -49,8 +55,8 @@ pub(crate) struct Source<'a> {
 
 /// What a file shows.
 pub(crate) enum Frames<'a> {
-    /// One picture, row by row; `None` once it was taken.
-    Still(Option<Rows<'a>>),
+    /// One picture, row by row; `None` once it was taken. And what was missing of it, once it was gathered.
+    Still(Option<Rows<'a>>, Option<Damage>),
     Animation(Box<dyn FrameSource + 'a>),
 }
 
@@ -59,10 +65,20 @@ impl Frames<'_> {
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
         match self {
             Self::Animation(frames) => frames.next_frame(),
-            Self::Still(rows) => {
-                let frame = |rows: Rows<'_>| Ok(Frame { pixels: rows.gather()?, delay: Delay { num: 0, den: 1 } });
-                rows.take().map(frame).transpose()
+            Self::Still(rows, damage) => {
+                let Some(rows) = rows.take() else { return Ok(None) };
+                let pixels;
+                (pixels, *damage) = rows.gather()?;
+                Ok(Some(Frame { pixels, delay: Delay { num: 0, den: 1 } }))
             }
+        }
+    }
+
+    /// After the last frame: what was missing.
+    pub(crate) fn damage(&self) -> Option<Damage> {
+        match self {
+            Self::Animation(frames) => frames.damage(),
+            Self::Still(_, damage) => damage.clone(),
         }
     }
 }
@@ -71,7 +87,7 @@ impl Frames<'_> {
 pub(crate) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) -> Result<Source<'a>, Error> {
     match header.format {
         Format::Jpeg => Err(Error::internal("a JPEG is decoded to planes")),
-        Format::Png => png::open(bytes, limits),
+        Format::Png => png::open(bytes, header, limits),
         Format::Gif => gif::open(bytes, header),
         Format::WebP => webp::open(bytes, header),
         Format::Tiff => tiff::open(bytes, header),
@@ -84,7 +100,7 @@ pub(crate) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
 }
 
 fn still(rows: Rows<'_>, icc: Option<Vec<u8>>) -> Source<'_> {
-    Source { icc, plays: 1, lossless: true, frames: Frames::Still(Some(rows)) }
+    Source { icc, plays: 1, lossless: true, frames: Frames::Still(Some(rows), None) }
 }
 
 #[cfg(test)]

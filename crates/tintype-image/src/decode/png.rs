@@ -4,16 +4,18 @@ use std::io::Cursor;
 
 use png::{BitDepth, BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
 
-use super::rows::past_the_end;
+use super::rows::{fill, past_the_end};
 use super::{Delay, Frame, FrameSource, RowSource, Rows, Source, still};
-use crate::color;
+use crate::damage::Damage;
 use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
 use crate::pixels::{Layout, Pixels};
+use crate::probe::Header;
+use crate::{color, container};
 
 type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
 
-pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, Error> {
+pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) -> Result<Source<'a>, Error> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
     decoder.set_limits(png::Limits { bytes: memory(limits) });
@@ -21,7 +23,11 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, E
     decoder.set_transformations(Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(|e| error(&e))?;
     let icc = color::png::icc(reader.info());
-    let Some(animation) = reader.info().animation_control else {
+    let file = container::png::chunks(bytes);
+    let animation = reader.info().animation_control;
+    // Of an animation that is cut before its first frame, the picture for other programs is all there is.
+    let Some(animation) = animation.filter(|_| file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL"))
+    else {
         return Ok(still(read_still(reader)?, icc));
     };
     let (width, height) = reader.info().size();
@@ -31,9 +37,12 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, E
         reader.next_frame_info().map_err(|e| error(&e))?;
     }
     let canvas = Pixels::zeroed(width, height, Layout::Rgba);
-    let frames = Frames { canvas, after: None, left: animation.num_frames, reader };
+    let damage = (!file.ends).then_some(NO_END);
+    let frames = Frames { canvas, after: None, count: header.frames, read: 0, there: 0, damage, reader };
     Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: super::Frames::Animation(Box::new(frames)) })
 }
+
+const NO_END: &str = "the PNG's end chunk is missing";
 
 fn memory(limits: &Limits) -> usize {
     usize::try_from(limits.max_pixels.saturating_mul(8)).unwrap_or(usize::MAX).max(64 << 20)
@@ -48,38 +57,75 @@ fn error(error: &png::DecodingError) -> Error {
     }
 }
 
+/// What is wrong with a file whose data cannot be read on from here; no file at all where it asks for too much.
+fn why(error: png::DecodingError) -> Result<&'static str, Error> {
+    match error {
+        png::DecodingError::LimitsExceeded => Err(self::error(&error)),
+        png::DecodingError::IoError(_) => Ok("the PNG ends early"),
+        _ => Ok("the PNG's image data is damaged"),
+    }
+}
+
+/// Reads what comes after the image.
+fn read_end(reader: &mut Reader<'_>) -> Option<Damage> {
+    let why = match reader.finish() {
+        Ok(()) => return None,
+        Err(png::DecodingError::IoError(_)) => NO_END,
+        Err(_) => "a chunk of the PNG is damaged",
+    };
+    Some(Damage::beside_the_rows(why))
+}
+
 /// A still picture: row by row, unless its rows are spread over the file.
 fn read_still(mut reader: Reader<'_>) -> Result<Rows<'_>, Error> {
     if reader.info().interlaced {
         let pixels = read_frame(&mut reader)?;
-        reader.finish().map_err(|e| error(&e))?;
-        return Ok(Rows::of(pixels));
+        let damage = read_end(&mut reader);
+        return Ok(Rows::damaged(pixels, damage));
     }
     let (width, height) = reader.info().size();
     let (color, depth) = reader.output_color_type();
     let layout = layout(color)?;
     let wide = if depth == BitDepth::Sixteen { vec![0; width as usize * layout.channels() * 2] } else { Vec::new() };
-    Ok(Rows { width, height, layout, source: Box::new(Still { reader, wide }) })
+    let still = Still { reader, wide, layout, height, read: 0, damage: None };
+    Ok(Rows { width, height, layout, source: Box::new(still) })
 }
 
 struct Still<'a> {
     reader: Reader<'a>,
     /// A row of 16-bit samples; empty when there are none.
     wide: Vec<u8>,
+    layout: Layout,
+    height: u32,
+    /// Rows that were there.
+    read: u32,
+    /// Why no more are.
+    damage: Option<&'static str>,
 }
 
 impl RowSource for Still<'_> {
     fn read_row(&mut self, row: &mut [u8]) -> Result<(), Error> {
-        let read = if self.wide.is_empty() { &mut *row } else { &mut self.wide[..] };
-        if self.reader.read_row(read).map_err(|e| error(&e))?.is_none() {
-            return Err(past_the_end());
+        if self.damage.is_none() {
+            let read = if self.wide.is_empty() { &mut *row } else { &mut self.wide[..] };
+            match self.reader.read_row(read) {
+                Ok(Some(_)) => {
+                    self.read += 1;
+                    row.iter_mut().zip(self.wide.as_chunks::<2>().0).for_each(|(to, wide)| *to = to_8_bits(*wide));
+                    return Ok(());
+                }
+                Ok(None) => return Err(past_the_end()),
+                Err(error) => self.damage = Some(why(error)?),
+            }
         }
-        row.iter_mut().zip(self.wide.as_chunks::<2>().0).for_each(|(to, wide)| *to = to_8_bits(*wide));
+        fill(row, self.layout);
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        self.reader.finish().map_err(|e| error(&e))
+    fn finish(&mut self) -> Result<Option<Damage>, Error> {
+        Ok(match self.damage {
+            Some(why) => Some(Damage::new(self.read.into(), self.height.into(), why)),
+            None => read_end(&mut self.reader),
+        })
     }
 }
 
@@ -121,18 +167,31 @@ struct Frames<'a> {
     canvas: Pixels,
     /// How the frame before is disposed of, and what was under it.
     after: Option<(FrameControl, Vec<u8>)>,
-    left: u32,
+    count: u32,
+    read: u32,
+    /// Frames that were whole.
+    there: u32,
+    damage: Option<&'static str>,
     reader: Reader<'a>,
 }
 
 impl FrameSource for Frames<'_> {
     fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
-        if self.left == 0 {
+        if self.read == self.count {
             return Ok(None);
         }
-        self.left -= 1;
+        self.read += 1;
         // Decoding the data of a frame is what reads the control that comes before it.
-        let picture = read_frame(&mut self.reader)?;
+        let picture = match read_frame(&mut self.reader) {
+            Ok(picture) => picture,
+            // What came before stays, in place of a frame that is missing.
+            Err(error) if error.code == ErrorCode::Corrupt && self.there > 0 => {
+                self.damage = Some("a frame of the PNG is missing");
+                return Ok(Some(Frame { pixels: self.canvas.clone(), delay: Delay { num: 1, den: 10 } }));
+            }
+            Err(error) => return Err(error),
+        };
+        self.there += 1;
         let control =
             *self.reader.info().frame_control().ok_or_else(|| Error::corrupt("an APNG frame has no control"))?;
         self.dispose();
@@ -142,6 +201,10 @@ impl FrameSource for Frames<'_> {
         let den = if control.delay_den == 0 { 100 } else { control.delay_den };
         let delay = Delay { num: control.delay_num.into(), den: den.into() };
         Ok(Some(Frame { pixels: self.canvas.clone(), delay }))
+    }
+
+    fn damage(&self) -> Option<Damage> {
+        self.damage.map(|why| Damage::new(self.there.into(), self.count.into(), why))
     }
 }
 

@@ -1,15 +1,16 @@
 //! A still picture row by row, so that no step needs more of it than it looks at.
 
+use crate::damage::Damage;
 use crate::error::Error;
 use crate::pixels::{Layout, Pixels};
 
 /// A still picture, row by row from the top.
 pub(crate) trait RowSource {
-    /// Fills `row` (width * channels samples) with the next row.
+    /// Fills `row` (width * channels samples) with the next row, as [`fill`] does where it is missing.
     fn read_row(&mut self, row: &mut [u8]) -> Result<(), Error>;
 
-    /// After the last row: reads what must follow it, and fails if the file is not whole.
-    fn finish(&mut self) -> Result<(), Error>;
+    /// After the last row: reads what must follow it, and says what was missing.
+    fn finish(&mut self) -> Result<Option<Damage>, Error>;
 }
 
 /// An opened still picture: what its rows look like, and where they come from.
@@ -21,28 +22,39 @@ pub(crate) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The whole picture.
-    pub(crate) fn gather(mut self) -> Result<Pixels, Error> {
+    /// The whole picture, and what is missing of it.
+    pub(crate) fn gather(mut self) -> Result<(Pixels, Option<Damage>), Error> {
         let mut pixels = Pixels::zeroed(self.width, self.height, self.layout);
         let stride = pixels.stride();
         for row in pixels.data.chunks_exact_mut(stride) {
             self.source.read_row(row)?;
         }
-        self.source.finish()?;
-        Ok(pixels)
+        let damage = self.source.finish()?;
+        Ok((pixels, damage))
     }
 
     /// A picture that could only be decoded whole.
     pub(super) fn of(pixels: Pixels) -> Self {
-        let (width, height, layout) = (pixels.width, pixels.height, pixels.layout);
-        Self { width, height, layout, source: Box::new(Whole { pixels, next: 0 }) }
+        Self::damaged(pixels, None)
     }
+
+    /// The same of a picture of which something may be missing.
+    pub(super) fn damaged(pixels: Pixels, damage: Option<Damage>) -> Self {
+        let (width, height, layout) = (pixels.width, pixels.height, pixels.layout);
+        Self { width, height, layout, source: Box::new(Whole { pixels, next: 0, damage }) }
+    }
+}
+
+/// Fills pixels that are missing as a page shows them: nothing where there is transparency, else white paper.
+pub(super) fn fill(samples: &mut [u8], layout: Layout) {
+    samples.fill(if layout.has_alpha() || layout == Layout::Cmyk { 0 } else { 255 });
 }
 
 struct Whole {
     pixels: Pixels,
     /// Where the next row begins.
     next: usize,
+    damage: Option<Damage>,
 }
 
 impl RowSource for Whole {
@@ -53,8 +65,8 @@ impl RowSource for Whole {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn finish(&mut self) -> Result<Option<Damage>, Error> {
+        Ok(self.damage.take())
     }
 }
 

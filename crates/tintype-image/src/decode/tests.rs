@@ -34,7 +34,7 @@ fn read(file: &[u8]) -> Result<Pixels, Error> {
     let limits = Limits::default();
     let header = probe::read(file, &limits)?;
     match open(file, &header, &limits)?.frames {
-        Frames::Still(Some(rows)) => rows.gather(),
+        Frames::Still(Some(rows), _) => Ok(rows.gather()?.0),
         _ => panic!("a still picture was written"),
     }
 }

@@ -1,69 +1,90 @@
 //! TIFF in: the first page, to 8 bits, a strip or a row of tiles at a time.
 
 mod embedded;
+mod page;
 mod samples;
+mod view;
 
 use std::borrow::Cow;
 use std::io::Cursor;
 
 use tiff::ColorType;
-use tiff::decoder::{Decoder, DecodingResult, Limits};
+use tiff::decoder::{Decoder, Limits};
 
+use self::page::{Color, Extra, Page};
 use self::samples::{interleave, to_8_bits, to_layout};
-use super::rows::past_the_end;
+use super::rows::{fill, past_the_end};
 use super::{RowSource, Rows, Source, still};
-use crate::container::tiff::Tiff;
+use crate::container::tiff::{Directory, Tiff};
+use crate::damage::Damage;
 use crate::error::{Error, ErrorCode};
 use crate::pixels::{Layout, Pixels};
 use crate::probe::Header;
 
-const PHOTOMETRIC: u16 = 262;
 const COLOR_MAP: u16 = 320;
-const EXTRA_SAMPLES: u16 = 338;
 const ICC_PROFILE: u16 = 34675;
-const PALETTE: u32 = 3;
-const MIN_IS_BLACK: u16 = 1;
 
 type Reader<'a> = Decoder<Cursor<Cow<'a, [u8]>>>;
 
 pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a>, Error> {
-    let (file, palette) = match read_palette(bytes) {
-        Some((as_gray, palette)) => (Cow::Owned(as_gray), Some(palette)),
-        None => (Cow::Borrowed(bytes), None),
-    };
-    let decoder = Decoder::new(Cursor::new(file)).map_err(|e| error(&e))?;
-    let mut decoder = decoder.with_limits(memory(bytes.len(), header));
-    if decoder.dimensions().map_err(|e| error(&e))? != (header.width, header.height) {
-        return Err(Error::corrupt("the TIFF contradicts itself on its size"));
-    }
-    embedded::check(&mut decoder, bytes, header)?;
-    let planes = decoder.image_buffer_layout().map_err(|e| error(&e))?.planes;
-    let multiplied = is_multiplied(bytes);
-    let rows = if planes > 1 {
-        Rows::of(read_planes(&mut decoder, planes, header, multiplied)?)
+    let no_page = || Error::corrupt("the TIFF has no page");
+    let file = Tiff::new(bytes).ok_or_else(no_page)?;
+    let directory = file.first().ok_or_else(no_page)?;
+    let page = page::read(&file, &directory)?;
+    let palette = if page.color == Color::Palette { Some(Palette::read(&file, &directory, page.bits)?) } else { None };
+    let viewed =
+        if view::is_needed(&page) { Cow::Owned(view::of(bytes, &file, &directory, &page)?) } else { bytes.into() };
+    // What a strip says of itself is held against the page before any is decoded.
+    embedded::check(&mut reader(bytes.into(), header)?, bytes, header)?;
+    let rows = if page.planar {
+        let plane = |number| {
+            let plane = view::plane(&viewed, &file, &directory, &page, number);
+            Bands::open(reader(plane.into(), header)?, None, Extra::None, header)?.gather()
+        };
+        read_planes(plane, &page, header)?
     } else {
-        Bands::open(decoder, palette, header, multiplied)?
+        Bands::open(reader(viewed, header)?, palette, page.extra, header)?
     };
     Ok(still(rows, icc(bytes)))
 }
 
+fn reader<'a>(file: Cow<'a, [u8]>, header: &Header<'_>) -> Result<Reader<'a>, Error> {
+    let limits = memory(file.len(), header);
+    let mut decoder = Decoder::new(Cursor::new(file)).map_err(|e| error(&e))?.with_limits(limits);
+    if decoder.dimensions().map_err(|e| error(&e))? != (header.width, header.height) {
+        return Err(Error::corrupt("the TIFF contradicts itself on its size"));
+    }
+    Ok(decoder)
+}
+
 /// Planes lie one after the other: the first pixel needs the last plane.
-fn read_planes(
-    decoder: &mut Reader<'_>,
-    planes: usize,
+fn read_planes<'a>(
+    plane: impl Fn(u32) -> Result<(Pixels, Option<Damage>), Error>,
+    page: &Page,
     header: &Header<'_>,
-    multiplied: bool,
-) -> Result<Pixels, Error> {
-    let Header { width, height, .. } = *header;
-    let color = decoder.colortype().map_err(|e| error(&e))?;
-    let mut samples = DecodingResult::U8(Vec::new());
-    decoder.read_image_to_buffer(&mut samples).map_err(|e| error(&e))?;
-    let data = interleave(&to_8_bits(samples, color, width)?, planes);
-    to_pixels(color, data, (width, height), multiplied)
+) -> Result<Rows<'a>, Error> {
+    let mut planes = Vec::new();
+    let mut damage: Option<Damage> = None;
+    for number in 0..page.samples {
+        let (pixels, missing) = plane(number)?;
+        planes.push(pixels.data);
+        // Of the one of which least is there.
+        damage = [damage, missing].into_iter().flatten().min_by(|a, b| a.rows.total_cmp(&b.rows));
+    }
+    const EIGHT: u8 = 8;
+    let color = match (page.color, page.extra) {
+        (Color::Cmyk, _) => ColorType::CMYK(EIGHT),
+        (Color::YCbCr, _) => ColorType::YCbCr(EIGHT),
+        (Color::Rgb, Extra::None) => ColorType::RGB(EIGHT),
+        (Color::Rgb, _) => ColorType::RGBA(EIGHT),
+        _ => ColorType::GrayA(EIGHT),
+    };
+    let pixels = to_pixels(color, interleave(&planes), (header.width, header.height), page.extra)?;
+    Ok(Rows::damaged(pixels, damage))
 }
 
 /// Samples as pixels; fails where they are too few for the size.
-fn to_pixels(color: ColorType, data: Vec<u8>, (width, height): (u32, u32), multiplied: bool) -> Result<Pixels, Error> {
+fn to_pixels(color: ColorType, data: Vec<u8>, (width, height): (u32, u32), extra: Extra) -> Result<Pixels, Error> {
     let (layout, mut data) = to_layout(color, data)?;
     let expected = width as usize * height as usize * layout.channels();
     if data.len() < expected {
@@ -71,8 +92,10 @@ fn to_pixels(color: ColorType, data: Vec<u8>, (width, height): (u32, u32), multi
     }
     data.truncate(expected);
     let mut pixels = Pixels { width, height, layout, data };
-    if multiplied {
-        pixels.divide_by_alpha();
+    match extra {
+        Extra::Associated => pixels.divide_by_alpha(),
+        Extra::Unknown => pixels.drop_alpha(),
+        Extra::None | Extra::Alpha => {}
     }
     Ok(pixels)
 }
@@ -82,9 +105,9 @@ struct Bands<'a> {
     decoder: Reader<'a>,
     color: ColorType,
     palette: Option<Palette>,
-    /// Colours are stored multiplied by alpha.
-    multiplied: bool,
+    extra: Extra,
     width: u32,
+    rows: u32,
     layout: Layout,
     /// Strips or tiles side by side.
     across: u32,
@@ -93,14 +116,17 @@ struct Bands<'a> {
     /// The rows of the band that was read last, and where the next row begins.
     band: Vec<u8>,
     next: usize,
+    /// Rows of bands of which something was missing, and why.
+    lost: u32,
+    why: Option<String>,
 }
 
 impl<'a> Bands<'a> {
     fn open(
         mut decoder: Reader<'a>,
         palette: Option<Palette>,
+        extra: Extra,
         header: &Header<'_>,
-        multiplied: bool,
     ) -> Result<Rows<'a>, Error> {
         let Header { width, height, .. } = *header;
         let color = decoder.colortype().map_err(|e| error(&e))?;
@@ -108,46 +134,72 @@ impl<'a> Bands<'a> {
         if palette.is_some() && stored != Layout::Gray {
             return Err(Error::corrupt("the TIFF's palette has more than one index a pixel"));
         }
-        let layout = if palette.is_some() { Layout::Rgb } else { stored };
+        let layout = match (stored, extra) {
+            _ if palette.is_some() => Layout::Rgb,
+            (Layout::Rgba, Extra::Unknown) => Layout::Rgb,
+            (Layout::GrayAlpha, Extra::Unknown) => Layout::Gray,
+            _ => stored,
+        };
         let across = width.div_ceil(decoder.chunk_dimensions().0.max(1));
-        let bands =
-            Self { decoder, color, palette, multiplied, width, layout, across, read: 0, band: Vec::new(), next: 0 };
+        let bands = Self {
+            decoder,
+            color,
+            palette,
+            extra,
+            width,
+            rows: height,
+            layout,
+            across,
+            read: 0,
+            band: Vec::new(),
+            next: 0,
+            lost: 0,
+            why: None,
+        };
         Ok(Rows { width, height, layout, source: Box::new(bands) })
     }
 
     fn read_band(&mut self) -> Result<(), Error> {
         let stride = self.width as usize * self.layout.channels();
-        let mut left = 0;
+        let (mut left, mut lost) = (0, 0);
         for x in 0..self.across {
-            let (width, height, data) = self.read_chunk(self.read * self.across + x)?;
+            let index = self.read * self.across + x;
+            let (width, height) = self.decoder.chunk_data_dimensions(index);
             if x == 0 {
                 self.band.resize(height as usize * stride, 0);
             }
             let length = width as usize * self.layout.channels();
+            let data = match self.read_chunk(index, (width, height)) {
+                Ok(data) => data,
+                Err(error) if error.code == ErrorCode::Corrupt => {
+                    lost = height;
+                    self.why.get_or_insert(error.message);
+                    let mut nothing = vec![0; length * height as usize];
+                    fill(&mut nothing, self.layout);
+                    nothing
+                }
+                Err(error) => return Err(error),
+            };
             for (to, from) in self.band.chunks_exact_mut(stride).zip(data.chunks_exact(length)) {
                 to[left..left + length].copy_from_slice(from);
             }
             left += length;
         }
+        self.lost += lost;
         self.read += 1;
         self.next = 0;
         Ok(())
     }
 
     /// A strip or a tile, less what of it lies outside the page.
-    fn read_chunk(&mut self, index: u32) -> Result<(u32, u32, Vec<u8>), Error> {
+    fn read_chunk(&mut self, index: u32, size: (u32, u32)) -> Result<Vec<u8>, Error> {
         let samples = self.decoder.read_chunk(index).map_err(|e| error(&e))?;
-        let (width, height) = self.decoder.chunk_data_dimensions(index);
-        let data = to_8_bits(samples, self.color, width)?;
-        let Pixels { data, .. } = to_pixels(self.color, data, (width, height), self.multiplied)?;
-        Ok((
-            width,
-            height,
-            match &self.palette {
-                Some(palette) => palette.look_up(&data),
-                None => data,
-            },
-        ))
+        let data = to_8_bits(samples, self.color, size.0)?;
+        let Pixels { data, .. } = to_pixels(self.color, data, size, self.extra)?;
+        Ok(match &self.palette {
+            Some(palette) => palette.look_up(&data),
+            None => data,
+        })
     }
 }
 
@@ -162,8 +214,9 @@ impl RowSource for Bands<'_> {
     }
 
     /// Every strip lies where the directory says: what else is in the file is no part of the page.
-    fn finish(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn finish(&mut self) -> Result<Option<Damage>, Error> {
+        let there = self.rows.saturating_sub(self.lost);
+        Ok(self.why.take().map(|why| Damage::new(there.into(), self.rows.into(), why)))
     }
 }
 
@@ -174,23 +227,22 @@ struct Palette {
     colors: Vec<u32>,
 }
 
-/// The palette, and the file with its indices called grey.
-fn read_palette(bytes: &[u8]) -> Option<(Vec<u8>, Palette)> {
-    let file = Tiff::new(bytes)?;
-    let page = file.first()?;
-    if file.number(&page, PHOTOMETRIC)? != PALETTE {
-        return None;
-    }
-    let mut as_gray = bytes.to_vec();
-    let at = page.find(PHOTOMETRIC)?.at + 8;
-    as_gray.get_mut(at..at + 2)?.copy_from_slice(&file.put16(MIN_IS_BLACK));
-    // A table of longer numbers than the format has must not overflow what is reckoned with them.
-    let colors: Vec<u32> = file.numbers(page.find(COLOR_MAP)?)?.map(|color| color.min(65_535)).collect();
-    let bits = (colors.len() / 3).checked_ilog2()?;
-    (bits <= 8).then_some((as_gray, Palette { bits, colors }))
-}
-
 impl Palette {
+    fn read(file: &Tiff<'_>, page: &Directory, bits: u32) -> Result<Self, Error> {
+        let broken = || Error::corrupt("the TIFF's palette is broken");
+        let numbers = page.find(COLOR_MAP).and_then(|entry| file.numbers(entry)).ok_or_else(broken)?;
+        // A table of longer numbers than the format has must not overflow what is reckoned with them.
+        let mut colors: Vec<u32> = numbers.map(|color| color.min(65_535)).collect();
+        if bits > 8 || colors.len() != 3 << bits {
+            return Err(broken());
+        }
+        // Some programs write 8 bits where 16 are meant.
+        if colors.iter().all(|color| *color < 256) {
+            colors.iter_mut().for_each(|color| *color *= 257);
+        }
+        Ok(Self { bits, colors })
+    }
+
     fn look_up(&self, indices: &[u8]) -> Vec<u8> {
         let size = self.colors.len() / 3;
         // The grey decoder has spread the indices of fewer bits over 0 to 255.
@@ -213,13 +265,6 @@ fn memory(file: usize, header: &Header<'_>) -> Limits {
     limits.decoding_buffer_size = page;
     limits.intermediate_buffer_size = page.max(1 << 20);
     limits
-}
-
-/// Whether colours are stored multiplied by alpha, which is then called associated.
-fn is_multiplied(bytes: &[u8]) -> bool {
-    const ASSOCIATED: u32 = 1;
-    let kind = Tiff::new(bytes).and_then(|file| file.number(&file.first()?, EXTRA_SAMPLES));
-    kind == Some(ASSOCIATED)
 }
 
 fn icc(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -83,7 +83,7 @@ fn write_frame(out: &mut Vec<u8>, rect: Rect, milliseconds: u32, file: &[u8]) ->
         put24(&mut frame, value);
     }
     frame.push(NO_BLEND);
-    for chunk in webp::chunks(file)?.iter().filter(|chunk| chunk.kind != *b"VP8X") {
+    for chunk in webp::chunks(file)?.chunks.iter().filter(|chunk| chunk.kind != *b"VP8X") {
         webp::write_chunk(&mut frame, chunk.kind, chunk.data);
     }
     webp::write_chunk(out, *b"ANMF", &frame);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::copy::Copy;
-use crate::container::{le16, le32};
+use crate::container::{bmp, le16, le32};
 use crate::error::Error;
 
 const EMBEDDED_PROFILE: &[u8] = b"DEBM";
@@ -33,7 +33,7 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
 /// Header with its tables, pixels, profile.
 fn kept(bytes: &[u8]) -> Option<Vec<Range<usize>>> {
     let number = |at| le32(bytes, at).map(|n| n as usize);
-    let (pixels, header) = (number(10)?, number(14)?);
+    let (pixels, header) = (bmp::pixels(bytes)?, number(14)?);
     let old = header == 12;
     let bits = usize::from(le16(bytes, if old { 24 } else { 28 })?);
     let packing = if old { 0 } else { number(30)? };

@@ -11,9 +11,15 @@ use crate::spec::MetadataPolicy;
 pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]>, Error> {
     let mut out = Copy::of(bytes);
     out.push(&bytes[..2]);
-    let mut seen_exif = false;
+    let (mut seen_exif, mut seen_scan) = (false, false);
     for segment in jpeg::segments(bytes) {
-        let segment = segment?;
+        let segment = match segment {
+            Ok(segment) => segment,
+            // The end of a damaged file is missing here, too.
+            Err(_) if seen_scan => break,
+            Err(error) => return Err(error),
+        };
+        seen_scan |= segment.marker == SOS;
         match segment.marker {
             0xE0 => out.push(&without_thumbnail(&segment)),
             0xE1 if !seen_exif && segment.payload.starts_with(EXIF) => {
@@ -29,9 +35,7 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]
             _ => {}
         }
     }
-    let out = out.finish();
-    debug_assert!(out.ends_with(&[0xFF, EOI]));
-    Ok(out)
+    Ok(out.finish())
 }
 
 /// Frames, tables, restarts, scans and the end: all that a decoder reads.

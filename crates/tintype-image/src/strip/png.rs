@@ -11,7 +11,7 @@ use crate::spec::MetadataPolicy;
 pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]>, Error> {
     let mut out = Copy::of(bytes);
     out.push(&bytes[..8]);
-    for chunk in chunks(bytes)? {
+    for chunk in chunks(bytes).chunks {
         match &chunk.kind {
             b"eXIf" => {
                 if let Some(kept) = exif::strip(chunk.data, policy) {

@@ -8,10 +8,11 @@ use crate::spec::MetadataPolicy;
 pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Error> {
     let mut body = Vec::with_capacity(bytes.len());
     let mut seen_exif = false;
-    for chunk in webp::chunks(bytes)? {
+    let file = webp::chunks(bytes)?;
+    for chunk in &file.chunks {
         match &chunk.kind {
             b"VP8 " | b"VP8L" | b"VP8X" | b"ALPH" | b"ANIM" | b"ICCP" => write_chunk(&mut body, chunk.kind, chunk.data),
-            b"ANMF" => write_chunk(&mut body, chunk.kind, &frame_without_extras(&chunk)?),
+            b"ANMF" => write_chunk(&mut body, chunk.kind, &frame_without_extras(chunk)?),
             b"EXIF" if !seen_exif => {
                 if let Some(kept) = exif::strip(chunk.data, policy) {
                     seen_exif = true;
@@ -20,6 +21,12 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Err
             }
             _ => {}
         }
+    }
+    // A picture that is cut stays so.
+    if let Some(cut) = file.cut.filter(|cut| matches!(&cut.kind, b"VP8 " | b"VP8L")) {
+        body.extend_from_slice(&cut.kind);
+        body.extend_from_slice(&file.told.to_le_bytes());
+        body.extend_from_slice(cut.data);
     }
     // VP8X, where there is one, comes first: its flags are after the chunk's header.
     if body.starts_with(b"VP8X") && body.len() > 8 {

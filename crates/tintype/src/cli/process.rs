@@ -135,7 +135,12 @@ fn processor(config: &Config, layout: Layout, args: &ProcessArgs, renderer: Rend
         source: target.clone(),
         target,
         layout,
-        limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
+        limits: Limits {
+            max_pixels: config.max_pixels,
+            max_frames: config.max_frames,
+            damaged: config.damaged,
+            deadline: None,
+        },
         memory: MemoryBudget::new(config.memory),
         renderer,
         deadline: config.deadline,

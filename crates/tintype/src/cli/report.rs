@@ -52,8 +52,11 @@ impl Report {
         } else {
             let (original, image) = (&manifest.original, &manifest.image);
             let written: u64 = manifest.variants.iter().map(|variant| variant.bytes).sum();
+            let damaged = manifest.damaged.as_ref().map_or_else(String::new, |damaged| {
+                format!("; damaged: {} ({:.1} % of its rows are there)", damaged.why, damaged.rows * 100.0)
+            });
             format!(
-                "{name}: {} {}x{}, {} variants, {written} bytes",
+                "{name}: {} {}x{}, {} variants, {written} bytes{damaged}",
                 image.format,
                 original.width,
                 original.height,

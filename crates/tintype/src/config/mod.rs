@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tintype_image::Tolerance;
 use url::Url;
 
 use crate::auth::ConfiguredKey;
@@ -148,6 +149,8 @@ pub struct Config {
     pub max_pixels: u64,
     /// Most frames of an animation.
     pub max_frames: u32,
+    /// How much of a damaged file has to be there.
+    pub damaged: Tolerance,
     /// Memory for the pixels of all originals in work together, in bytes.
     pub memory: u64,
     /// Longest time for one original's pixels.
@@ -235,6 +238,7 @@ impl Config {
         let callback = callback::read(r, loopback, presets.as_ref());
         let max_pixels = r.bytes("limits.max_pixels", 1, u64::from(u32::MAX));
         let max_frames = r.number("limits.max_frames", 1, 1_000_000);
+        let damaged = r.tolerance("limits.damaged");
         let memory = r.bytes("limits.memory", 1 << 20, 1 << 40);
         let deadline = r.duration("limits.deadline", Duration::from_millis(1), Duration::from_secs(3600));
         let front = front::read(r);
@@ -275,6 +279,7 @@ impl Config {
             callback: callback?,
             max_pixels: max_pixels?,
             max_frames: max_frames?,
+            damaged: damaged?,
             memory: memory?,
             deadline: deadline?,
             sandbox: match sandbox?.as_str() {

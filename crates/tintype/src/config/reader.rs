@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tintype_image::Tolerance;
 use toml::{Table, Value};
 use url::Url;
 
@@ -108,6 +109,25 @@ impl Reader {
             Some(number) => Some(number as f32),
             None => self.mistake(key, &format!("it must be a number above {above}, at most {most}")),
         }
+    }
+
+    /// How much of a damaged file has to be there: `"accept"`, `"refuse"`, or the least part of its rows.
+    pub fn tolerance(&mut self, key: &str) -> Option<Tolerance> {
+        let value = self.value(key);
+        let part = match &value {
+            Value::Integer(number) => Some(*number as f64),
+            Value::Float(number) => Some(*number),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let known = match value.as_str().map(str::to_ascii_lowercase).as_deref() {
+            Some("accept") => Some(Tolerance::Half),
+            Some("refuse") => Some(Tolerance::Refuse),
+            _ => part.filter(|part| (0.0..=1.0).contains(part)).map(Tolerance::Rows),
+        };
+        known.or_else(|| {
+            self.mistake(key, "it must be \"accept\", \"refuse\", or the least part of the rows, a number from 0 to 1")
+        })
     }
 
     /// A count of bytes or pixels in a range: `1048576` or `"1MiB"`.

@@ -237,7 +237,12 @@ impl Processor {
             source: store.clone(),
             target: store,
             layout: config.layout.clone(),
-            limits: Limits { max_pixels: config.max_pixels, max_frames: config.max_frames, deadline: None },
+            limits: Limits {
+                max_pixels: config.max_pixels,
+                max_frames: config.max_frames,
+                damaged: config.damaged,
+                deadline: None,
+            },
             memory,
             renderer: Renderer::Thread,
             deadline: config.deadline,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tintype_image::{ErrorCode, Facts, Format, Limits, Probe};
+use tintype_image::{Damage, ErrorCode, Facts, Format, Limits, Probe};
 use tokio::sync::OwnedSemaphorePermit;
 
 #[cfg(all(feature = "server", target_os = "linux"))]
@@ -23,6 +23,8 @@ pub struct Rendered {
     pub facts: Facts,
     /// One for each spec of the preset, in that order.
     pub files: Vec<File>,
+    /// What is missing of the original.
+    pub damaged: Option<Damage>,
 }
 
 /// One variant's file.
@@ -132,5 +134,6 @@ fn rendered(upload: &Bytes, made: tintype_image::Rendered<'_>) -> Rendered {
         width: variant.width,
         height: variant.height,
     };
-    Rendered { facts: made.facts, files: made.variants.into_iter().map(file).collect() }
+    let damaged = made.damaged;
+    Rendered { facts: made.facts, files: made.variants.into_iter().map(file).collect(), damaged }
 }

@@ -20,7 +20,7 @@ use super::turns::Turn;
 use super::{ProcessError, Processor, Task};
 use crate::error::Failure;
 use crate::key::{Key, extension_in};
-use crate::manifest::{self, Camera, ENGINE, Image, Manifest, Swatch, Variant};
+use crate::manifest::{self, Camera, Damaged, ENGINE, Image, Manifest, Swatch, Variant};
 use crate::preset::hex;
 use crate::store::{Precondition, PutOptions, StoreError, Written};
 
@@ -37,6 +37,7 @@ struct Set {
     task: Task,
     original: Original,
     image: Image,
+    damaged: Option<Damaged>,
     size: (u32, u32),
     files: Vec<(Key, File)>,
     /// Whoever waited has gone: nothing more is begun.
@@ -88,13 +89,14 @@ impl Set {
         turn: Turn,
     ) -> Result<Self, ProcessError> {
         let image = facts(&rendered);
+        let damaged = rendered.damaged.as_ref().map(|damage| Damaged { rows: damage.rows, why: damage.why.clone() });
         let size = (rendered.facts.width, rendered.facts.height);
         // Variants come in the order of their specs.
         let made = task.preset.variants.iter().map(|spec| spec.format).zip(rendered.files);
         let keyed = made.map(|(format, file)| Ok((variant_key(processor, &original, format, &file)?, file)));
         let files = keyed.collect::<Result<Vec<_>, Failure>>()?;
         let (processor, task) = (processor.clone(), task.clone());
-        Ok(Self { processor, task, original, image, size, files, halt, _turn: turn })
+        Ok(Self { processor, task, original, image, damaged, size, files, halt, _turn: turn })
     }
 
     async fn save(self) -> Result<Manifest, ProcessError> {
@@ -306,6 +308,7 @@ impl Set {
             },
             variants,
             image: self.image.clone(),
+            damaged: self.damaged.clone(),
             metadata: meta.metadata.clone(),
             preset: self.task.preset.reference(),
             engine: ENGINE.to_owned(),

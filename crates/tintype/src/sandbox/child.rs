@@ -67,12 +67,13 @@ fn work(wire: &mut File) -> io::Result<()> {
         let limits = Limits {
             max_pixels: ask.max_pixels,
             max_frames: ask.max_frames,
+            damaged: ask.damaged,
             deadline: Instant::now().checked_add(Duration::from_millis(ask.millis)),
         };
         match render(&upload, &ask.specs, ask.metadata, &limits) {
             Ok(rendered) => {
                 let variants = rendered.variants.iter().map(|variant| told(variant, &upload)).collect();
-                send(wire, &Answer::Rendered { facts: rendered.facts, variants })?;
+                send(wire, &Answer::Rendered { facts: rendered.facts, variants, damaged: rendered.damaged })?;
                 for variant in &rendered.variants {
                     if let Cow::Owned(bytes) = &variant.bytes {
                         wire.write_all(bytes)?;

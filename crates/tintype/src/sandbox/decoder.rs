@@ -154,19 +154,21 @@ impl Decoder {
             metadata: job.preset.metadata,
             max_pixels: job.limits.max_pixels,
             max_frames: job.limits.max_frames,
+            damaged: job.limits.damaged,
             millis: job.time.as_millis().try_into().unwrap_or(u64::MAX),
             upload: job.upload.len() as u64,
         };
         send(&mut wire, &ask)?;
         wire.write_all(&job.upload)?;
-        let (facts, told) = match receive(&mut wire)? {
-            Answer::Rendered { facts, variants } => (facts, variants),
+        let (facts, told, damaged) = match receive(&mut wire)? {
+            Answer::Rendered { facts, variants, damaged } => (facts, variants, damaged),
             Answer::Refused(error) => return Ok(Err(verify::refusal(error))),
         };
         verify::facts(&facts, &job.header)?;
+        let damaged = damaged.map(|damage| verify::damage(damage, ask.damaged)).transpose()?;
         verify::variants(&told, specs, &job.header, ask.upload, job.room())?;
         let files = told.into_iter().map(|told| file(&mut wire, told, &job.upload));
-        Ok(Ok(Rendered { facts, files: files.collect::<Result<_, Failed>>()? }))
+        Ok(Ok(Rendered { facts, files: files.collect::<Result<_, Failed>>()?, damaged }))
     }
 
     /// Lets it grow by so many bytes and no more.

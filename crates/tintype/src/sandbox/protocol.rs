@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tintype_image::{Error, Facts, Format, MetadataPolicy, VariantSpec};
+use tintype_image::{Damage, Error, Facts, Format, MetadataPolicy, Tolerance, VariantSpec};
 
 /// Most bytes of a head.
 const LONGEST_HEAD: u32 = 1 << 20;
@@ -23,6 +23,8 @@ pub struct Ask<'a> {
     pub max_pixels: u64,
     /// Most frames.
     pub max_frames: u32,
+    /// How much of a damaged file has to be there.
+    pub damaged: Tolerance,
     /// Milliseconds until the decoder is to give up.
     pub millis: u64,
     /// Bytes of the upload.
@@ -39,6 +41,8 @@ pub enum Answer {
         facts: Facts,
         /// In the order of the specs.
         variants: Vec<Told>,
+        /// What is missing of the original.
+        damaged: Option<Damage>,
     },
     /// Nothing, for a coded reason.
     Refused(Error),
@@ -129,7 +133,8 @@ mod tests {
 
     fn of(specs: &[VariantSpec]) -> Ask<'_> {
         let metadata = MetadataPolicy::None;
-        Ask { specs: specs.into(), metadata, max_pixels: 5, max_frames: 6, millis: 7, upload: u64::MAX }
+        let damaged = Tolerance::Rows(0.7);
+        Ask { specs: specs.into(), metadata, max_pixels: 5, max_frames: 6, damaged, millis: 7, upload: u64::MAX }
     }
 
     #[test]
@@ -144,6 +149,7 @@ mod tests {
         let other = crossed(&ask);
         assert_eq!((&other.specs, other.upload), (&ask.specs, ask.upload));
         assert_eq!((other.metadata, other.max_pixels, other.max_frames, other.millis), (ask.metadata, 5, 6, 7));
+        assert_eq!(other.damaged, ask.damaged);
     }
 
     #[test]

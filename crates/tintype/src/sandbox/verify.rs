@@ -1,6 +1,6 @@
 //! What a decoder answers is held against what was asked: it may have been taken over by the image it read.
 
-use tintype_image::{Camera, Error, Facts, Format, Limits, OutputFormat, Probe, VariantSpec, probe};
+use tintype_image::{Camera, Damage, Error, Facts, Format, Limits, OutputFormat, Probe, Tolerance, VariantSpec, probe};
 
 use super::protocol::{Place, Told};
 
@@ -65,7 +65,7 @@ fn may_be(format: Format, asked: OutputFormat, original: Format) -> bool {
 /// # Errors
 /// When it is something else.
 pub fn file(bytes: &[u8], told: &Told) -> Result<(), Garbled> {
-    let limits = Limits { max_pixels: u64::MAX, max_frames: u32::MAX, deadline: None };
+    let limits = Limits { max_pixels: u64::MAX, max_frames: u32::MAX, ..Limits::default() };
     let fits = if Format::ALL.contains(&told.format) {
         probe(bytes, &limits)
             .is_ok_and(|seen| (seen.format, seen.width, seen.height) == (told.format, told.width, told.height))
@@ -77,8 +77,23 @@ pub fn file(bytes: &[u8], told: &Told) -> Result<(), Garbled> {
 
 /// A refusal with no more of a message than people read.
 pub fn refusal(error: Error) -> Error {
+    Error { message: readable(&error.message), ..error }
+}
+
+fn readable(message: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
-    Error { message: error.message.chars().take(LONGEST_MESSAGE).map(plain).collect(), ..error }
+    message.chars().take(LONGEST_MESSAGE).map(plain).collect()
+}
+
+/// Damage that may be taken, with no more of a sentence than people read.
+///
+/// # Errors
+/// When less is there than has to be, or more than all.
+pub fn damage(damage: Damage, tolerance: Tolerance) -> Result<Damage, Garbled> {
+    if !(0.0..=1.0).contains(&damage.rows) || !tolerance.accepts(damage.rows) {
+        return Err("it took more damage than it may");
+    }
+    Ok(Damage { why: readable(&damage.why), ..damage })
 }
 
 /// Holds facts against the header, and bounds their texts.
@@ -189,6 +204,19 @@ mod tests {
             let mut facts = honest.clone();
             change(&mut facts);
             assert!(super::facts(&facts, &original).is_err(), "change {i}");
+        }
+    }
+
+    #[test]
+    fn damage_is_what_may_be_taken_and_short() {
+        let told = |rows, why: &str| Damage { rows, why: why.into() };
+        assert_eq!(damage(told(0.8, "it is cut"), Tolerance::Half), Ok(told(0.8, "it is cut")));
+        assert_eq!(damage(told(1.0, "\u{1b}[2J"), Tolerance::Rows(1.0)), Ok(told(1.0, " [2J")));
+        assert_eq!(damage(told(0.9, &"x".repeat(9999)), Tolerance::Half).unwrap().why.len(), LONGEST_MESSAGE);
+        for (rows, tolerance) in
+            [(1.1, Tolerance::Half), (-0.1, Tolerance::Rows(-1.0)), (0.5, Tolerance::Half), (1.0, Tolerance::Refuse)]
+        {
+            assert!(damage(told(rows, "x"), tolerance).is_err(), "{rows} {tolerance:?}");
         }
     }
 

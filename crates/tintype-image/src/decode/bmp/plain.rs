@@ -1,7 +1,8 @@
 //! Rows of 8-bit indices, or of 24 or 32 bits, as nearly every BMP has them: from the bottom or from the top.
 
-use crate::container::{le16, le32};
-use crate::decode::rows::{RowSource, Rows, past_the_end};
+use crate::container::{bmp, le16, le32};
+use crate::damage::Damage;
+use crate::decode::rows::{RowSource, Rows, fill, past_the_end};
 use crate::error::Error;
 use crate::pixels::Layout;
 
@@ -16,8 +17,8 @@ const BLUE_GREEN_RED: [u32; 3] = [0x00FF_0000, 0x0000_FF00, 0x0000_00FF];
 const OPACITY: u32 = 0xFF00_0000;
 
 struct Plain<'a> {
-    /// Rows as they lie in the file; each with its padding, but perhaps the last.
-    rows: Vec<&'a [u8]>,
+    /// Rows as they lie in the file, those that are there.
+    rows: Vec<Option<&'a [u8]>>,
     next: usize,
     pixel: Pixel,
 }
@@ -56,7 +57,7 @@ impl Pixel {
 pub(super) fn open(bytes: &[u8]) -> Result<Option<Rows<'_>>, Error> {
     let cut = || Error::corrupt("the BMP ends early");
     let number = |at| le32(bytes, at).ok_or_else(cut);
-    let start = number(10)? as usize;
+    let start = bmp::pixels(bytes).ok_or_else(cut)?;
     let header = number(14)?;
     if header < INFO_HEADER {
         return Ok(None);
@@ -69,8 +70,10 @@ pub(super) fn open(bytes: &[u8]) -> Result<Option<Rows<'_>>, Error> {
     let used = (width as usize).checked_mul(pixel.bytes()).ok_or_else(cut)?;
     let stride = used.next_multiple_of(4);
     let length = stride.checked_mul(height as usize).ok_or_else(cut)?;
-    let data = bytes.get(start..).filter(|data| used > 0 && data.len() >= length - (stride - used)).ok_or_else(cut)?;
-    let mut rows: Vec<&[u8]> = data[..length.min(data.len())].chunks(stride).map(|row| &row[..used]).collect();
+    let data = bytes.get(start..).filter(|_| used > 0 && length > 0).ok_or_else(cut)?;
+    // The last one may lack its padding.
+    let rows = data[..length.min(data.len())].chunks(stride).map(|row| row.get(..used));
+    let mut rows: Vec<_> = rows.chain(std::iter::repeat(None)).take(height as usize).collect();
     if signed_height > 0 {
         rows.reverse();
     }
@@ -120,6 +123,10 @@ impl RowSource for Plain<'_> {
     fn read_row(&mut self, row: &mut [u8]) -> Result<(), Error> {
         let stored = *self.rows.get(self.next).ok_or_else(past_the_end)?;
         self.next += 1;
+        let Some(stored) = stored else {
+            fill(row, self.pixel.layout());
+            return Ok(());
+        };
         match &self.pixel {
             Pixel::GrayIndex(grays) => row.iter_mut().zip(stored).for_each(|(to, &i)| *to = grays[usize::from(i)]),
             Pixel::Index(colors) => {
@@ -132,8 +139,10 @@ impl RowSource for Plain<'_> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
-        Ok(())
+    fn finish(&mut self) -> Result<Option<Damage>, Error> {
+        let there = self.rows.iter().flatten().count();
+        let damage = || Damage::new(there as u64, self.rows.len() as u64, "the BMP ends early");
+        Ok((there < self.rows.len()).then(damage))
     }
 }
 

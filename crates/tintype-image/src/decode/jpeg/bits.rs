@@ -89,6 +89,13 @@ impl<'a> Bits<'a> {
         extend(value, size)
     }
 
+    /// Bytes that were not taken, less fill bytes at the end.
+    pub(super) fn left(&self) -> usize {
+        let fill = self.data.iter().rev().take_while(|byte| **byte == 0xFF).count();
+        let at_hand = (self.count.saturating_sub(self.padding) / 8) as usize;
+        (self.data.len() - self.at + at_hand).saturating_sub(fill)
+    }
+
     /// Whether bits were taken that are not there.
     pub(super) fn overran(&self) -> bool {
         self.count < self.padding

@@ -1,7 +1,7 @@
 //! What the segments before the image data say (T.81, annex B): sizes, tables, colour.
 
 use super::huffman::{Kind, Table};
-use crate::container::jpeg::{self, EOI, SOS, Segment};
+use crate::container::jpeg::{self, EOI, SOS, Segment, Segments};
 use crate::container::{be16, jpeg::ICC};
 use crate::error::{Error, ErrorCode};
 use crate::planes::Color;
@@ -17,9 +17,21 @@ pub(super) struct Frame<'a> {
     pub(super) icc: Option<Vec<u8>>,
     /// The image data, when it is one Huffman-coded scan of every component, which is read here.
     pub(super) scan: Option<Scan<'a>>,
+    /// The headers of all scans.
+    pub(super) scans: Vec<&'a [u8]>,
+    /// Whether the file goes on to its end marker.
+    pub(super) ends: bool,
+    /// How much of the file can be read: up to its end marker, or to the last segment that is whole.
+    pub(super) length: usize,
 }
 
 impl Frame<'_> {
+    /// Which of the components a scan's header names.
+    pub(super) fn components_of(&self, scan: &[u8]) -> impl Iterator<Item = usize> {
+        let ids = scan.get(1..).unwrap_or_default().chunks_exact(2).take(scan.first().copied().unwrap_or(0).into());
+        ids.filter_map(|choice| self.components.iter().position(|component| component.id == choice[0]))
+    }
+
     /// The largest sampling factors, across and down.
     pub(super) fn most(&self) -> (u32, u32) {
         let most = |side: fn(&Component) -> u32| self.components.iter().map(side).max().unwrap_or(1);
@@ -65,15 +77,34 @@ struct Reader<'a> {
 /// Reads the headers.
 pub(super) fn read(bytes: &[u8]) -> Result<Frame<'_>, Error> {
     let mut reader = Reader::default();
-    for segment in jpeg::segments(bytes) {
+    let mut segments = jpeg::segments(bytes);
+    while let Some(segment) = segments.next() {
         let segment = segment?;
         match segment.marker {
-            SOS => return reader.finish(&segment),
+            SOS => {
+                let mut frame = reader.finish(&segment)?;
+                frame.scans.push(segment.payload);
+                read_end(&mut frame, segments);
+                return Ok(frame);
+            }
             EOI => break,
             marker => reader.note(marker, segment.payload)?,
         }
     }
     Err(Error::corrupt("the JPEG holds no image data"))
+}
+
+/// Looks where the file ends, and at the scans until there.
+fn read_end<'a>(frame: &mut Frame<'a>, mut segments: Segments<'a>) {
+    frame.length = segments.position();
+    while let Some(Ok(segment)) = segments.next() {
+        frame.length = segments.position();
+        match segment.marker {
+            SOS => frame.scans.push(segment.payload),
+            EOI => frame.ends = true,
+            _ => {}
+        }
+    }
 }
 
 fn broken(what: &str) -> Error {
@@ -152,6 +183,9 @@ impl<'a> Reader<'a> {
             inverted: self.adobe.is_some(),
             icc: (!icc.is_empty()).then_some(icc),
             scan,
+            scans: Vec::new(),
+            ends: false,
+            length: 0,
         })
     }
 

@@ -1,17 +1,21 @@
 //! JPEG in: reduced planes, without ever making the whole picture.
 //!
 //! What nearly every camera writes, one sequential Huffman-coded scan, is decoded here, MCU by MCU.
-//! Libjpeg reads the coefficients of what is progressive, or in several scans; from there the way is the same.
+//! Libjpeg reads the coefficients of what is progressive, or in several scans; from there the way is the same. It
+//! reads those of a damaged file, too, for it goes on where it can, and browsers show what it makes of it.
 
 mod bits;
 mod canvas;
+mod damage;
 mod frame;
 mod huffman;
 pub(crate) mod pattern;
 mod scan;
 mod whole;
 
-use crate::error::Error;
+use crate::damage::Damage;
+use crate::error::{Error, ErrorCode};
+use crate::jpeg_codec::Losses;
 use crate::limits::Limits;
 use crate::planes::{Color, Planes};
 use canvas::Canvas;
@@ -26,6 +30,8 @@ pub(crate) struct Decoded {
     pub(crate) icc: Option<Vec<u8>>,
     /// Whether CMYK is stored upside down.
     pub(crate) inverted: bool,
+    /// What is missing.
+    pub(crate) damage: Option<Damage>,
 }
 
 /// Samples for the eight along each side of a block that there is code for.
@@ -35,10 +41,18 @@ pub(crate) const PER_SIDE: [usize; 6] = [1, 2, 3, 4, 6, 8];
 pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<Decoded, Error> {
     let mut frame = frame::read(bytes)?;
     let mut canvases = canvases(&frame, per_side);
-    match frame.scan.take() {
-        Some(scan) => read_scan(&frame, &scan, &mut canvases, per_side, limits)?,
-        None => read_whole(bytes, &mut canvases, per_side, limits)?,
-    }
+    let read = frame.scan.take().map(|scan| read_scan(&frame, &scan, &mut canvases, per_side, limits));
+    let damage = match read {
+        Some(Ok(excess)) => damage::beside_the_rows(&frame, excess),
+        Some(Err(error)) if error.code != ErrorCode::Corrupt => return Err(error),
+        broken => {
+            if broken.is_some() {
+                canvases = self::canvases(&frame, per_side);
+            }
+            let losses = read_whole(&bytes[..frame.length], &mut canvases, per_side, limits)?;
+            damage::of(&frame, &losses)
+        }
+    };
     let mut planes = Vec::new();
     let mut means = Vec::new();
     let mut roughness = Vec::new();
@@ -53,7 +67,7 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
         means.push(mean);
     }
     let planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means, roughness };
-    Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted })
+    Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted, damage })
 }
 
 /// Whether every sample is there of a picture whose colours are stored apart. What does not leave as a JPEG, which
@@ -76,7 +90,7 @@ pub(crate) fn footprint(bytes: &[u8], per_side: usize, by_pixels: bool) -> Resul
     let blocks: u64 = frame.components.iter().map(blocks).sum();
     // Samples; and a mean as read, turned, blurred along its row and written.
     let planes = blocks * (per_side * per_side) as u64 + blocks * 4 * 4;
-    let whole = if frame.scan.is_none() { blocks * WHOLE_BLOCK } else { 0 };
+    let whole = if frame.scan.is_none() || !frame.ends { blocks * WHOLE_BLOCK } else { 0 };
     let merged = match frame.color {
         Color::Gray => 0,
         // Planes of full size, and the pixels; or those, in another colour space.
@@ -103,7 +117,7 @@ fn read_scan(
     canvases: &mut [Canvas],
     per_side: usize,
     limits: &Limits,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     match per_side {
         1 => scan::read::<1>(frame, scan, canvases, limits),
         2 => scan::read::<4>(frame, scan, canvases, limits),
@@ -114,7 +128,7 @@ fn read_scan(
     }
 }
 
-fn read_whole(bytes: &[u8], canvases: &mut [Canvas], per_side: usize, limits: &Limits) -> Result<(), Error> {
+fn read_whole(bytes: &[u8], canvases: &mut [Canvas], per_side: usize, limits: &Limits) -> Result<Losses, Error> {
     match per_side {
         1 => whole::read::<1>(bytes, canvases, limits),
         2 => whole::read::<4>(bytes, canvases, limits),

@@ -26,13 +26,17 @@ struct Coder<'a, const SAMPLES: usize> {
     before: i32,
 }
 
-/// Reads the scan into the canvases, `SAMPLES` for each block.
+/// Bytes of image data that may be left over: some cameras write a few more.
+const SPARE: usize = 16;
+
+/// Reads the scan into the canvases, `SAMPLES` for each block. Says whether there was much more of it than it takes,
+/// which means that somewhere it was misread; `Corrupt` where it cannot be read at all.
 pub(super) fn read<const SAMPLES: usize>(
     frame: &Frame<'_>,
     scan: &Scan<'_>,
     canvases: &mut [Canvas],
     limits: &Limits,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     vectorized(Read::<SAMPLES> { frame, scan, canvases, limits })
 }
 
@@ -44,7 +48,7 @@ struct Read<'a, const SAMPLES: usize> {
 }
 
 impl<const SAMPLES: usize> Work for Read<'_, SAMPLES> {
-    type Output = Result<(), Error>;
+    type Output = Result<bool, Error>;
 
     #[inline(always)]
     fn run(self) -> Self::Output {
@@ -58,7 +62,7 @@ fn read_mcus<const SAMPLES: usize>(
     scan: &Scan<'_>,
     canvases: &mut [Canvas],
     limits: &Limits,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     // A lone component is not interleaved: its MCU is one block, whatever its sampling.
     let alone = frame.components.len() == 1;
     let (mcus_across, mcus_down) = if alone { (canvases[0].across, canvases[0].down) } else { mcus(frame) };
@@ -79,13 +83,14 @@ fn read_mcus<const SAMPLES: usize>(
     let mut intervals = Intervals { rest: Some(scan.entropy), number: 0 };
     let mut bits = Bits::new(intervals.next()?);
     let mut left = scan.restart;
-    let mut broken = false;
+    let (mut broken, mut excess) = (false, false);
     for y in 0..mcus_down {
         limits.check_time()?;
         for x in 0..mcus_across {
             if scan.restart > 0 {
                 if left == 0 {
                     check(&bits, broken)?;
+                    excess |= bits.left() >= SPARE;
                     bits = Bits::new(intervals.next()?);
                     coders.iter_mut().for_each(|coder| coder.before = 0);
                     left = scan.restart;
@@ -98,7 +103,7 @@ fn read_mcus<const SAMPLES: usize>(
         }
         check(&bits, broken)?;
     }
-    Ok(())
+    Ok(excess || bits.left() >= SPARE)
 }
 
 /// MCUs across and down, when blocks are interleaved.

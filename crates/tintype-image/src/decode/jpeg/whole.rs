@@ -3,7 +3,7 @@
 use super::canvas::{Block, Canvas};
 use super::pattern::{BLOCK, Patterns, ZIGZAG, patterns};
 use crate::error::Error;
-use crate::jpeg_codec::{self, BlockRow};
+use crate::jpeg_codec::{self, BlockRow, Losses};
 use crate::limits::Limits;
 
 /// What the blocks of one component become.
@@ -13,7 +13,11 @@ struct Coder<'a, const SAMPLES: usize> {
 }
 
 /// Reads the picture into the canvases, `SAMPLES` for each block.
-pub(super) fn read<const SAMPLES: usize>(bytes: &[u8], canvases: &mut [Canvas], limits: &Limits) -> Result<(), Error> {
+pub(super) fn read<const SAMPLES: usize>(
+    bytes: &[u8],
+    canvases: &mut [Canvas],
+    limits: &Limits,
+) -> Result<Losses, Error> {
     let mut coders: Vec<Coder<'_, SAMPLES>> =
         canvases.iter_mut().map(|canvas| Coder { patterns: None, canvas }).collect();
     jpeg_codec::read_blocks(bytes, limits, |row: BlockRow<'_>| {

@@ -17,7 +17,6 @@ pub(super) fn to_8_bits(samples: DecodingResult, color: ColorType, width: u32) -
         DecodingResult::U32(data) => {
             data.into_iter().map(|v| ((u64::from(v) * 255 + 0x7FFF_FFFF) / 0xFFFF_FFFF) as u8).collect()
         }
-        DecodingResult::F32(data) => data.into_iter().map(|v| (v * 255.0 + 0.5) as u8).collect(),
         _ => return Err(unsupported("of an unusual number type")),
     })
 }
@@ -35,9 +34,9 @@ fn unpack(data: &[u8], bits: u8, width: usize) -> Vec<u8> {
     data.chunks_exact(stride).flat_map(|row| (0..width).map(move |x| sample(row, x))).collect()
 }
 
-pub(super) fn interleave(data: &[u8], planes: usize) -> Vec<u8> {
-    let plane = data.len() / planes;
-    (0..plane * planes).map(|i| data[i % planes * plane + i / planes]).collect()
+pub(super) fn interleave(planes: &[Vec<u8>]) -> Vec<u8> {
+    let length = planes.iter().map(Vec::len).min().unwrap_or(0);
+    (0..length).flat_map(|i| planes.iter().map(move |plane| plane[i])).collect()
 }
 
 pub(super) fn to_layout(color: ColorType, data: Vec<u8>) -> Result<(Layout, Vec<u8>), Error> {
