@@ -40,7 +40,7 @@ pub struct ProblemDocument {
 }
 
 /// Every code with its status, what to do about it, and what a `detail` may say; as docs/api.md.
-const CODES: [(&str, u16, &str, &str); 23] = [
+const CODES: [(&str, u16, &str, &str); 25] = [
     ("invalid_request", 400, "Mend the request as `detail` says.", "size: invalid type: string \"big\", expected u64"),
     (
         "unauthorized",

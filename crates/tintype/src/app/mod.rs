@@ -7,6 +7,7 @@ mod open;
 pub(crate) mod secrets;
 mod streams;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
