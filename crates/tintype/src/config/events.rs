@@ -39,12 +39,13 @@ pub struct OidcConfig {
 pub struct SharedKey(String);
 
 impl SharedKey {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "server"))]
     pub(crate) fn new(text: String) -> Self {
         Self(text)
     }
 
     /// What a message is signed with.
+    #[cfg(feature = "server")]
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
