@@ -1,10 +1,15 @@
 """`tintype process` as a command: exit codes, keys, and a folder where not all is well."""
 import hashlib
+import os
+import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
 import corpus
 from support import tintype
+from support.small_disk import SmallDisk
 
 PHOTO = corpus.good()["420.jpg"]
 
@@ -71,6 +76,65 @@ def test_two_inputs_for_one_key_are_refused_before_any_work(tmp_path):
     assert (status, lines) == (2, [])
     assert "a.jpg" in err and "a.JPG" in err
     assert not (tmp_path / "out").exists() or not tree(tmp_path / "out")
+
+
+def one_line(done) -> str:
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1, done.stderr
+    assert "--out" in done.stderr and "store_unavailable" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def open_to_all():
+    """A folder that another user can reach, too: root may write anywhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("out", ["/proc/here", "file", "file/deeper", "closed", "closed/deeper/still", "read only"])
+def test_a_folder_that_cannot_be_written_in_is_told_once_and_before_any_work(open_to_all, out):
+    home = open_to_all
+    folder = corpus.write(home / "in", {"a.jpg": PHOTO, "sub/b.jpg": PHOTO})
+    (home / "file").write_text("here already")
+    (home / "closed").mkdir(mode=0o555)
+    (home / "read only").mkdir()
+    if out == "read only" and subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", home / out], capture_output=True).returncode:
+        pytest.skip("mounting is for root")
+    try:
+        nobody = {"user": 65534, "group": 65534} if os.getuid() == 0 and "closed" in out else {}
+        done = subprocess.run([tintype.BINARY, "process", "--json", "--out", home / out, folder], capture_output=True, text=True, cwd="/",
+                              timeout=60, **nobody)
+    finally:
+        if out == "read only":
+            subprocess.run(["umount", "-l", home / out], check=True)
+    assert ("is a file" if "file" in out else "cannot write in") in one_line(done)
+    assert tree(home / "closed") == {} and (home / "file").read_text() == "here already"
+
+
+def test_a_disk_without_room_is_told_once_and_before_any_work(tmp_path):
+    folder = corpus.write(tmp_path / "in", {"a.jpg": PHOTO})
+    try:
+        disk = SmallDisk(tmp_path / "full", 1)
+    except PermissionError as why:
+        pytest.skip(str(why))
+    try:
+        disk.fill(0)
+        done = tintype.run("process", "--out", disk.at / "new", folder)
+        assert [path.name for path in disk.at.iterdir()] == ["ballast"], "nothing is left of the attempt"
+        assert "No space" in one_line(done)
+        disk.empty()
+        assert tintype.run("process", "--out", disk.at / "new", folder).returncode == 0
+    finally:
+        disk.unmount()
+
+
+def test_one_folder_among_many_that_cannot_be_written_in_is_named(tmp_path):
+    folder = corpus.write(tmp_path / "in", {"a.jpg": PHOTO, "sub/b.jpg": PHOTO})
+    corpus.write(tmp_path / "out/image", {"sub": b"a file where a folder has to be"})
+    done = tintype.run("process", "--out", tmp_path / "out", folder)
+    assert "image/sub is a file" in one_line(done)
+    assert not (tmp_path / "out/image/a.jpg").exists()
 
 
 @pytest.mark.parametrize("args", [["process"], ["process", "--wat", "x"], ["nonsense"],

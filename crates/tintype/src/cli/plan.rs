@@ -1,14 +1,48 @@
 //! What `tintype process` is to do: every input with its key, and no two that write the same file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::error::Error;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tintype::error::Failure;
 use tintype::key::{Key, Layout, extension_for};
 use tintype::preset::Preset;
 use tintype_image::Format;
+
+/// Whether every folder can be written in that variants would go to: each is tried at the nearest folder that is there, which
+/// is left as it was.
+///
+/// # Errors
+/// The first that cannot be written in, and why.
+pub fn check_writable(inputs: &[Input], out: &Path, layout: &Layout) -> Result<(), String> {
+    let keys = inputs.iter().filter_map(|input| input.key.as_ref().ok());
+    let inside = keys.map(|key| Path::new(key.as_str()).parent().unwrap_or(Path::new("")).to_owned());
+    let folders: BTreeSet<PathBuf> = inside.map(|inside| nearest(&out.join(layout.folder()).join(inside))).collect();
+    folders.iter().try_for_each(|folder| try_folder(folder))
+}
+
+/// The folder itself, or what is there of the way to it.
+fn nearest(folder: &Path) -> PathBuf {
+    let there = folder.ancestors().find(|path| path.as_os_str().is_empty() || path.symlink_metadata().is_ok());
+    // Of a relative path, the last is this folder.
+    there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+fn try_folder(folder: &Path) -> Result<(), String> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(format!("{} is a file, not a folder", folder.display()));
+    }
+    let create = |path: &Path| fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let tried = tempfile::Builder::new().prefix(".tintype-").make_in(folder, create);
+    // A full disk often takes the name, and no byte.
+    let tried = tried.and_then(|mut file| file.write_all(&[0; 4096]));
+    tried.map_err(|error| {
+        let why = error.source().and_then(|inner| inner.downcast_ref::<io::Error>()).unwrap_or(&error);
+        format!("cannot write in {}: {why}", folder.display())
+    })
+}
 
 /// One file to work on.
 #[derive(Debug, Clone)]

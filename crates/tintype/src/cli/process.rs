@@ -17,7 +17,7 @@ use tintype::sandbox;
 use tintype::store::file::FileStore;
 use tintype_image::Limits;
 
-use super::plan::{Input, collisions, inputs};
+use super::plan::{Input, check_writable, collisions, inputs};
 use super::report::Report;
 use super::{DONE, FAILED, USAGE, heap, load, start_log};
 
@@ -76,8 +76,10 @@ pub fn run(args: &ProcessArgs) -> u8 {
         eprintln!("tintype: nothing to do: there are no files but hidden ones, or only those of {}", layout.folder());
         return DONE;
     }
-    if args.out.is_file() {
-        eprintln!("tintype: --out {} is a file, not a folder", args.out.display());
+    if let Err(why) = check_writable(&inputs, &args.out, &layout) {
+        eprintln!(
+            "tintype: {why}. Nothing was done: make room there, or let it be written in, or give another folder with --out"
+        );
         return USAGE;
     }
     let clashes = collisions(&inputs, &args.out, &layout, &preset);
@@ -210,7 +212,7 @@ async fn develop(processor: &Processor, preset: &Arc<Preset>, input: &Input) -> 
     developed.map(|developed| developed.manifest).map_err(|error| match error {
         ProcessError::Final(failure) => failure,
         ProcessError::NoDecoder(why) => Failure::new("internal", why),
-        disk => Failure::new("store_unavailable", format!("the disk did not do it: {disk}")),
+        disk => Failure::new("store_unavailable", format!("cannot read or write: {disk}")),
     })
 }
 
