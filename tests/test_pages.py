@@ -120,7 +120,8 @@ def test_twelve_files_with_one_broken(site, browse):
     failed = card(page, BROKEN)
     expect(failed.locator(".status")).to_have_text("Failed")
     expect(failed.locator(".error")).to_contain_text("(corrupt)")
-    expect(failed.get_by_role("button", name="Retry")).to_be_visible()
+    expect(failed.get_by_role("button", name="Retry")).to_be_hidden()
+    expect(failed.locator(".hint").first).to_contain_text("another copy")
 
     for name in GOOD:
         one = card(page, name)
@@ -239,6 +240,10 @@ def test_what_is_wrong_with_a_file_is_said(site, browse):
     expect(card(page, "large.jpg").locator(".error")).to_have_text(re.compile("10485760.*too_large"))
     expect(card(page, "empty.jpg").locator(".error")).to_have_text("The file is empty.")
     expect(card(page, "notes.txt").locator(".error")).to_contain_text("unsupported_format")
+    # Sent again, the same file would come to the same.
+    for name, advice in (("large.jpg", "smaller file"), ("empty.jpg", "from where it came"), ("notes.txt", "Choose a JPEG")):
+        expect(card(page, name).get_by_role("button", name="Retry")).to_be_hidden()
+        expect(card(page, name).locator(".hint").first).to_contain_text(advice)
     expect(card(page, "<img src=x onerror=alert(1)>.jpg").locator(".status")).to_have_text("Completed")
     site.daemon.stop()
     page.locator("#files").set_input_files(files("grey.jpg"))

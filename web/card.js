@@ -16,6 +16,7 @@ export class Card {
     this.bar = h("progress", { max: "100", value: "0", "aria-label": `Sent of ${file.name}` });
     this.percent = h("span", { class: "percent" });
     this.why = h("p", { class: "error", hidden: true });
+    this.advice = h("p", { class: "hint", hidden: true });
     this.cancel = h("button", { type: "button", class: "small", onclick: cancel, "aria-label": `Cancel ${file.name}` }, "Cancel");
     this.retry = h("button", { type: "button", class: "small", onclick: retry, "aria-label": `Retry ${file.name}`, hidden: true }, "Retry");
     this.variants = h("ul", { class: "variants", "aria-label": `Variants of ${file.name}`, hidden: true });
@@ -26,21 +27,23 @@ export class Card {
         h("h3", {}, file.name, " ", h("small", {}, bytes(file.size))),
         h("div", { class: "row" }, this.status, this.cancel, this.retry)),
       h("div", { class: "row sent" }, this.bar, this.percent),
-      this.why, this.variants, this.more);
+      this.why, this.advice, this.variants, this.more);
     this.show("waiting");
   }
 
-  /** Where it stands; `why` when it came to nothing. */
-  show(state, why = "") {
+  /** Where it stands; `why` when it came to nothing, and then what can be done: `{retry, advice}`. */
+  show(state, why = "", { retry = true, advice = "" } = {}) {
     this.state = state;
     this.element.dataset.state = state;
     this.status.textContent = WORDS[state];
     const hadFocus = document.activeElement;
     this.cancel.hidden = !["waiting", "asking", "sending"].includes(state);
-    this.retry.hidden = !["failed", "cancelled"].includes(state);
+    this.retry.hidden = !retry || !["failed", "cancelled"].includes(state);
     if (hadFocus === this.cancel && this.cancel.hidden && !this.retry.hidden) this.retry.focus();
     this.why.hidden = !why;
     this.why.textContent = why;
+    this.advice.hidden = !advice;
+    this.advice.textContent = advice;
   }
 
   /** Begins anew. */

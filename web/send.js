@@ -11,7 +11,7 @@ export function send(presign, file, progress, signal) {
       if (name.toLowerCase() !== "content-length") request.setRequestHeader(name, value);
     }
     request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded, event.total);
-    request.onload = () => (request.status < 300 ? done() : fail(new Error(refusal(request))));
+    request.onload = () => (request.status < 300 ? done() : fail(refusal(request)));
     request.onerror = () => fail(new Error("The connection to the store broke off, or its CORS rules do not let this page send."));
     request.onabort = () => fail(new DOMException("cancelled", "AbortError"));
     request.onloadend = () => signal.removeEventListener("abort", abort);
@@ -29,7 +29,7 @@ function form(presign, file) {
   return form;
 }
 
-/** What the store said, which is XML. */
+/** What the store said, which is XML; `refused` is its code. */
 function refusal(request) {
   const xml = new DOMParser();
   let code, message;
@@ -40,5 +40,6 @@ function refusal(request) {
   } catch {
     // Something between here and the store said it.
   }
-  return `The store refused it with ${code ?? request.status}${message ? `: ${message}` : ""}`;
+  const said = `The store refused it with ${code ?? request.status}${message ? `: ${message}` : ""}`;
+  return Object.assign(new Error(said), { refused: code });
 }

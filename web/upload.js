@@ -3,6 +3,7 @@
 import { askForKey, call, key } from "./api.js";
 import { Card } from "./card.js";
 import { find } from "./dom.js";
+import { remedy } from "./remedy.js";
 import { send } from "./send.js";
 
 /** Files at work at once: a browser opens six connections to a server. */
@@ -62,7 +63,7 @@ async function run(job) {
   let ticket;
   try {
     card.show("asking");
-    if (file.size === 0) throw new Error("The file is empty.");
+    if (file.size === 0) throw Object.assign(new Error("The file is empty."), { refused: "empty" });
     const body = { filename: file.name, size: file.size };
     if (file.type.startsWith("image/")) body.content_type = file.type;
     ticket = await call("POST", "/v1/uploads", { body, signal });
@@ -76,7 +77,7 @@ async function run(job) {
     if (upload.manifest) card.develop(upload.manifest);
     else card.variants.hidden = true;
     const why = upload.error ? `${upload.error.message} (${upload.error.code})` : "";
-    end(job, upload.status === "completed" ? "completed" : "failed", why || (upload.status === "expired" ? "The credential ran out." : ""));
+    end(job, upload.status === "completed" ? "completed" : "failed", why || (upload.status === "expired" ? "The credential ran out." : ""), upload.error?.code);
     callback(card, ticket);
   } catch (error) {
     card.variants.hidden = true;
@@ -85,7 +86,7 @@ async function run(job) {
       // What came of it is nobody's; a key that may not delete leaves it to expire.
       if (ticket) call("DELETE", `/v1/uploads/${ticket.id}`).catch(() => {});
     } else {
-      end(job, "failed", error.code ? `${error.message} (${error.code})` : error.message);
+      end(job, "failed", error.code ? `${error.message} (${error.code})` : error.message, error.code ?? error.refused);
       if (error.status === 401) signIn(error.message);
     }
   }
@@ -127,9 +128,10 @@ async function callback(card, { id }) {
   }
 }
 
-function end(job, state, why) {
-  job.card.show(state, why);
-  find("#said").textContent = `${job.file.name}: ${state}. ${why ?? ""}`;
+function end(job, state, why, code) {
+  const { retry, advice } = remedy(code);
+  job.card.show(state, why, { retry, advice });
+  find("#said").textContent = [`${job.file.name}: ${state}.`, why, advice].filter(Boolean).join(" ");
   summarize();
 }
 

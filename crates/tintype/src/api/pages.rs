@@ -37,12 +37,13 @@ static INDEX: File = file!("index.html", "text/html; charset=utf-8");
 static ADMIN: File = file!("admin.html", "text/html; charset=utf-8");
 static DOCS: File = file!("docs.html", "text/html; charset=utf-8");
 /// What the pages are made of besides.
-static PARTS: [File; 13] = [
+static PARTS: [File; 14] = [
     file!("style.css", "text/css; charset=utf-8"),
     file!("icon.svg", "image/svg+xml"),
     file!("upload.js", "text/javascript; charset=utf-8"),
     file!("card.js", "text/javascript; charset=utf-8"),
     file!("send.js", "text/javascript; charset=utf-8"),
+    file!("remedy.js", "text/javascript; charset=utf-8"),
     file!("snippets.js", "text/javascript; charset=utf-8"),
     file!("thumbhash.js", "text/javascript; charset=utf-8"),
     file!("api.js", "text/javascript; charset=utf-8"),
