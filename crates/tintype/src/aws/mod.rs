@@ -1,10 +1,12 @@
 //! AWS services other than S3, by signed JSON calls: no SDK for the one or two that are needed.
 
+pub mod credentials;
+pub mod profile;
 pub mod secret;
 
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AwsAuthorizer, AwsCredentialProvider};
+use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::HttpRequest;
 use serde_json::Value;
 use url::Url;
@@ -50,7 +52,7 @@ impl Aws {
     pub fn new(endpoint: Option<Url>) -> Result<Self, String> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|e| e.to_string())?;
         // Only the store's builder knows where credentials are; the bucket is never looked at.
-        let store = AmazonS3Builder::from_env().with_bucket_name("none").with_allow_http(true);
+        let store = credentials::builder()?.0.with_bucket_name("none").with_allow_http(true);
         let credentials = store.build().map_err(|e| e.to_string())?.credentials().clone();
         Ok(Self { client, credentials, endpoint })
     }

@@ -45,7 +45,7 @@ Estimates are in S3 Standard list prices of us-east-1, November 2026: for 1000 r
 PUT and LIST $0.005, GET and HEAD $0.0004. Egress, if run outside the region, is told
 apart: $0.09/GB. Storage and computing are not in it.
 
-Credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role (docs/s3.md).
+Credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile of ~/.aws, or the machine's role (docs/s3.md).
 Exit code: 0 all done, 1 some failed or left, 2 wrong usage.")]
 pub struct BackfillArgs {
     /// Where the objects are: s3://BUCKET, or s3://BUCKET/PREFIX for names that begin with PREFIX
@@ -271,7 +271,7 @@ fn conclude(args: &BackfillArgs, ended: &Ended, path: &Path) {
 fn cannot_list(args: &BackfillArgs, error: &StoreError) -> String {
     let hint = match error {
         StoreError::Denied(_) => {
-            ". Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role, with s3:ListBucket (docs/s3.md)"
+            ". Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role, with s3:ListBucket (docs/s3.md)"
         }
         StoreError::Unavailable(_) => ". Look at --endpoint and --region",
         _ => "",

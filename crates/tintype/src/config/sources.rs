@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{DEFAULTS, Mistake};
+use crate::aws::profile::Files;
 
 /// AWS's variables and the keys they set. They are of the whole machine, so what is written for Tintype goes before them.
 const AWS: [(&str, &str); 3] =
@@ -113,7 +114,8 @@ impl Sources {
             Some((key.to_owned(), text(value, variable)))
         };
         let aws = AWS.iter().filter_map(alias);
-        let mut found: Vec<_> = aws.filter(|(_, setting)| setting.value.as_str() != Some("")).collect();
+        let mut found: Vec<_> = self.profile_region().into_iter().collect();
+        found.extend(aws.filter(|(_, setting)| setting.value.as_str() != Some("")));
         found.extend(flatten(in_file).into_iter().map(of_file));
         found.extend(SEED.iter().filter_map(alias));
         for (variable, value) in &self.environment {
@@ -124,6 +126,12 @@ impl Sources {
         }
         found.extend(self.flags.iter().map(|(key, value)| ((*key).to_owned(), text(value, flag_name(key)))));
         found
+    }
+
+    /// The region that `aws configure` was told.
+    fn profile_region(&self) -> Option<(String, Setting)> {
+        let files = Files::of(|name| self.environment.get(name).cloned());
+        Some(("store.region".to_owned(), text(&files.region()?, &format!("AWS profile {}", files.name()))))
     }
 
     /// The file's tables and its name; nothing where there is none.

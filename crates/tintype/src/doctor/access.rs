@@ -96,7 +96,9 @@ fn hopeless(exam: &Exam, answer: &Answer) -> Option<Finding> {
         let how = match code.as_str() {
             "RequestTimeTooSkewed" => "set this machine's clock",
             "ExpiredToken" => "get new credentials: the session has ended",
-            _ => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the machine's role",
+            _ => {
+                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, the profile (AWS_PROFILE, ~/.aws), or the machine's role"
+            }
         };
         return Some(Finding::problem(NAME, answer.said_why()).fix(how));
     }

@@ -16,8 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time until credentials are found: a machine that has none is asked for them in vain.
 const CREDENTIAL_TIMEOUT: Duration = Duration::from_secs(15);
-const NO_CREDENTIALS: &str = "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this \
-                              machine a role";
+const NO_CREDENTIALS: &str = "there are no credentials: run `aws configure`, set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+                              AWS_SECRET_ACCESS_KEY, or give this machine a role";
 
 /// One bucket, with and without its account's signature.
 pub struct Bucket {

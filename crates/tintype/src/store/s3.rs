@@ -15,6 +15,7 @@ use url::Url;
 
 use super::s3_pages::Pages;
 use super::{Listed, Object, ObjectMeta, PutOptions, Store, StoreError};
+use crate::aws::credentials;
 use crate::key::Key;
 use crate::presign::s3::CredentialSource;
 use crate::presign::{Credential, PresignError};
@@ -55,12 +56,12 @@ impl S3Config {
 }
 
 impl S3Store {
-    /// A store with credentials as AWS programs find them: environment, web identity, container, instance.
+    /// A store with credentials as AWS programs find them: environment, profile, web identity, container, instance.
     ///
     /// # Errors
     /// When the parts do not make a configuration; the text says which.
     pub fn new(config: &S3Config) -> Result<Self, String> {
-        Self::build(config, AmazonS3Builder::from_env())
+        Self::build(config, signing(config)?)
     }
 
     /// The same for a caller that tries again itself: here a request is tried for some seconds, not minutes.
@@ -69,7 +70,7 @@ impl S3Store {
     /// As [`Self::new`].
     pub fn impatient(config: &S3Config) -> Result<Self, String> {
         let retry = RetryConfig { max_retries: 2, retry_timeout: Duration::from_secs(20), ..RetryConfig::default() };
-        Self::build(config, AmazonS3Builder::from_env().with_retry(retry))
+        Self::build(config, signing(config)?.with_retry(retry))
     }
 
     /// A store by a client that is set up but for what the configuration says.
@@ -107,6 +108,13 @@ impl S3Store {
     pub fn credentials(&self) -> Arc<dyn CredentialSource> {
         Arc::new(Borrowed(self.inner.clone()))
     }
+}
+
+/// A client with this machine's credentials; where they come from is logged.
+fn signing(config: &S3Config) -> Result<AmazonS3Builder, String> {
+    let (builder, source) = credentials::builder()?;
+    tracing::info!(bucket = config.bucket, source, "calls to the bucket are signed");
+    Ok(builder)
 }
 
 struct Borrowed(Arc<AmazonS3>);
