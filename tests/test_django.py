@@ -32,6 +32,14 @@ class Profile(models.Model):
     name = models.CharField(max_length=100)
     photo = ProcessedImageField()
 
+class Strict(models.Model):
+    name = models.CharField(max_length=100)
+    photo = ProcessedImageField(blank=False)
+
+class Pair(models.Model):
+    name = models.CharField(max_length=100)
+    front, back = ProcessedImageField(), ProcessedImageField()
+
 class Heard(models.Model):
     uuid = models.UUIDField()
 
@@ -41,13 +49,14 @@ async def hear(image, **_):
 '''
 VIEWS = '''
 import json
+from urllib.parse import urlencode
 from django.contrib import admin
 from django.http import HttpResponse, JsonResponse
 from django.template import engines
 from django.urls import path
 from django.views.generic import CreateView, DetailView
 from django_tintype import uploads
-from .models import Heard, Profile
+from .models import Heard, Pair, Profile, Strict
 
 admin.site.register(Profile)
 
@@ -57,9 +66,27 @@ class Shown:
 
 class New(Shown, CreateView):
     model, fields = Profile, ["name", "photo"]
-    text = """<form method="post">{% csrf_token %}{{ form }}{{ form.media }}<button type="submit">Save</button></form>"""
+    text = """<form method="post" id="edit">{% csrf_token %}{{ form }}{{ form.media }}<button>Save</button>
+        <button formaction="?by=other" name="then" value="more">Save and more</button></form>
+        <button form="edit" name="then" value="outside">Save from outside</button>"""
     def get_success_url(self):
-        return f"/profiles/{self.object.pk}/"
+        photos = [getattr(self.object, name).uuid.hex for name in self.fields if name != "name" and getattr(self.object, name)]
+        return f"/profiles/{self.object.pk}/?" + urlencode({
+            "then": self.request.POST.get("then", ""), "by": self.request.GET.get("by", ""), "photos": " ".join(photos)})
+
+class NewStrict(New):
+    model = Strict
+
+class NewPair(New):
+    model, fields = Pair, ["name", "front", "back"]
+
+class Apart(New):
+    """The field stands outside of its form."""
+    text = """<form method="post" id="edit">{% csrf_token %}{{ form.name }}<button>Save</button></form>{{ form.photo }}{{ form.media }}"""
+    def get_form(self, *args):
+        form = super().get_form(*args)
+        form.fields["photo"].widget.attrs["form"] = "edit"
+        return form
 
 class Show(Shown, DetailView):
     model = Profile
@@ -73,7 +100,8 @@ async def ask(request):
 async def heard(request, uuid):
     return HttpResponse(await Heard.objects.filter(uuid=uuid).acount())
 
-urlpatterns = [path("new/", New.as_view()), path("<int:pk>/", Show.as_view()), path("ask/", ask), path("heard/<uuid>/", heard)]
+urlpatterns = [path("new/", New.as_view()), path("strict/", NewStrict.as_view()), path("pair/", NewPair.as_view()),
+               path("apart/", Apart.as_view()), path("<int:pk>/", Show.as_view()), path("ask/", ask), path("heard/<uuid>/", heard)]
 '''
 
 
@@ -132,6 +160,54 @@ def test_a_fresh_project_takes_a_photo_by_a_form_and_shows_it(database, server, 
     assert [requests.get(url, timeout=10).status_code for url in seen["urls"]] == [404] * 8
     assert len(seen["variants"]) == 8 and all(width for width, *_ in seen["variants"])
     assert "Traceback" not in shop.log()
+
+
+def test_a_form_that_is_saved_while_its_photo_is_on_its_way_has_it(serve, project, tmp_path, say):
+    """Whatever sends the form: it waits, and goes on with the same button; what fails is said, and keeps it."""
+    tintype = serve(backend=None, start=False)
+    shop = project(f'ASYNC_IMAGE_UPLOAD_SERVER = "{tintype.url}"', apps=("profiles",), env={"TINTYPE_CALLBACK__SECRET": SECRET})
+    with_profiles(shop).start()
+    tintype.env |= {"TINTYPE_CALLBACK__SECRET": SECRET, "CALLBACK_URL": shop.callback_url}
+    tintype.start()
+    photo, text = tmp_path / "photo.jpg", tmp_path / "text.jpg"
+    photo.write_bytes(PHOTO)
+    text.write_text("no image")
+
+    seen = django.browse("saving", url=shop.url, user=django.USER, password=django.PASSWORD, photo=str(photo), text=str(text),
+                         shots=str(tmp_path))
+
+    say(f"screenshots in {tmp_path}")
+    assert seen["problems"] == []
+    for way, then, by, photos in (("button", "", "", 1), ("enter", "", "", 1), ("requestSubmit", "", "", 1), ("formaction", "more", "other", 1),
+                                  ("outside", "outside", "", 1), ("apart", "", "", 1), ("strict", "", "", 1), ("pair", "", "", 2)):
+        saved = seen[way]
+        assert "Uploading…" in saved["said"] and saved["busy"] == "true", (way, saved)
+        assert (saved["then"], saved["by"], len(saved["photos"])) == (then, by, photos), (way, saved)
+    assert "Not uploaded" in seen["failed"]["said"] and seen["failed"]["role"] == "alert" and seen["failed"]["stayed"]
+    assert seen["again"]["photos"] == [], "who was told may go on without it"
+    assert seen["seen late"]["stayed"] and seen["seen late"]["focus"] == "file"
+    assert seen["required"]["stayed"] and "required" in seen["required by the server"]
+    assert "was not uploaded" in seen["without JavaScript"]
+    assert seen["admin"] == 1
+    assert "Traceback" not in shop.log()
+
+
+def test_a_form_takes_ones_own_uploads_alone(with_server):
+    shop, _ = with_server
+    shop.manage("shell", "-c", "from django.contrib.auth import get_user_model as m; m().objects.create_superuser('bob', 'b@example.com', "
+                               f"'{django.PASSWORD}')")
+    ada, bob = shop.login(), shop.login("bob")
+    told = shop.ask(ada, {"filename": "a.jpg"}).json()
+    post = lambda who, **fields: who.post(f"{shop.url}/profiles/strict/", data={"name": "x", **fields}, allow_redirects=False)
+    for value in (told["uuid"], str(uuid.UUID(told["uuid"])), told["uuid"] + ":" + "A" * 43, "", "0" * 32):
+        refused = post(bob, photo=value)
+        assert refused.status_code == 200 and 'class="errorlist"' in refused.text, value
+    assert post(ada, photo=told["form_value"]).status_code == 302
+    broken = shop.ask(ada, {"filename": "a.jpg"}).json()
+    assert boto3_style(broken["credential"], b"no image").status == 204
+    assert shop.ended(ada, broken["uuid"])["status"] == "failed"
+    refused = post(ada, photo=broken["form_value"])
+    assert refused.status_code == 200 and "cannot be used" in refused.text
 
 
 @pytest.fixture

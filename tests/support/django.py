@@ -80,12 +80,12 @@ class Project:
         self.daemon.wait_ready(lambda: requests.get(f"{self.url}/admin/login/", timeout=2).ok)
         return self
 
-    def login(self) -> requests.Session:
-        """Ada, with the token that Django wants to see again."""
+    def login(self, user: str = USER) -> requests.Session:
+        """A user, with the token that Django wants to see again."""
         session = requests.Session()
         session.get(f"{self.url}/admin/login/")
         session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
-        got = session.post(f"{self.url}/admin/login/?next=/admin/", data={"username": USER, "password": PASSWORD})
+        got = session.post(f"{self.url}/admin/login/?next=/admin/", data={"username": user, "password": PASSWORD})
         assert "Site administration" in got.text, got.text
         session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
         return session

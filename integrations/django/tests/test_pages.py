@@ -7,7 +7,7 @@ import zlib
 from html.parser import HTMLParser
 
 import pytest
-from conftest import completed, failed, tell
+from conftest import URL, completed, failed, tell
 from django.contrib.auth import get_user_model
 from django.forms import modelform_factory
 from django.template import engines
@@ -101,11 +101,12 @@ def test_a_form_takes_an_uploads_uuid(client, image, done):
     form = modelform_factory(Profile, fields=["name", "photo"])
     [(_, hidden), (_, file)] = [one for one in tags(str(form()["photo"])) if one[0] == "input"]
     assert (hidden["type"], hidden["name"], hidden.get("value")) == ("hidden", "photo", None)
-    assert (file["type"], file["accept"], file["id"]) == ("file", "image/*", "id_photo") and "name" not in file
+    assert (file["type"], file["accept"], file["id"]) == ("file", "image/*", "id_photo") and file["name"] == "photo-chosen"
     box = tags(str(form()["photo"]))[0][1]
     assert box["data-presignedurl"] == "/async_image_upload/presignedurl/" and box["data-preset"] == "avatar"
     assert "django_tintype/upload.js" in str(form().media)
-    profile = form({"name": "Ada", "photo": image.uuid.hex}).save()
+    value = client.get(f"{URL}{image.uuid.hex}/").json()["form_value"]
+    profile = form({"name": "Ada", "photo": value}).save()
     assert profile.photo.pk == image.pk
     assert [one for one in tags(str(form(instance=profile)["photo"])) if one[0] == "img"]
     for hostile in ("a" * 32, '"><b>'):

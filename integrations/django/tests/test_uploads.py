@@ -31,7 +31,8 @@ def policy(credential: dict) -> list:
 def test_the_answer_has_what_old_clients_read(client, ada):
     status, told = ask(client, {"metadata": {"id": 12345}})
     assert status == 201
-    assert set(told) == {"uuid", "credential", "timestamp_expire", "processed_key", "error", "status", "metadata", "variants"}
+    assert set(told) == {"uuid", "credential", "timestamp_expire", "processed_key", "error", "status", "metadata", "variants",
+                         "form_value"}
     assert (told["processed_key"], told["error"], told["status"], told["metadata"]) == (None, None, "pending", {"id": "12345"})
     image = get_image_model().objects.get(pk=told["uuid"])
     assert image.user == ada and image.uuid.version == 4

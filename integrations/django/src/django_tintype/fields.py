@@ -5,7 +5,7 @@ from django import forms
 from django.conf import settings
 from django.db import models
 
-from .forms import UploadWidget
+from .forms import UploadField, UploadWidget
 
 
 class ProcessedImageField(models.ForeignKey):  # type: ignore[type-arg]
@@ -26,5 +26,6 @@ class ProcessedImageField(models.ForeignKey):  # type: ignore[type-arg]
         return name, path, args, options
 
     def formfield(self, **options: Any) -> forms.Field | None:  # type: ignore[override]
+        options.setdefault("form_class", UploadField)
         options.setdefault("widget", UploadWidget(preset=self.preset))
         return super().formfield(**options)

@@ -1,37 +1,137 @@
-"""A form's part: a file input whose file goes to the store, and whose value is the upload's uuid."""
+"""A form's part: a file input whose file goes to the store, and whose value says which upload it is."""
 from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.core.signing import BadSignature, Signer
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
-from .models import get_image_model
+from .models import AbstractProcessedImage, Status, get_image_model
+
+# Ids of images are in their addresses, for all to see. What a form takes was handed out: to who uploaded it, or with a form that had it.
+_UPLOADED = Signer(salt="django_tintype.uploaded")
+_KEPT = Signer(salt="django_tintype.kept")
+
+
+def form_value(image: AbstractProcessedImage) -> str:
+    """What a form's field takes for an upload; for who uploaded it alone."""
+    return _UPLOADED.sign(image.uuid.hex)
+
+
+class _Posted(str):
+    """What a browser sent: rendered again, it proves what it did before, and no more."""
+
+
+class _NotUploaded(_Posted):
+    """The name of a file that was chosen, and did not go to the store."""
 
 
 class UploadWidget(forms.HiddenInput):
     input_type = "hidden"
     template_name = "django_tintype/upload.html"
+    # Seconds for which a form waits to hear what came of a file that the store has.
+    patience = 30
 
     class Media:
         js = ["django_tintype/upload.js"]
 
-    def __init__(self, attrs: dict[str, Any] | None = None, preset: str = ""):
+    def __init__(self, attrs: dict[str, Any] | None = None, preset: str = "", patience: int | None = None):
         super().__init__(attrs)
         self.preset = preset
+        self.patience = self.patience if patience is None else patience
 
     @property
     def is_hidden(self) -> bool:
         return False
 
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        chosen = files.get(_chosen(name)) or data.get(_chosen(name))
+        if chosen:
+            return _NotUploaded(getattr(chosen, "name", chosen))
+        value = data.get(name)
+        return _Posted(value) if isinstance(value, str) else value
+
     def format_value(self, value: Any) -> str:
-        try:
-            return UUID(str(value)).hex
-        except ValueError:
+        uuid = _uuid(value)
+        if uuid is None or isinstance(value, _NotUploaded):
             return ""
+        if isinstance(value, _Posted):
+            return str(value)
+        # What a view took from an address, a text, is not signed.
+        return uuid.hex if isinstance(value, str) else _KEPT.sign(uuid.hex)
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
-        value = context["widget"]["value"]
-        context["widget"].update(presignedurl=reverse("async_image_upload:presignedurl"), preset=self.preset,
-                                 image=get_image_model()._default_manager.filter(pk=value).first() if value else None)
+        uuid = _uuid(context["widget"]["value"])
+        context["widget"].update(
+            presignedurl=reverse("async_image_upload:presignedurl"), preset=self.preset, chosen=_chosen(name), patience=self.patience,
+            required=self.is_required, image=get_image_model()._default_manager.filter(pk=uuid).first() if uuid else None)
         return context
+
+
+class UploadField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """Takes uploads of who sends the form, and what the form had; and of these none that came to nothing."""
+
+    default_error_messages = {
+        "not_uploaded": _("“%(name)s” was not uploaded. Choose it again, and wait until it is; that takes JavaScript."),
+        "failed": _("This file cannot be used: %(why)s"),
+        "expired": _("The file did not arrive. Choose it again."),
+    }
+
+    def __init__(self, *args: Any, user: Any = None, **options: Any):
+        # Set it where a client of yours sends bare uuids: then those of this user are taken too.
+        self.user = user
+        super().__init__(*args, **options)
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, _NotUploaded):
+            raise ValidationError(self.error_messages["not_uploaded"], "not_uploaded", {"name": str(value)})
+        if not isinstance(value, str) or value in self.empty_values:
+            return super().to_python(value)
+        uuid = _uuid(value)
+        image: Any = super().to_python(uuid.hex if uuid else value)
+        kept = _signed(_KEPT, value)
+        if not kept and not self._is_theirs(image, value):
+            raise ValidationError(self.error_messages["invalid_choice"], "invalid_choice", {"value": str(uuid)})
+        if not kept or self.required:
+            self._check(image)
+        return image
+
+    def _is_theirs(self, image: AbstractProcessedImage, value: str) -> bool:
+        if image.user_id is None or _signed(_UPLOADED, value):
+            return True
+        return self.user is not None and self.user.is_authenticated and image.user_id == self.user.pk
+
+    def _check(self, image: AbstractProcessedImage) -> None:
+        if image.outcome == Status.FAILED:
+            error = image.error or {}
+            raise ValidationError(self.error_messages["failed"], "failed", {"why": error.get("message") or error.get("code") or "?"})
+        if image.status == "expired":
+            raise ValidationError(self.error_messages["expired"], "expired")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        if self.disabled:
+            return False
+        return isinstance(data, _NotUploaded) or _uuid(self.prepare_value(initial)) != _uuid(data)
+
+
+def _chosen(name: str) -> str:
+    return f"{name}-chosen"
+
+
+def _uuid(value: Any) -> UUID | None:
+    """With a signature behind it, or without."""
+    try:
+        return UUID(str(value).partition(":")[0])
+    except ValueError:
+        return None
+
+
+def _signed(signer: Signer, value: str) -> bool:
+    try:
+        signer.unsign(value)
+    except BadSignature:
+        return False
+    return True

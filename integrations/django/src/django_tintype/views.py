@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from . import uploads
+from .forms import form_value
 from .models import AbstractProcessedImage, Status, get_image_model
 from .permissions import permits
 from .server import Refused
@@ -21,7 +22,8 @@ def shown(image: AbstractProcessedImage) -> dict[str, Any]:
     """An upload in the words of what this replaces, and the addresses of its variants."""
     return {"uuid": image.uuid.hex, "credential": image.credential, "timestamp_expire": image.timestamp_expire,
             "processed_key": image.processed_key or None, "error": image.error, "status": image.status,
-            "metadata": image.metadata, "variants": image.urls}
+            "metadata": image.metadata, "variants": image.urls,
+            "form_value": form_value(image)}
 
 
 def read_json(stream: Any) -> Any:
