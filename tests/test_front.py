@@ -360,8 +360,11 @@ def allowed(answer: requests.Response) -> str | None:
     return answer.headers.get("Access-Control-Allow-Origin")
 
 
+EVIL = "https://evil.example"
+
+
 @pytest.mark.parametrize("keys", [True, False])
-def test_page_that_is_listed_sees_its_upload(serve, keys):
+def test_any_page_sees_an_upload_whose_token_it_has_and_a_listed_one_reads(serve, keys):
     import hashlib
     digest = "sha256:" + hashlib.sha256(b"key").hexdigest()
     server = serve(env={"TINTYPE_SERVER__CORS_ORIGINS": f"{PAGE},http://localhost:3000", "TINTYPE_STORE__CORS_ORIGINS": PAGE,
@@ -369,18 +372,31 @@ def test_page_that_is_listed_sees_its_upload(serve, keys):
     server.http.headers["Authorization"] = "Bearer key"
     created = server.create(filename="a.jpg")
     url = created["status_url"]
-    told = preflight(url, PAGE)
-    assert (told.status_code, allowed(told)) == (200, PAGE) and "authorization" in told.headers["Access-Control-Allow-Headers"]
-    mine = {"Origin": PAGE, "Authorization": "Bearer " + created["token"]}
-    seen = requests.get(url, headers=mine, timeout=30)
-    assert (seen.status_code, allowed(seen)) == (200, PAGE) and "Origin" in seen.headers["Vary"].title()
-    streamed = requests.get(created["events_url"] + "?token=" + created["token"], headers={"Origin": PAGE}, stream=True, timeout=30)
-    assert allowed(streamed) == PAGE
-    streamed.close()
-    assert "POST" not in preflight(f"{server.url}/v1/uploads", PAGE, "POST").headers["Access-Control-Allow-Methods"]
-    assert allowed(preflight(url, "https://evil.example")) is None
-    other = requests.get(url, headers=mine | {"Origin": "https://evil.example"}, timeout=30)
-    assert allowed(other) is None and other.status_code == (200 if keys else 403)
+    for origin in (PAGE, EVIL, "null"):
+        for method, address in (("GET", url), ("GET", created["events_url"]), ("POST", f"{url}/uploaded")):
+            told = preflight(address, origin, method)
+            assert (told.status_code, allowed(told)) == (200, "*") and method in told.headers["Access-Control-Allow-Methods"]
+            assert "authorization" in told.headers["Access-Control-Allow-Headers"]
+        seen = requests.get(url, headers={"Origin": origin, "Authorization": "Bearer " + created["token"]}, timeout=30)
+        assert (seen.status_code, allowed(seen)) == (200, "*") and "Access-Control-Allow-Credentials" not in seen.headers
+        streamed = requests.get(created["events_url"] + "?token=" + created["token"], headers={"Origin": origin}, stream=True, timeout=30)
+        assert (streamed.status_code, allowed(streamed)) == (200, "*")
+        streamed.close()
+    # Without the token, or with another's, a page gets nothing but the reason.
+    other = server.create(filename="b.jpg")
+    for shown in ({}, {"Authorization": "Bearer " + other["token"]}, {"Authorization": "Bearer "}):
+        refused = requests.get(url, headers={"Origin": EVIL} | shown, timeout=30)
+        assert (refused.status_code, allowed(refused)) == (401 if keys else 403, "*")
+    # All else is for named pages, to read.
+    everything = f"{server.url}/v1/uploads"
+    for address in (everything, f"{url}/timeline", f"{url}/retry", f"{server.url}/v1/stats", f"{server.url}/healthz"):
+        assert allowed(preflight(address, PAGE)) == PAGE and allowed(preflight(address, EVIL)) is None
+        assert "POST" not in preflight(address, PAGE, "POST").headers["Access-Control-Allow-Methods"]
+    assert "DELETE" not in preflight(url, EVIL, "DELETE").headers["Access-Control-Allow-Methods"]
+    mine = requests.get(everything, headers={"Origin": PAGE, "Authorization": "Bearer key"}, timeout=30)
+    assert (mine.status_code, allowed(mine)) == (200, PAGE) and "Origin" in mine.headers["Vary"].title()
+    stranger = requests.get(everything, headers={"Origin": EVIL, "Authorization": "Bearer key"}, timeout=30)
+    assert allowed(stranger) is None and stranger.status_code == (200 if keys else 403)
     store = created["presign"]["url"]
     assert allowed(preflight(store, PAGE, "POST", "content-type")) == PAGE
     assert allowed(preflight(store, "https://evil.example", "POST", "content-type")) is None
@@ -388,7 +404,7 @@ def test_page_that_is_listed_sees_its_upload(serve, keys):
 
 def test_no_page_calls_the_api_unless_listed_and_any_page_uploads(embedded):
     created = embedded.create(filename="a.jpg")
-    assert allowed(preflight(created["status_url"], PAGE)) is None
+    assert allowed(preflight(f"{embedded.url}/v1/uploads", PAGE)) is None
     assert allowed(preflight(created["presign"]["url"], PAGE, "POST", "content-type")) == "*"
     answer = requests.post(created["presign"]["url"], headers={"Origin": PAGE}, files={"x": "x"}, timeout=30)
     assert allowed(answer) == "*", "a refusal can be read too"
@@ -413,7 +429,8 @@ def test_every_answer_has_headers_for_browsers(embedded):
            "cache-control": "no-store", "cross-origin-resource-policy": "same-origin"}
     for path in ("/", "/healthz", "/readyz", f"/v1/uploads/{created['id']}", "/nonsense", "/v1/uploads?limit=x"):
         answer = embedded.call("GET", path)
-        assert {name: answer.headers.get(name) for name in api} == api, path
+        seen = "cross-origin" if created["id"] in path else "same-origin"  # a page that may not read it may know that it is there
+        assert {name: answer.headers.get(name) for name in api} == api | {"cross-origin-resource-policy": seen}, path
         assert "strict-transport-security" not in answer.headers
     assert boto3_style(created["presign"], PHOTO).status == 204
     image = requests.get(embedded.finish(created["id"])["manifest"]["variants"][0]["url"], timeout=30)

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 import corpus
-from support.process import REPO, free_port
+from support.process import REPO
 
 PACKAGE = REPO / "integrations/js"
 KEY = "the-backend's-key"
@@ -36,9 +36,7 @@ def built():
 @pytest.fixture
 def surroundings(serve, tmp_path):
     """What the tests are told: addresses, a key, a photo, and where to ask for a restart."""
-    page = free_port()
-    keys = {"TINTYPE_AUTH__KEYS": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest(),
-            "TINTYPE_SERVER__CORS_ORIGINS": f"http://127.0.0.1:{page}"}
+    keys = {"TINTYPE_AUTH__KEYS": "sha256:" + hashlib.sha256(KEY.encode()).hexdigest()}
     server = serve(env=keys)
     brief = serve(name="brief", env=keys | {"TINTYPE_UPLOAD__EXPIRES": "4s", "TINTYPE_LIMITS__UPLOADS_PER_MINUTE": "30"})
 
@@ -57,7 +55,7 @@ def surroundings(serve, tmp_path):
     threading.Thread(target=control.serve_forever, daemon=True).start()
     (tmp_path / "photo.jpg").write_bytes(corpus.good()["baseline.jpg"])
     yield {"url": server.url, "store": server.store, "brief": brief.url, "key": KEY, "photo": str(tmp_path / "photo.jpg"),
-           "control": f"http://127.0.0.1:{control.server_port}", "page": page, "folder": str(tmp_path), "chromium": CHROMIUM}
+           "control": f"http://127.0.0.1:{control.server_port}", "folder": str(tmp_path), "chromium": CHROMIUM}
     control.shutdown()
     control.server_close()
 
@@ -72,7 +70,7 @@ def run(suite: str, surroundings: dict, say) -> None:
     say(f"{passed} tests in JavaScript")
 
 
-@pytest.mark.parametrize("suite", ["client", "faults", "batch", "chromium", "uppy", "form", "pack"])
+@pytest.mark.parametrize("suite", ["client", "faults", "batch", "chromium", "origins", "uppy", "form", "pack"])
 def test_in_javascript(built, surroundings, suite, say):
     run(suite, surroundings, say)
 

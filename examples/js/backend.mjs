@@ -4,7 +4,6 @@
  *   TINTYPE_KEY=tt_… node examples/js/backend.mjs      then open http://127.0.0.1:3000/
  *
  * TINTYPE_URL (http://127.0.0.1:8000) is Tintype's API; the key needs the scopes uploads:create and uploads:read.
- * The pages follow their uploads by themselves: let them, with server.cors_origins = ["http://127.0.0.1:3000"].
  * The client is built first: npm install && npm run build, in integrations/js.
  */
 import { readFile } from "node:fs/promises";

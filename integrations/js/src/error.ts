@@ -13,7 +13,7 @@ export interface TintypeErrorDetails {
 
 /**
  * Why an upload came to nothing. `code` is what to decide by: one of the API's, one of the store's (`AccessDenied`,
- * `EntityTooLarge`, …), or `network`, `http_error`, `invalid_ticket`, `expired`, `no_manifest`.
+ * `EntityTooLarge`, …), or `network`, `cors`, `blocked`, `http_error`, `invalid_ticket`, `expired`, `no_manifest`.
  */
 export class TintypeError extends Error {
   override readonly name = "TintypeError";
@@ -48,7 +48,7 @@ const PASSING_CODES = new Set(["RequestTimeout", "SlowDown", "InternalError", "s
 /** Whether an upload that failed with this code may pass the next time. */
 export const mayPass = (code: string): boolean => PASSING_CODES.has(code);
 
-/** No answer came: nobody is there, or the connection broke. Browsers say no more than that, of CORS either. */
+/** No answer came: nobody is there, or the connection broke. */
 export function unreachable(who: string, cause?: unknown): TintypeError {
   return new TintypeError("network", `${who} could not be reached, or the connection broke`, { retryable: true, cause });
 }

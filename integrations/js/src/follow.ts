@@ -1,5 +1,6 @@
 /** After step 4: the upload is followed to its end, by server-sent events, and by long polls where these fail. */
 import type { Manifest, Status, Ticket, Upload } from "./api.js";
+import { explain, watchSilence } from "./cause.js";
 import { mayPass, refused, TintypeError, unreachable } from "./error.js";
 import { RETRIES, retrying, sleep, type Retry } from "./retry.js";
 import { messages } from "./sse.js";
@@ -22,22 +23,25 @@ export interface FollowOptions extends Retry {
   signal?: AbortSignal;
   /** Told of each status as it is seen. */
   onStatus?: (status: Status) => void;
+  /** Told why nothing is heard, while it is tried again. */
+  onTrouble?: (error: TintypeError) => void;
 }
 
 type Followed = Pick<Ticket, "id" | "token" | "status_url" | "events_url">;
 
 /** Resolves to the manifest of an upload whose file is sent, whoever sent it. */
 export async function follow(ticket: Followed, options: FollowOptions = {}): Promise<Manifest> {
-  const { signal, onStatus, retries = RETRIES } = options;
+  const { signal, onStatus, onTrouble, retries = RETRIES } = options;
   const patient = { ...options, retries: retries * PATIENCE };
   let told: Status | undefined;
   const seen = (upload: Upload) => {
     if (upload.status !== told) tell(onStatus, (told = upload.status));
   };
-  let upload = await listen(ticket, seen, signal);
+  const trouble = (error: TintypeError) => tell(onTrouble, error);
+  let upload = await listen(ticket, seen, trouble, signal);
   while (!upload) {
     const started = Date.now();
-    const now = await retrying(patient, signal, () => look(ticket, WAIT, signal));
+    const now = await retrying(patient, signal, () => look(ticket, WAIT, signal), trouble);
     seen(now);
     if (isEnd(now.status)) upload = now;
     else await sleep(Math.max(0, BETWEEN - (Date.now() - started)), signal);
@@ -57,20 +61,29 @@ export async function look(ticket: Followed, wait: number, signal?: AbortSignal)
     return JSON.parse(text);
   } catch (cause) {
     signal?.throwIfAborted();
-    throw cause instanceof TintypeError ? cause : unreachable("Tintype", cause);
+    if (cause instanceof TintypeError) throw cause;
+    // A look that was given up had been let in, or nobody was there.
+    throw watch.signal.aborted ? unreachable("Tintype", cause) : await explain({ who: "Tintype", url: ticket.status_url }, cause, signal);
   } finally {
     watch.end();
   }
 }
 
 /** The upload at its end; nothing when the stream fails, ends early, or falls silent, whatever the reason. */
-async function listen(ticket: Followed, seen: (upload: Upload) => void, signal?: AbortSignal): Promise<Upload | undefined> {
+async function listen(
+  ticket: Followed,
+  seen: (upload: Upload) => void,
+  trouble: (error: TintypeError) => void,
+  signal?: AbortSignal,
+): Promise<Upload | undefined> {
   const watch = watchdog(signal);
+  const heard = watchSilence("Tintype", ticket.events_url, trouble);
   watch.expect(FIRST);
   try {
     const response = await get(ticket.events_url, ticket.token, watch.signal, "text/event-stream");
     if (!response.ok || !response.body) return undefined;
     for await (const message of messages(response.body)) {
+      heard();
       watch.expect(SILENCE);
       if (message === "alive" || message.event !== "status") continue;
       const upload: Upload = JSON.parse(message.data);
@@ -80,6 +93,7 @@ async function listen(ticket: Followed, seen: (upload: Upload) => void, signal?:
   } catch {
     signal?.throwIfAborted();
   } finally {
+    heard();
     watch.end();
   }
   return undefined;

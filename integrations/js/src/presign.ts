@@ -1,5 +1,6 @@
 /** Steps 1 to 3: your own backend asks Tintype for an upload, and passes the answer on as it is. */
 import type { NewUpload, Ticket } from "./api.js";
+import { explain } from "./cause.js";
 import { refused, TintypeError, unreachable, type Answer } from "./error.js";
 
 /**
@@ -33,7 +34,8 @@ async function ask(url: string | URL, headers: Record<string, string>, wanted: N
       signal: signal ?? null,
     });
   } catch (cause) {
-    throw unreachable("your backend", cause);
+    signal?.throwIfAborted();
+    throw await explain({ who: "your backend", url }, cause, signal);
   }
 }
 

@@ -16,14 +16,22 @@ export async function retrying<T>(
   { retries = RETRIES, pause = 500, longestPause = 60_000 }: Retry,
   signal: AbortSignal | undefined,
   work: (attempt: number) => Promise<T>,
+  /** Told of each error that another attempt follows. */
+  trouble?: (error: TintypeError) => void,
 ): Promise<T> {
+  let closed = false;
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
     try {
       return await work(attempt);
     } catch (error) {
       signal?.throwIfAborted();
-      if (!(error instanceof TintypeError && error.retryable) || attempt >= retries) throw error;
+      if (!(error instanceof TintypeError) || attempt >= retries) throw error;
+      // A server that was just starting may look as if it let no page in: once.
+      const chance = error.code === "cors" && !closed;
+      closed = error.code === "cors";
+      if (!error.retryable && !chance) throw error;
+      trouble?.(error);
       const asked = (error.retryAfter ?? 0) * 1000;
       if (asked > longestPause) throw error;
       // Jitter comes on top of what was asked for, so that those who were refused together do not return together.

@@ -1,5 +1,6 @@
 /** Step 4: the file goes to the store, as a form or by a signed PUT. */
 import type { Presign } from "./api.js";
+import { explain } from "./cause.js";
 import { refused, TintypeError, unreachable, type Answer } from "./error.js";
 
 export interface Parcel {
@@ -63,7 +64,8 @@ async function byFetch(out: Outgoing, { report, signal }: Parcel): Promise<Answe
     const response = await fetch(out.url, { method, headers, body, credentials: "omit", signal: signal ?? null });
     return { status: response.status, header: (name) => response.headers.get(name), text: await response.text() };
   } catch (cause) {
-    throw unreachable("the store", cause);
+    signal?.throwIfAborted();
+    throw await explain({ who: "the store", url: out.url }, cause, signal);
   }
 }
 
@@ -73,17 +75,20 @@ function byXhr(out: Outgoing, { file, report, stall, signal }: Parcel): Promise<
     const xhr = new XMLHttpRequest();
     const abort = () => xhr.abort();
     let timer = setTimeout(abort, stall);
+    let sent = false;
     xhr.open(out.method, out.url);
     for (const [name, value] of out.headers) xhr.setRequestHeader(name, value);
     xhr.upload.onprogress = ({ loaded, total }) => {
       clearTimeout(timer);
       timer = setTimeout(abort, stall);
+      sent ||= loaded > 0;
       // Bytes of the form around the file do not count; the fields come first.
       report(Math.min(file.size, Math.max(0, loaded - (total - file.size))));
     };
     xhr.onload = () =>
       resolve({ status: xhr.status, header: (name) => xhr.getResponseHeader(name), text: xhr.responseText });
-    xhr.onerror = () => reject(unreachable("the store"));
+    // Bytes that went were let through; where none did, perhaps the page was not.
+    xhr.onerror = () => (sent ? reject(unreachable("the store")) : explain({ who: "the store", url: out.url }, undefined, signal).then(reject, reject));
     xhr.onabort = () => reject(signal?.aborted ? signal.reason : unreachable("the store"));
     xhr.onloadend = () => {
       clearTimeout(timer);

@@ -1,6 +1,7 @@
 /** The six steps as a client sees them: a ticket from your backend, the file to the store, the manifest from Tintype. */
 import type { Manifest, NewUpload, Status, Ticket } from "./api.js";
 import { uploadAll } from "./batch.js";
+import { watchSilence } from "./cause.js";
 import { TintypeError } from "./error.js";
 import { follow, look } from "./follow.js";
 import { presign, type Presigning } from "./presign.js";
@@ -32,6 +33,8 @@ export interface Progress {
   uploadId?: string;
   /** In the third: how the upload stands. */
   status?: Status;
+  /** Why nothing moves just now, while it is tried again. */
+  trouble?: TintypeError;
 }
 
 export interface UploadOptions {
@@ -80,15 +83,19 @@ async function run(options: UploaderOptions, source: Source, own: UploadOptions)
   const wanted = describe(file, filename, own);
   let ticket: Ticket | undefined;
   let progress: Progress = { stage: "presign", loaded: 0, total: file.size };
-  const advance = (change: Partial<Progress>) => tell(own.onProgress, (progress = { ...progress, ...change }));
+  const advance = (change: Partial<Progress>) => {
+    const { trouble: _, ...before } = progress;
+    tell(own.onProgress, (progress = { ...before, ...change }));
+  };
+  const trouble = (error: TintypeError) => advance({ trouble: error });
   try {
     for (let renewed = 0; ; renewed++) {
       advance({ stage: "presign", loaded: 0 });
       const headers = typeof options.headers === "function" ? await options.headers() : (options.headers ?? {});
-      const got = (ticket = await retrying(options, signal, () => presign(options.presign, headers, wanted, signal)));
+      const got = (ticket = await retrying(options, signal, () => ask(options.presign, headers, wanted, trouble, signal), trouble));
       try {
         const report = (loaded: number) => advance({ stage: "upload", loaded, uploadId: got.id });
-        await deliver(options, got, { file, filename: filename ?? "file", report, stall: options.stall ?? STALL, signal });
+        await deliver(options, got, { file, filename: filename ?? "file", report, stall: options.stall ?? STALL, signal }, trouble);
         break;
       } catch (error) {
         if (renewed >= NEW_TICKETS || !hasExpired(error, got.presign)) throw error;
@@ -96,7 +103,7 @@ async function run(options: UploaderOptions, source: Source, own: UploadOptions)
     }
     advance({ stage: "develop", loaded: file.size });
     const onStatus = (status: Status) => advance({ status });
-    return await follow(ticket, { ...options, onStatus, ...(signal ? { signal } : {}) });
+    return await follow(ticket, { ...options, onStatus, onTrouble: trouble, ...(signal ? { signal } : {}) });
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof TintypeError) error.uploadId ??= ticket?.id;
@@ -104,12 +111,29 @@ async function run(options: UploaderOptions, source: Source, own: UploadOptions)
   }
 }
 
+/** A ticket; that it is long in coming is told. */
+async function ask(
+  presigning: Presigning,
+  headers: Record<string, string>,
+  wanted: NewUpload,
+  trouble: (error: TintypeError) => void,
+  signal: AbortSignal | undefined,
+): Promise<Ticket> {
+  const url = typeof presigning === "function" ? undefined : presigning;
+  const answered = watchSilence("your backend", url, trouble);
+  try {
+    return await presign(presigning, headers, wanted, signal);
+  } finally {
+    answered();
+  }
+}
+
 /** Sends until the store has it. An answer that got lost may have been a yes: Tintype knows, and is asked before all is sent again. */
-function deliver(retry: Retry, ticket: Ticket, parcel: Parcel): Promise<void> {
+function deliver(retry: Retry, ticket: Ticket, parcel: Parcel, trouble: (error: TintypeError) => void): Promise<void> {
   return retrying(retry, parcel.signal, async (attempt) => {
     if (attempt > 0 && (await hasArrived(ticket, parcel.signal))) return;
     await send(ticket.presign, parcel);
-  });
+  }, trouble);
 }
 
 async function hasArrived(ticket: Ticket, signal: AbortSignal | undefined): Promise<boolean> {

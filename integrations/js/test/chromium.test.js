@@ -24,7 +24,7 @@ writeFileSync(empty, `<!doctype html><meta charset="utf-8"><title>Empty</title><
   });
 </script>`);
 const files = { "/empty": [empty, "text/html"] };
-const [named, stranger] = [await backend({ port: env.page, files }), await backend({ files })];
+const named = await backend({ files });
 const chromium = await browser();
 
 /** A page with nothing but the client, and its complaints. */
@@ -160,18 +160,6 @@ test("a store that takes nothing any more is given up, and tried again", async (
       () => ({ code: "it went through" }), ({ code, retryable }) => ({ code, retryable, zeros }));
   }, stuck.url);
   assert.deepEqual([code, retryable, zeros >= 2], ["network", true, true]);
-  await page.close();
-});
-
-test("a page that cors_origins does not name may upload, but not follow", async () => {
-  const page = await blank(stranger);
-  const { code, retryable, id } = await page.evaluate(async (base64) => {
-    const blob = await (await fetch(`data:image/jpeg;base64,${base64}`)).blob();
-    return createUploader({ presign: "/photos", retries: 0 }).upload(blob).then(
-      () => ({ code: "it went through" }), ({ code, retryable, uploadId }) => ({ code, retryable, id: uploadId }));
-  }, photo.toString("base64"));
-  assert.deepEqual([code, retryable], ["network", true]);
-  await until("its end", async () => (await statusOf(id)).status === "completed");
   await page.close();
 });
 

@@ -107,7 +107,7 @@ test("the README's code for pages runs", async () => {
     await build({ stdin: { contents, resolveDir: project }, bundle: true, format: "esm", target: "es2022", outfile, logLevel: "error" });
     files[`/block-${index}.js`] = [outfile, "text/javascript"];
   }
-  const server = await backend({ port: env.page, files });
+  const server = await backend({ files });
   const page = await (await browser()).newPage();
   const wanted = [/^http.*_400x400\.jpg/s, /^fulfilled temp\//, /^tintype \d/];
   assert.equal(codes.length, wanted.length);

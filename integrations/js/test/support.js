@@ -89,7 +89,7 @@ export async function wire(target, { rate = Infinity } = {}) {
 /**
  * An HTTP proxy. `fault(request, n)` decides for the n-th: nothing (handed on), `{status, headers, body}` (answered so),
  * "reset" (before anything is done), "lost" (done, but the answer never comes), "held" (headers come, and nothing else),
- * `{each: newline}` (the answer comes byte by byte, with these for its line ends).
+ * "silent" (nothing comes), "closed" (nothing lets pages of other origins in), `{each: newline}` (the answer comes byte by byte, with these for its line ends).
  */
 export async function gate(target, fault = () => {}) {
   const seen = [];
@@ -97,13 +97,16 @@ export async function gate(target, fault = () => {}) {
     seen.push(`${request.method} ${request.url}`);
     const wrong = fault(request, seen.length - 1);
     if (wrong === "reset") return request.socket.resetAndDestroy();
+    if (wrong === "silent") return;
     if (wrong?.status) {
       request.resume();
       return request.on("end", () => response.writeHead(wrong.status, wrong.headers ?? {}).end(wrong.body));
     }
     const onwards = http.request(target + request.url, { method: request.method, headers: request.headers }, (answer) => {
       if (wrong === "lost") return answer.resume().on("end", () => request.socket.resetAndDestroy());
-      response.writeHead(answer.statusCode, answer.headers);
+      const { headers } = answer;
+      if (wrong === "closed") for (const name of Object.keys(headers)) if (name.startsWith("access-control-")) delete headers[name];
+      response.writeHead(answer.statusCode, headers);
       response.flushHeaders();
       if (wrong === "held") return answer.resume();
       if (wrong?.each) return crumble(answer, wrong.each, response);

@@ -13,7 +13,7 @@ writeFileSync(html, `<!doctype html><meta charset="utf-8"><title>Uppy</title><sc
 </script>`);
 const files = { "/6/": [html, "text/html"], "/6/script.js": [await bundled("uppy.js", "../node_modules"), "text/javascript"],
   "/5/": [html, "text/html"], "/5/script.js": [await bundled("uppy5.js", "uppy5/node_modules"), "text/javascript"] };
-const server = await backend({ port: env.page, files });
+const server = await backend({ files });
 const chromium = await browser();
 
 for (const major of [6, 5]) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use http::Uri;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
@@ -72,7 +73,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         }
         let Some(text) = in_header(parts) else {
             // Addresses end up in logs: an upload's token may stand there, a key may not.
-            return Ok(in_query(parts).map_or(Self::Nobody, Self::Query));
+            return Ok(in_query(&parts.uri).map_or(Self::Nobody, Self::Query));
         };
         Ok(match app.keys.identify(&text).await? {
             Known::Key(key) => {
@@ -103,7 +104,7 @@ fn in_header(parts: &Parts) -> Option<String> {
 }
 
 /// `?token=X`: a browser's EventSource sets no headers.
-fn in_query(parts: &Parts) -> Option<String> {
-    let query = parts.uri.query().unwrap_or_default();
+pub(super) fn in_query(uri: &Uri) -> Option<String> {
+    let query = uri.query().unwrap_or_default();
     url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token").map(|(_, value)| value.into_owned())
 }

@@ -29,6 +29,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,10 +44,13 @@ use problem::Problem;
 /// Most bytes of a request's body: a hundred uploads with full metadata, or a batch of storage events.
 const MAX_BODY: usize = 4 << 20;
 
+/// Which pages may put an answer among their own parts, without reading it.
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 /// How long a browser may remember what a page of another origin may do.
 const PREFLIGHT: Duration = Duration::from_secs(3600);
 
-/// What a page of another origin may do: see how an upload stands, with that upload's token.
+/// What a page of a named origin may do: read.
 fn cors(origins: &Origins) -> CorsLayer {
     let origins = match origins {
         Origins::Any => AllowOrigin::from(Any),
@@ -60,6 +64,19 @@ fn cors(origins: &Origins) -> CorsLayer {
         .max_age(PREFLIGHT)
 }
 
+/// What any page may do that holds an upload's token: see how that upload stands, and say that its file is sent. A browser sends no
+/// token by itself, so a page can do no more than its own script was given.
+fn cors_with_token() -> CorsLayer {
+    cors(&Origins::Any).allow_methods([Method::GET, Method::HEAD, Method::POST])
+}
+
+/// The upload's id, where a path is of a route that the upload's own token opens.
+fn upload_with_token(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/v1/uploads/")?;
+    let (id, route) = rest.split_once('/').unwrap_or((rest, ""));
+    (!id.is_empty() && ["", "events", "uploaded"].contains(&route)).then_some(id)
+}
+
 /// What goes with every answer, unless it says otherwise: it is data, for nobody's cache and no page's frame.
 pub fn headers() -> HeaderMap {
     let of = HeaderValue::from_static;
@@ -69,7 +86,7 @@ pub fn headers() -> HeaderMap {
         (header::CONTENT_SECURITY_POLICY, of("default-src 'none'; frame-ancestors 'none'")),
         (header::X_FRAME_OPTIONS, of("DENY")),
         (header::REFERRER_POLICY, of("no-referrer")),
-        (HeaderName::from_static("cross-origin-resource-policy"), of("same-origin")),
+        (CORP, of("same-origin")),
     ])
 }
 
@@ -130,8 +147,9 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(axum::middleware::from_fn_with_state(app.clone(), admission::explain))
         .layer(axum::middleware::from_fn(metrics::count))
         .with_state(app.clone());
-    for_pages(router, cors(&app.config.front.api_origins))
-        .layer(axum::middleware::from_fn_with_state(app, origin::guard))
+    let listed = cors(&app.config.front.api_origins);
+    // A refusal can be read, too, by who may ask.
+    for_pages(router.layer(axum::middleware::from_fn_with_state(app, origin::guard)), listed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         // Why one failed is told by whoever made the problem of it.
         .layer(TraceLayer::new_for_http().on_failure(()).make_span_with(request_id::span))
@@ -140,11 +158,20 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// Lets pages of other origins in. Their browsers ask with OPTIONS what they may do; who asks otherwise is answered by the
 /// route (`OPTIONS /v1/events`).
-fn for_pages(router: Router, cors: CorsLayer) -> Router {
-    let open = router.clone().layer(cors);
+fn for_pages(router: Router, listed: CorsLayer) -> Router {
+    let to_listed = router.clone().layer(listed);
+    // A page that is not let in (a proxy took the headers away) can still find out that somebody is there.
+    let seen_anywhere = SetResponseHeaderLayer::overriding(CORP, HeaderValue::from_static("cross-origin"));
+    let to_any = router.clone().layer(cors_with_token()).layer(seen_anywhere);
     let choose = move |request: Request| {
         let preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let chosen = if request.method() == Method::OPTIONS && !preflight { router.clone() } else { open.clone() };
+        let chosen = if request.method() == Method::OPTIONS && !preflight {
+            router.clone()
+        } else if upload_with_token(request.uri().path()).is_some() {
+            to_any.clone()
+        } else {
+            to_listed.clone()
+        };
         chosen.oneshot(request)
     };
     Router::new().fallback(choose)

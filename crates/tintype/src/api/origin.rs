@@ -1,6 +1,6 @@
 //! While no key is asked for, only programs of this machine may call: not a web page that a browser of this
 //! machine shows, whether it calls from another origin or by a name that leads here (DNS rebinding), and not
-//! whoever a proxy on this machine lets in.
+//! whoever a proxy on this machine lets in. Who shows an upload's own token was let in by who gave it that.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use url::{Host, Url};
 
 use super::problem::Problem;
 use crate::app::App;
+use crate::upload::UploadId;
 
 /// What proxies add for whom they call for (RFC 7239, RFC 9110 section 7.6.3, and the names from before them).
 const BY_PROXY: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
@@ -20,7 +21,7 @@ const BY_PROXY: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded
 /// Lets a request through that is not led here by a foreign page, or by a proxy.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match app.keys.asks().await {
-        Ok(false) if !is_ours(&app, &request) => {
+        Ok(false) if !is_ours(&app, &request) && !holds_token(&app, &request) => {
             let detail = "without API keys, only this machine may call: no proxy, and no web page of another origin";
             Problem::forbidden(detail).into_response()
         }
@@ -41,6 +42,16 @@ fn is_ours(app: &App, request: &Request) -> bool {
     // Those that are named may; `*` is for callers that show something.
     let may = |origin: &str| app.config.front.api_origins.name(origin) || is_known(origin);
     hosts.map(|host| format!("http://{host}")).all(|host| is_known(&host)) && all(header::ORIGIN).all(may)
+}
+
+/// Whether the request shows the token of the very upload it is about.
+fn holds_token(app: &App, request: &Request) -> bool {
+    let Some(id) = super::upload_with_token(request.uri().path()) else { return false };
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let shown = header.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
+    let shown = shown.or_else(|| super::auth::in_query(request.uri()));
+    let Some(id) = UploadId::parse(id) else { return false };
+    shown.is_some_and(|token| app.tokens.verify(&id, &token))
 }
 
 fn is_loopback(url: &Url) -> bool {
