@@ -109,7 +109,8 @@ async fn push_of(queue: &SqlLedger, owner: &str) -> UploadId {
     let job = job();
     let row = Upload { key: job.event.key.clone(), owner: Some(owner.to_owned()), ..adopted(&job.upload_id) };
     queue.create(std::slice::from_ref(&row), None).await.unwrap();
-    queue.arrived(&row, &job.event).await.unwrap();
+    let arrival = Arrival { event: &job.event, rule: Rule::FirstBytes, is_current: false };
+    queue.arrive(&row, arrival).await.unwrap();
     row.id
 }
 

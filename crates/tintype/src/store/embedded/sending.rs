@@ -51,7 +51,7 @@ mod tests {
     fn one_object_is_sent_by_few_at_once() {
         let (sending, key) = (Sending::default(), Key::new("temp/a").unwrap());
         let mut held: Vec<_> = (0..MOST).map(|_| sending.begin(&key).unwrap()).collect();
-        assert_eq!(sending.begin(&key).unwrap_err().code, "SlowDown");
+        assert_eq!(sending.begin(&key).err().unwrap().code, "SlowDown");
         assert!(sending.begin(&Key::new("temp/b").unwrap()).is_ok());
         held.pop();
         assert!(sending.begin(&key).is_ok());
