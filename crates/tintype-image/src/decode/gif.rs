@@ -101,14 +101,18 @@ impl FrameSource for Frames<'_> {
         self.read += 1;
         if !self.stopped {
             let global = self.decoder.global_palette().map(<[u8]>::to_vec);
-            match self.decoder.read_next_frame() {
+            let whole = match self.decoder.read_next_frame() {
                 Ok(Some(frame)) => {
                     self.there += height;
                     self.delay = Delay { num: frame.delay.into(), den: 100 };
-                    let all = vec![true; frame.height.into()];
+                    let all = vec![true; usize::from(frame.height)];
                     compose(&mut self.canvas, &mut self.after, frame, global.as_deref(), &all)?;
+                    true
                 }
-                Ok(None) | Err(_) => self.read_part()?,
+                Ok(None) | Err(_) => false,
+            };
+            if !whole {
+                self.read_part()?;
             }
         }
         // What came before stays, in place of a frame that is missing.
