@@ -77,8 +77,8 @@ def holds(bucket, output: str, data: bytes) -> dict:
     return manifest
 
 
-def claims(bucket) -> list:
-    found = bucket.s3.list_objects_v2(Bucket=bucket.bucket, Prefix="image/").get("Contents", [])
+def claims(bucket, name: str) -> list:
+    found = bucket.s3.list_objects_v2(Bucket=bucket.bucket, Prefix=f"image/{name}").get("Contents", [])
     return [o["Key"] for o in found if o["Key"].endswith(".in-work")]
 
 
@@ -127,7 +127,8 @@ def test_a_newer_version_that_is_no_image_leaves_nothing_of_the_older(function, 
     last = told(receiver, key)[-1].verify()
     assert (last["status"], last["metadata"]) == ("failed", {"why": "test"})
     found = versions.s3.list_objects_v2(Bucket=versions.bucket, Prefix="image/newer-text").get("Contents", [])
-    assert found == []
+    # What is left says which state failed, for older ones that may be told of.
+    assert [o["Key"] for o in found] == ["image/newer-text.bmp.in-work"]
 
 
 def test_an_older_version_that_comes_after_a_newer_one_that_failed_changes_nothing(function, versions, receiver):
@@ -266,7 +267,7 @@ def test_two_versions_in_one_batch_are_two_sets_one_after_the_other(function, ve
     for key, data in newest.items():
         holds(versions, key.replace("temp/", "image/"), data)
         assert told(receiver, key)[-1].verify()["original"]["sha256"] == sets.sha256(data)
-    assert claims(versions) == []
+    assert claims(versions, "batch/") == []
 
 
 def test_two_instances_do_not_mix_their_sets(function, bucket, receiver):
@@ -302,11 +303,19 @@ def test_two_instances_do_not_mix_their_sets(function, bucket, receiver):
 def test_a_claim_that_a_killed_instance_left_is_taken_over(function, bucket, receiver):
     key, data = "temp/killed.bmp", picture(19)
     notice = event(bucket, key, 1, **put(bucket, key, data))
-    held = threading.Event()
-    deployed = function(refuse=lambda method, key: method == "PUT" and key.endswith("killed.bmp.manifest.json") and held)
+    held, reached = threading.Event(), threading.Event()
+
+    def refuse(method, key):
+        if method == "PUT" and key.endswith("killed.bmp.manifest.json"):
+            reached.set()
+            return held
+    deployed = function(refuse=refuse)
+    kill = threading.Thread(target=lambda: reached.wait(20) and deployed.daemon.kill())
+    kill.start()
     with pytest.raises(Killed):
-        deployed.invoke(notice, timeout=1.2)
-    assert claims(bucket) == ["image/killed.bmp.in-work"]
+        deployed.invoke(notice, timeout=8)
+    kill.join()
+    assert claims(bucket, "killed") == ["image/killed.bmp.in-work"]
     held.set()
     other = function()
     for _ in range(10):
@@ -314,7 +323,7 @@ def test_a_claim_that_a_killed_instance_left_is_taken_over(function, bucket, rec
             break
     assert result.ok, result.body
     holds(bucket, "image/killed.bmp", data)
-    assert claims(bucket) == [] and told(receiver, key)[-1].verify()["status"] == "completed"
+    assert claims(bucket, "killed") == [] and told(receiver, key)[-1].verify()["status"] == "completed"
 
 
 # --- a store that lies ---------------------------------------------------------------------------------------
@@ -348,7 +357,7 @@ def test_a_store_that_knows_no_conditions_is_named_and_worked_with(function, buc
     holds(bucket, "image/unconditional.bmp", data)
     assert "the store ignores conditions" in deployed.daemon.log.read_text(errors="replace")
     assert deployed.invoke(notice).body["results"][0]["repeated"] is True
-    assert claims(bucket) == []
+    assert claims(bucket, "unconditional") == []
 
 
 # --- under fire ----------------------------------------------------------------------------------------------

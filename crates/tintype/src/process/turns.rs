@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
@@ -17,7 +18,19 @@ pub struct Turns(Arc<Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>>);
 
 /// A key is held as long as one of these is.
 #[derive(Debug, Clone)]
-pub struct Turn(#[expect(dead_code, reason = "the lock is held while it is there")] Arc<OwnedMutexGuard<()>>);
+pub struct Turn(Arc<OwnedMutexGuard<()>>);
+
+/// Wait between looks at who else holds a turn.
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl Turn {
+    /// Waits until nobody else holds it: what was cut off has ended, and nobody new has begun.
+    pub async fn alone(&self) {
+        while Arc::strong_count(&self.0) > 1 {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
 
 impl Turns {
     /// Waits for a key; those who wait get it in the order they came.
@@ -52,6 +65,7 @@ mod tests {
         let (one, other) = (Key::new("temp/a").unwrap(), Key::new("temp/b").unwrap());
         let held = turns.take(&one).await;
         let writer = held.clone();
+        assert!(held.alone().now_or_never().is_none());
         drop(held);
         assert!(turns.take(&one).now_or_never().is_none());
         assert!(turns.take(&other).now_or_never().is_some());

@@ -103,8 +103,7 @@ impl Stateless {
         let settled = job.settle().await;
         // What was cut off ends before others begin.
         drop(job);
-        drop(turn);
-        let quiet = tokio::time::timeout_at(time.end.into(), turns.take(&event.key)).await;
+        let quiet = tokio::time::timeout_at(time.end.into(), turn.alone()).await;
         let cleanly = quiet.is_ok() && !matches!(settled, Err(Unsettled::Work(_)));
         if tokio::time::timeout_at(time.end.into(), claim.release(cleanly)).await.is_err() {
             tracing::warn!(key = %event.key, "no time was left to give the claim back: it ends by itself");
