@@ -77,6 +77,8 @@ async fn s3_store(dir: &TempDir) -> S3Store {
         https: false,
         room: Room::new([dir.path().to_owned()], 0),
         origins: Origins::Any,
+        forms: Default::default(),
+        sending: Default::default(),
         arrivals: Arc::new(Nobody),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
