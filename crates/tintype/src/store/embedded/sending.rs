@@ -11,7 +11,7 @@ use crate::presign::policy::Refusal;
 const MOST: usize = 8;
 
 /// Counts them.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sending(Arc<Mutex<HashMap<Key, usize>>>);
 
 impl Sending {
@@ -31,6 +31,7 @@ impl Sending {
 }
 
 /// One who sends.
+#[derive(Debug)]
 pub struct Sender {
     sending: Sending,
     key: Key,
