@@ -210,12 +210,17 @@ pub fn touch() {
     let m = &*METRICS;
     for gauge in [
         &m.ledger_up,
+        &m.ledger_damaged,
+        &m.ledger_checked,
+        &m.uploads_stuck,
         &m.oldest_job,
         &m.workers,
+        &m.workers_alive,
         &m.memory_budget,
         &m.memory_used,
         &m.memory_waiting,
         &m.disk_free,
+        &m.disk_inodes,
         &m.disk_reserve,
     ] {
         gauge.with_label_values(PLAIN).set(1.0);
