@@ -159,5 +159,9 @@ def test_a_session_that_runs_out_while_a_new_one_is_not_to_be_had(serve, home):
     answer.write_text("no JSON")
     # Ten seconds later it would be renewed; that fails, and what is good still serves.
     time.sleep(11)
-    assert requests.get(server.url + "/readyz", timeout=10).status_code == 200
-    assert wait_for("a word of it", lambda: "were not renewed" in server.log())
+
+    def is_told():
+        assert requests.get(server.url + "/readyz", timeout=10).status_code == 200
+        return "were not renewed" in server.log()
+
+    assert wait_for("a word of it", is_told)
