@@ -123,7 +123,7 @@ unsafe extern "C-unwind" fn emit_message(cinfo: &mut sys::jpeg_common_struct, _l
         sys::JTRC_RST,
         sys::JTRC_RECOVERY_ACTION,
     ];
-    if !known.iter().any(|known| code == *known) {
+    if !known.contains(&code) {
         return;
     }
     // SAFETY: these are decompressors' messages, whose struct begins with the common one; `client_data` was set, see

@@ -12,7 +12,8 @@ pub(super) async fn upload(verifier: &Verifier, row: &Upload, findings: &mut [Fi
         return Ok(());
     }
     if matches!(row.status, Status::Failed | Status::Expired) {
-        return Ok(remove(verifier, findings).await);
+        remove(verifier, findings).await;
+        return Ok(());
     }
     let action = match event(verifier, row).await? {
         Ok(event) if verifier.ledger.reopen(&row.id, &event).await? => Action::Enqueued,
