@@ -51,7 +51,7 @@ mod webp_codec;
 pub use error::{Error, ErrorCode};
 pub use estimate::estimate;
 pub use exif::Camera;
-pub use facts::{Facts, NEAR_DUPLICATE, Swatch, hamming_distance};
+pub use facts::{Facts, NEAR_DUPLICATE, Swatch, hamming_distance, taken};
 pub use format::Format;
 pub use limits::Limits;
 pub use probe::{Probe, probe};

@@ -24,6 +24,8 @@ pub(crate) struct ImageBlock<'a> {
     pub(crate) width: u16,
     pub(crate) height: u16,
     pub(crate) raw: &'a [u8],
+    /// Where in it the data begins: descriptor and colour table lie before.
+    pub(crate) data_at: usize,
 }
 
 /// The file, cut up.
@@ -69,7 +71,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Gif<'_>, Error> {
 
 fn image_block<'a>(descriptor: &[u8], raw: &'a [u8]) -> ImageBlock<'a> {
     let field = |at| le16(descriptor, at).unwrap_or(0);
-    ImageBlock { left: field(1), top: field(3), width: field(5), height: field(7), raw }
+    let data_at = descriptor.len() + table_length(descriptor[9]);
+    ImageBlock { left: field(1), top: field(3), width: field(5), height: field(7), raw, data_at }
 }
 
 fn cut() -> Error {

@@ -11,6 +11,7 @@ pub(crate) struct Chunk<'a> {
 }
 
 /// Bits of the first byte of VP8X.
+pub(crate) const PROFILE: u8 = 0x20;
 pub(crate) const ALPHA: u8 = 0x10;
 pub(crate) const EXIF: u8 = 0x08;
 pub(crate) const XMP: u8 = 0x04;
