@@ -14,7 +14,7 @@ pub(in crate::strip) fn group_4(data: &[u8], width: usize, rows: usize) -> usize
         Ok::<u8, Infallible>(byte)
     });
     let Ok(width) = u16::try_from(width) else { return data.len() };
-    let Ok(mut decoder) = Group4Decoder::new(bytes, width) else { return data.len() };
+    let Ok(mut decoder) = Group4Decoder::new(bytes, width);
     for _ in 0..rows {
         match decoder.advance() {
             Ok(DecodeStatus::Incomplete) => {}
