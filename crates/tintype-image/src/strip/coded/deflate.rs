@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_end_is_found_whatever_follows_and_however_it_is_cut_up() {
-        let data: Vec<u8> = (0..200_000u32).map(|i| (i * i >> 7) as u8).collect();
+        let data: Vec<u8> = (0..200_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
         let stream = packed(&data);
         let longer = [&stream[..], b"SECRET"].concat();
         for size in [1, 7, 8192, longer.len()] {
