@@ -228,3 +228,132 @@ fn no_part_of_a_file_is_shown_as_the_whole() {
         }
     }
 }
+
+fn copied(bytes: &[u8], metadata: MetadataPolicy) -> Option<Rendered<'static>> {
+    render(bytes, &specs(), metadata, &Limits::default()).map(Rendered::into_owned).ok()
+}
+
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
+}
+
+/// The copy of a damaged file, which shows what the file shows, and lacks as much.
+#[track_caller]
+fn assert_copied_as_it_is(what: &str, bytes: &[u8]) -> bool {
+    let mut damaged = false;
+    for metadata in [MetadataPolicy::PrivateStripped, MetadataPolicy::None] {
+        let Some(first) = copied(bytes, metadata) else { continue };
+        let copy = variant(&first, "original");
+        assert!(!holds(copy, b"SECRET"), "{what} {metadata:?}");
+        let again = copied(copy, metadata).unwrap_or_else(|| panic!("{what} {metadata:?}: its copy cannot be read"));
+        assert!(variant(&again, "original") == copy, "{what} {metadata:?}: stripping twice is not stripping once");
+        for (ours, theirs) in again.variants.iter().zip(&first.variants).skip(1) {
+            assert!(ours.bytes == theirs.bytes, "{what} {metadata:?}: {} is another picture", ours.name);
+        }
+        let rows = |rendered: &Rendered<'_>| rendered.damaged.as_ref().map_or(1.0, |damage| damage.rows);
+        assert_eq!(rows(&again), rows(&first), "{what} {metadata:?}");
+        damaged |= first.damaged.is_some();
+    }
+    damaged
+}
+
+#[test]
+fn a_damaged_file_is_copied_with_its_damage() {
+    let mut formats = std::collections::BTreeSet::new();
+    for (name, bytes) in fixtures() {
+        let steps = (bytes.len() / 2..bytes.len()).step_by(bytes.len() / 14 + 1);
+        for length in steps.chain([bytes.len() - 12, bytes.len() - 2, bytes.len() - 1]) {
+            if assert_copied_as_it_is(&format!("{name} at {length}"), &bytes[..length]) {
+                formats.insert(name.split('_').next().unwrap().to_owned());
+            }
+        }
+    }
+    let expected = ["bmp", "gif", "jpeg", "png", "webp"].map(String::from);
+    assert!(formats.iter().eq(&expected), "{formats:?}");
+    // Broken stretches that look like markers: decoders look on for the next restart.
+    let whole = photo(true);
+    let marks = restarts(&whole);
+    for fill in [[0xFF, 0x3C, 0, 9], [0xFF, 1, 0x55, 0xAA], [0xFF, 0xBF, 0xFF, 0xFF], [0xFF, 0xFE, 0, 9], [0, 0, 0, 0]]
+    {
+        let mut broken = whole.clone();
+        broken[marks[2] + 20..marks[2] + 60].chunks_exact_mut(4).for_each(|part| part.copy_from_slice(&fill));
+        assert!(assert_copied_as_it_is(&format!("{fill:x?}"), &broken), "{fill:x?} breaks nothing");
+    }
+}
+
+/// A chunk of a PNG.
+fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut crc = flate2::Crc::new();
+    crc.update(kind);
+    crc.update(data);
+    [&(data.len() as u32).to_be_bytes(), &kind[..], data, &crc.sum().to_be_bytes()].concat()
+}
+
+/// A chunk of a WebP, that says it is so long.
+fn webp_chunk(kind: &[u8; 4], length: usize, data: &[u8]) -> Vec<u8> {
+    [&kind[..], &(length as u32).to_le_bytes(), data].concat()
+}
+
+fn webp(chunks: &[Vec<u8>]) -> Vec<u8> {
+    let body = chunks.concat();
+    [b"RIFF", &(body.len() as u32 + 504).to_le_bytes(), &b"WEBP"[..], &body].concat()
+}
+
+#[test]
+fn nothing_private_stays_in_what_is_damaged() {
+    const NEEDLE: &[u8] = b"SECRET";
+    let part = |bytes: &[u8], percent: usize| bytes[..bytes.len() * percent / 100].to_vec();
+    let png = fixture("png_rgb.png");
+    let pixels = &png[..png.len() - 12];
+    let cut_chunk = |length: u32, kind: &[u8]| [&length.to_be_bytes(), kind, NEEDLE].concat();
+    let text = [&png[..33], &png_chunk(b"tEXt", b"Comment\0SECRET"), &png[33..]].concat();
+    let gif = fixture("gif_animated.gif");
+    let blocks = &gif[..gif.len() - 1];
+    let run = &gif[..gif.len() - 2];
+    assert_eq!(gif[gif.len() - 2..], [0, 0x3B], "the last run of data, and the trailer");
+    let jpeg = photo(true);
+    let scan = &jpeg[..jpeg.len() - 2];
+    let comment = b"\xFF\xFE\0\x08SECRET";
+    let said = [&jpeg[..2], comment, &jpeg[2..]].concat();
+    let lossless = fixture("webp_lossless.webp");
+    let picture = &lossless[20..];
+    let told = u32::from_le_bytes(lossless[16..20].try_into().unwrap()) as usize;
+    assert_eq!(&lossless[12..16], b"VP8L");
+    let bits = u32::from_le_bytes(picture[1..5].try_into().unwrap());
+    let side = |bits: u32| (bits & 0x3FFF).to_le_bytes();
+    let (width, height) = (side(bits), side(bits >> 14));
+    let header = webp_chunk(b"VP8X", 10, &[&[0; 4], &width[..3], &height[..3]].concat());
+    let unknown = webp_chunk(b"SECR", 6, NEEDLE);
+    let animated = fixture("webp_animated.webp");
+    let begun = webp_chunk(b"ANMF", 500, &[&[0; 16], NEEDLE].concat());
+    let bmp = fixture("bmp_rgb.bmp");
+    let at = u32::from_le_bytes(bmp[10..14].try_into().unwrap()) as usize;
+    let moved = [&bmp[..10], &(at as u32 + 8).to_le_bytes(), &bmp[14..at], b"SECRET\0\0", &bmp[at..]].concat();
+    for (what, bytes) in [
+        ("PNG, data behind the data", [pixels, &png_chunk(b"IDAT", NEEDLE)].concat()),
+        ("PNG, data behind the data, cut", [pixels, &cut_chunk(200, b"IDAT")].concat()),
+        ("PNG, text, cut", [pixels, &cut_chunk(200, b"tEXt")].concat()),
+        ("PNG, text before cut data", part(&text, 80)),
+        ("GIF, comment, cut", [blocks, b"\x21\xFE\x40SECRET"].concat()),
+        ("GIF, comment, no trailer", [blocks, b"\x21\xFE\x06SECRET\0"].concat()),
+        ("GIF, behind a block of no kind", [blocks, b"\x77SECRET"].concat()),
+        ("GIF, behind the pixels, cut", [run, b"\xC8SECRET"].concat()),
+        ("GIF, behind the pixels, no end", [run, b"\x06SECRET"].concat()),
+        ("JPEG, comment, cut", part(&said, 80)),
+        ("JPEG, behind the scan", [scan, comment].concat()),
+        ("JPEG, behind the scan, cut", [scan, b"\xFF\xE1\x20\0SECRET"].concat()),
+        (
+            "WebP, before a cut picture",
+            webp(&[header.clone(), unknown.clone(), webp_chunk(b"VP8L", told, &part(picture, 80))]),
+        ),
+        (
+            "WebP, cut behind the picture",
+            webp(&[header, webp_chunk(b"VP8L", told, picture), webp_chunk(b"XMP ", 500, NEEDLE)]),
+        ),
+        ("WebP, in a cut frame", webp(&[animated[12..].to_vec(), begun])),
+        ("BMP, before cut pixels", part(&moved, 90)),
+    ] {
+        assert!(holds(&bytes, NEEDLE), "{what} proves nothing");
+        assert!(assert_copied_as_it_is(what, &bytes), "{what} is no damage");
+    }
+}

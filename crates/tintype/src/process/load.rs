@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 use sha2::{Digest, Sha256};
 use tintype_image::{Format, Limits};
 
-use super::{ProcessError, Processor, Task};
+use super::{ProcessError, Processor, Task, public};
 use crate::error::Failure;
 use crate::key::{Key, extension_for};
 use crate::manifest::Manifest;
@@ -63,9 +63,10 @@ pub async fn finished(
     let same = manifest.original.sha256 == original.sha256
         && manifest.original.key == meta.key
         && manifest.original.etag == meta.etag
-        && manifest.metadata == meta.metadata
+        && public::is_of(&manifest, &meta.metadata, preset.metadata)
         && manifest.preset == preset.reference();
-    Ok(if same && is_whole(processor, &manifest).await? { Some(manifest) } else { None })
+    let is_finished = same && is_whole(processor, &manifest).await?;
+    Ok(is_finished.then(|| public::restored(manifest, original, preset.metadata)))
 }
 
 /// The manifest at a key, if there is one.

@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 use tintype_image::Format;
 
 use super::load::{is_whole, stored_manifest};
-use super::{ProcessError, Processor};
+use super::{ProcessError, Processor, public};
 use crate::key::{Key, extension_for};
 use crate::manifest::Manifest;
 use crate::preset::Preset;
@@ -63,4 +63,5 @@ fn is_of(manifest: &Manifest, original: &Sighting, preset: &Preset) -> bool {
         && manifest.original.etag == original.etag
         && manifest.original.bytes == original.size
         && manifest.preset == preset.reference()
+        && public::is_public(manifest, preset.metadata)
 }

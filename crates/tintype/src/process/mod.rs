@@ -7,6 +7,7 @@ mod boxed;
 mod load;
 mod look;
 mod memory;
+pub mod public;
 mod render;
 mod save;
 mod watch;

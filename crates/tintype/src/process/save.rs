@@ -7,7 +7,7 @@ use tintype_image::OutputFormat;
 
 use super::load::{self, Original};
 use super::render::{File, Rendered};
-use super::{ProcessError, Processor};
+use super::{ProcessError, Processor, public};
 use crate::error::Failure;
 use crate::key::{Key, extension_in};
 use crate::manifest::{self, Camera, Damaged, ENGINE, Image, Manifest, Swatch, Variant};
@@ -30,7 +30,7 @@ pub async fn all(
     // Variants come in the order of their specs.
     let asked: Vec<OutputFormat> = preset.variants.iter().map(|spec| spec.format).collect();
     let made = asked.into_iter().zip(rendered.files);
-    let writes = made.map(|(format, variant)| save_variant(processor, &original, format, variant));
+    let writes = made.map(|(format, variant)| save_variant(processor, &original, preset, format, variant));
     let variants: Vec<Variant> = stream::iter(writes).buffered(CONCURRENCY).try_collect().await?;
     let meta = &original.object.meta;
     let manifest = Manifest {
@@ -54,7 +54,7 @@ pub async fn all(
         // Before the manifest that knows them is overwritten: cut off in between, it is done again.
         remove_superseded(processor, &original.manifest_key, &manifest).await?;
     }
-    save_manifest(processor, &original.manifest_key, &manifest).await?;
+    save_manifest(processor, &original.manifest_key, &public::manifest(&manifest, preset.metadata)).await?;
     Ok(manifest)
 }
 
@@ -71,6 +71,7 @@ async fn remove_superseded(processor: &Processor, manifest_key: &Key, now: &Mani
 async fn save_variant(
     processor: &Processor,
     original: &Original,
+    preset: &Preset,
     format: OutputFormat,
     made: File,
 ) -> Result<Variant, ProcessError> {
@@ -88,7 +89,7 @@ async fn save_variant(
     let options = PutOptions {
         content_type: variant.content_type.clone(),
         cache_control: processor.cache_control.clone(),
-        metadata: original.object.meta.metadata.clone(),
+        metadata: public::metadata(&original.object.meta.metadata, preset.metadata),
     };
     processor.target.put(&variant.key, made.bytes, &options).await?;
     Ok(variant)

@@ -21,6 +21,7 @@ pub use finding::{Action, Finding, Kind, Summary};
 use crate::app::Beside;
 use crate::key::Layout;
 use crate::ledger::{Ledger, LedgerError};
+use crate::preset::Presets;
 use crate::queue::{Queue, QueueError};
 use crate::store::{Store, StoreError};
 
@@ -66,6 +67,7 @@ pub struct Verifier {
     queue: Arc<dyn Queue>,
     store: Arc<dyn Store>,
     layout: Layout,
+    presets: Presets,
     /// Most bytes of an object that is read.
     max_bytes: u64,
     options: Options,
@@ -79,6 +81,7 @@ impl Verifier {
             queue: service.ledger.clone(),
             store: service.store.clone(),
             layout: service.config.layout.clone(),
+            presets: service.config.presets.clone(),
             max_bytes: u64::MAX,
             options,
         }
