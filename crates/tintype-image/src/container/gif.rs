@@ -24,8 +24,6 @@ pub(crate) struct ImageBlock<'a> {
     pub(crate) width: u16,
     pub(crate) height: u16,
     pub(crate) raw: &'a [u8],
-    /// Whether it goes on to its end.
-    pub(crate) whole: bool,
     /// Where in it the data begins: descriptor and colour table lie before.
     pub(crate) data_at: usize,
 }
@@ -89,10 +87,10 @@ fn read_block(bytes: &[u8], start: usize) -> Result<(usize, Option<Block<'_>>), 
             let descriptor = bytes.get(start..start + 10).ok_or(End::Cut(None))?;
             let data = start + 11 + table_length(descriptor[9]);
             match skip_sub_blocks(bytes, data) {
-                Some(end) => Ok((end, Some(Block::Image(image_block(descriptor, &bytes[start..end], true))))),
+                Some(end) => Ok((end, Some(Block::Image(image_block(descriptor, &bytes[start..end]))))),
                 // Of an image whose first byte is missing there is nothing to show.
                 None if data + 1 >= bytes.len() => Err(End::Cut(None)),
-                None => Err(End::Cut(Some(image_block(descriptor, &bytes[start..], false)))),
+                None => Err(End::Cut(Some(image_block(descriptor, &bytes[start..])))),
             }
         }
         // Padding between blocks: seen in the wild, skipped by every decoder.
@@ -101,10 +99,10 @@ fn read_block(bytes: &[u8], start: usize) -> Result<(usize, Option<Block<'_>>), 
     }
 }
 
-fn image_block<'a>(descriptor: &[u8], raw: &'a [u8], whole: bool) -> ImageBlock<'a> {
+fn image_block<'a>(descriptor: &[u8], raw: &'a [u8]) -> ImageBlock<'a> {
     let field = |at| le16(descriptor, at).unwrap_or(0);
     let data_at = descriptor.len() + table_length(descriptor[9]);
-    ImageBlock { left: field(1), top: field(3), width: field(5), height: field(7), raw, whole, data_at }
+    ImageBlock { left: field(1), top: field(3), width: field(5), height: field(7), raw, data_at }
 }
 
 fn cut() -> Error {
