@@ -101,9 +101,9 @@ impl<'a> Segments<'a> {
 
 /// The next restart marker, if nothing but reserved markers lies before it.
 fn restart_behind_break(bytes: &[u8]) -> Option<usize> {
-    let markers = memchr::memchr_iter(0xFF, bytes).filter_map(|at| Some((at, *bytes.get(at + 1)?)));
-    let mut real = markers.filter(|(_, marker)| !matches!(marker, 0x00..=0xBF | 0xFF));
-    real.next().filter(|(_, marker)| matches!(marker, 0xD0..=0xD7)).map(|(at, _)| at)
+    let mut markers = memchr::memchr_iter(0xFF, bytes).filter_map(|at| Some((at, *bytes.get(at + 1)?)));
+    let real = markers.find(|(_, marker)| !matches!(marker, 0x00..=0xBF | 0xFF));
+    real.filter(|(_, marker)| matches!(marker, 0xD0..=0xD7)).map(|(at, _)| at)
 }
 
 fn is_standalone(marker: u8) -> bool {
