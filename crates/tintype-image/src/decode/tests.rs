@@ -34,7 +34,11 @@ fn read(file: &[u8]) -> Result<Pixels, Error> {
     let limits = Limits::default();
     let header = probe::read(file, &limits)?;
     match open(file, &header, &limits)?.frames {
-        Frames::Still(Some(rows), _) => Ok(rows.gather()?.0),
+        Frames::Still(Some(rows), _) => {
+            let (pixels, damage) = rows.gather()?;
+            crate::damage::Tolerance::Refuse.judge(damage)?;
+            Ok(pixels)
+        }
         _ => panic!("a still picture was written"),
     }
 }
