@@ -4,7 +4,9 @@
 mod common;
 
 use common::{decode, fixture, fixtures, spec, specs, variant};
-use tintype_image::{Damage, Error, ErrorCode, Limits, MetadataPolicy, Rendered, Tolerance, probe, render};
+use tintype_image::{
+    Damage, Error, ErrorCode, Limits, MetadataPolicy, OutputFormat, Rendered, Tolerance, VariantSpec, probe, render,
+};
 
 /// Smaller than no picture here: every pixel is looked at.
 fn develop(bytes: &[u8], damaged: Tolerance) -> Result<Rendered<'static>, Error> {
@@ -40,6 +42,13 @@ fn difference(a: &[u8], b: &[u8], from: f64, to: f64) -> f64 {
 fn photo(restarts: bool) -> Vec<u8> {
     let name = if restarts { "damage/restarts.jpg" } else { "damage/plain.jpg" };
     std::fs::read(common::folder().join("..").join(name)).unwrap()
+}
+
+/// The same as a WebP without loss.
+fn photo_as_webp() -> Vec<u8> {
+    let webp = VariantSpec { format: OutputFormat::WebP, lossless: true, ..spec("webp", Some(400), None) };
+    let made = render(&photo(false), &[webp], MetadataPolicy::default(), &Limits::default()).unwrap().into_owned();
+    made.variants[0].bytes.to_vec()
 }
 
 /// Where the markers between restart intervals lie.
@@ -80,7 +89,7 @@ fn an_end_marker_alone_is_missed_by_no_pixel() {
 fn a_jpeg_that_is_cut_is_grey_from_there_on() {
     let whole = photo(false);
     let expected = develop(&whole, Tolerance::Refuse).unwrap();
-    for percent in [60, 80, 95] {
+    for percent in [70, 80, 95] {
         let (rendered, damage) = accepted(&whole[..whole.len() * percent / 100]);
         assert_eq!(damage.why, "the JPEG ends early");
         assert!((damage.rows - percent as f64 / 100.0).abs() < 0.16, "{percent}: {damage:?}");
@@ -155,9 +164,9 @@ fn rows_of_a_cut_file_stay_in_their_place() {
         ("bmp_rgba_alpha.bmp", "the BMP ends early"),
         ("png_rgb_16_bit.png", "the PNG ends early"),
         ("png_rgba_alpha.png", "the PNG ends early"),
-        ("webp_lossless.webp", "the WebP ends early"),
+        ("photo.webp", "the WebP ends early"),
     ] {
-        let whole = fixture(name);
+        let whole = if name == "photo.webp" { photo_as_webp() } else { fixture(name) };
         let expected = develop(&whole, Tolerance::Refuse).unwrap();
         let mut seen = Vec::new();
         for length in whole.len() / 4..whole.len() {
@@ -246,7 +255,9 @@ fn assert_copied_as_it_is(what: &str, bytes: &[u8]) -> bool {
         let copy = variant(&first, "original");
         assert!(!holds(copy, b"SECRET"), "{what} {metadata:?}");
         let again = copied(copy, metadata).unwrap_or_else(|| panic!("{what} {metadata:?}: its copy cannot be read"));
-        assert!(variant(&again, "original") == copy, "{what} {metadata:?}: stripping twice is not stripping once");
+        let twice = variant(&again, "original");
+        let differs = twice.iter().zip(copy).position(|(a, b)| a != b);
+        assert!(twice == copy, "{what} {metadata:?}: {} bytes, then {}; at {differs:?}", copy.len(), twice.len());
         for (ours, theirs) in again.variants.iter().zip(&first.variants).skip(1) {
             assert!(ours.bytes == theirs.bytes, "{what} {metadata:?}: {} is another picture", ours.name);
         }
@@ -315,7 +326,7 @@ fn nothing_private_stays_in_what_is_damaged() {
     let scan = &jpeg[..jpeg.len() - 2];
     let comment = b"\xFF\xFE\0\x08SECRET";
     let said = [&jpeg[..2], comment, &jpeg[2..]].concat();
-    let lossless = fixture("webp_lossless.webp");
+    let lossless = photo_as_webp();
     let picture = &lossless[20..];
     let told = u32::from_le_bytes(lossless[16..20].try_into().unwrap()) as usize;
     assert_eq!(&lossless[12..16], b"VP8L");
