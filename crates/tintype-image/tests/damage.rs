@@ -89,7 +89,7 @@ fn an_end_marker_alone_is_missed_by_no_pixel() {
 fn a_jpeg_that_is_cut_is_grey_from_there_on() {
     let whole = photo(false);
     let expected = develop(&whole, Tolerance::Refuse).unwrap();
-    for percent in [70, 80, 95] {
+    for percent in [75, 82, 95] {
         let (rendered, damage) = accepted(&whole[..whole.len() * percent / 100]);
         assert_eq!(damage.why, "the JPEG ends early");
         assert!((damage.rows - percent as f64 / 100.0).abs() < 0.16, "{percent}: {damage:?}");
@@ -169,7 +169,8 @@ fn rows_of_a_cut_file_stay_in_their_place() {
         let whole = if name == "photo.webp" { photo_as_webp() } else { fixture(name) };
         let expected = develop(&whole, Tolerance::Refuse).unwrap();
         let mut seen = Vec::new();
-        for length in whole.len() / 4..whole.len() {
+        let step = if name == "photo.webp" { whole.len() / 50 } else { 1 };
+        for length in (whole.len() / 4..whole.len()).step_by(step) {
             let Ok(rendered) = develop(&whole[..length], Tolerance::Half) else { continue };
             let Some(damage) = &rendered.damaged else { continue };
             if damage.rows == 1.0 {
@@ -305,9 +306,10 @@ fn webp_chunk(kind: &[u8; 4], length: usize, data: &[u8]) -> Vec<u8> {
     [&kind[..], &(length as u32).to_le_bytes(), data].concat()
 }
 
+/// A WebP that says it is longer than that.
 fn webp(chunks: &[Vec<u8>]) -> Vec<u8> {
     let body = chunks.concat();
-    [b"RIFF", &(body.len() as u32 + 504).to_le_bytes(), &b"WEBP"[..], &body].concat()
+    [b"RIFF", &(body.len() as u32 + 100_000).to_le_bytes(), &b"WEBP"[..], &body].concat()
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub(super) fn scrub(bytes: &[u8], kind: Kind, policy: MetadataPolicy) -> Option<
         policy,
         budget: bytes.len().saturating_mul(SHARED),
         kept: Vec::from([Range { start: 0, end: 8 }]),
+        end: 0,
         edits: BTreeMap::new(),
     };
     scrubber.keep_page()?;
@@ -61,6 +62,8 @@ struct Scrubber<'a> {
     budget: usize,
     /// Bytes that are copied.
     kept: Vec<Range<usize>>,
+    /// Where the last value ends: zeros that are not copied are part of it.
+    end: usize,
     /// Bytes that are written over them.
     edits: BTreeMap<usize, Vec<u8>>,
 }
@@ -170,6 +173,7 @@ impl Scrubber<'_> {
             field[..end].copy_from_slice(&value[..end]);
         } else {
             self.kept.push(range.start..range.start + end);
+            self.end = self.end.max(range.start + length);
         }
         Some(Kept { tag: entry.tag, kind: entry.kind, count, field })
     }
@@ -286,7 +290,7 @@ impl Scrubber<'_> {
             out[at..at + edit.len()].copy_from_slice(&edit);
         }
         if self.kind == Kind::Exif {
-            out.truncate(end);
+            out.truncate(end.max(self.end));
         }
         Cow::Owned(out)
     }
