@@ -96,7 +96,7 @@ fn a_jpeg_that_is_cut_is_grey_from_there_on() {
         let (ours, theirs) = (variant(&rendered, "400x400"), variant(&expected, "400x400"));
         // The last rows before the gap are smoothed into it.
         assert!(difference(ours, theirs, 0.0, damage.rows - 0.03) < 0.5, "{percent}");
-        let last = decode(ours).get_pixel(80, 127).0;
+        let last = decode(ours).get_pixel(152, 127).0;
         assert!(last[..3].iter().all(|v| v.abs_diff(128) < 4), "{percent}: {last:?}");
     }
     let refused = develop(&whole[..whole.len() * 30 / 100], Tolerance::Half).unwrap_err();
@@ -285,8 +285,7 @@ fn a_damaged_file_is_copied_with_its_damage() {
     // Broken stretches that look like markers: decoders look on for the next restart.
     let whole = photo(true);
     let marks = restarts(&whole);
-    for fill in [[0xFF, 0x3C, 0, 9], [0xFF, 1, 0x55, 0xAA], [0xFF, 0xBF, 0xFF, 0xFF], [0xFF, 0xFE, 0, 9], [0, 0, 0, 0]]
-    {
+    for fill in [[0xFF, 0x3C, 0, 9], [0xFF, 1, 0x55, 0xAA], [0xFF, 0xBF, 0, 9], [0xFF, 0xFE, 0, 9], [0, 0, 0, 0]] {
         let mut broken = whole.clone();
         broken[marks[2] + 20..marks[2] + 60].chunks_exact_mut(4).for_each(|part| part.copy_from_slice(&fill));
         assert!(assert_copied_as_it_is(&format!("{fill:x?}"), &broken), "{fill:x?} breaks nothing");
