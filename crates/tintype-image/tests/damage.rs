@@ -287,7 +287,7 @@ fn a_damaged_file_is_copied_with_its_damage() {
     let marks = restarts(&whole);
     for fill in [[0xFF, 0x3C, 0, 9], [0xFF, 1, 0x55, 0xAA], [0xFF, 0xBF, 0, 9], [0xFF, 0xFE, 0, 9], [0, 0, 0, 0]] {
         let mut broken = whole.clone();
-        broken[marks[2] + 20..marks[2] + 60].chunks_exact_mut(4).for_each(|part| part.copy_from_slice(&fill));
+        broken[marks[5] + 20..marks[5] + 60].chunks_exact_mut(4).for_each(|part| part.copy_from_slice(&fill));
         assert!(assert_copied_as_it_is(&format!("{fill:x?}"), &broken), "{fill:x?} breaks nothing");
     }
 }
