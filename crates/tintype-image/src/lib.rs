@@ -53,7 +53,7 @@ pub use damage::{Damage, Tolerance};
 pub use error::{Error, ErrorCode};
 pub use estimate::estimate;
 pub use exif::Camera;
-pub use facts::{Facts, NEAR_DUPLICATE, Swatch, hamming_distance};
+pub use facts::{Facts, NEAR_DUPLICATE, Swatch, hamming_distance, taken};
 pub use format::Format;
 pub use limits::Limits;
 pub use probe::{Probe, probe};

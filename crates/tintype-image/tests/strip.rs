@@ -6,7 +6,7 @@ mod common;
 use std::borrow::Cow;
 
 use common::{decode, fixture, fixtures, spec};
-use tintype_image::{Limits, MetadataPolicy, probe, render};
+use tintype_image::{Limits, MetadataPolicy, probe, render, taken};
 
 const PRIVATE: [&str; 5] =
     ["jpeg_private.jpg", "png_private.png", "webp_private.webp", "tiff_private.tiff", "gif_private.gif"];
@@ -142,4 +142,41 @@ fn what_has_nothing_to_strip_is_not_copied() {
     }
     let expected = ["bmp", "gif", "jpeg", "png", "tiff"].map(String::from);
     assert!(borrowed.into_iter().eq(expected));
+}
+
+/// A chunk of a PNG.
+fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut crc = flate2::Crc::new();
+    crc.update(kind);
+    crc.update(data);
+    [&(data.len() as u32).to_be_bytes(), &kind[..], data, &crc.sum().to_be_bytes()].concat()
+}
+
+#[test]
+fn what_lies_behind_the_last_pixel_is_dropped() {
+    let png = fixture("png_rgb.png");
+    let end = png.len() - 12;
+    let behind = [&png[..end], &chunk(b"IDAT", b"SECRET"), &png[end..]].concat();
+    let gif = fixture("gif_still.gif");
+    let last = gif.len() - 2;
+    assert_eq!(gif[last..], [0, 0x3B], "the last run of data, and the trailer");
+    let run = [&gif[..last], b"\x06SECRET", &gif[last..]].concat();
+    for (name, clean, carrier) in [("PNG", png, behind), ("GIF", gif, run)] {
+        for policy in [MetadataPolicy::PrivateStripped, MetadataPolicy::None] {
+            let stripped = strip(&carrier, policy);
+            assert!(!holds(&stripped, b"SECRET"), "{name} {policy:?}");
+            assert_eq!(decode(&stripped), decode(&clean), "{name}: the pixels changed");
+            assert!(strip(&stripped, policy) == stripped, "{name}: stripping twice is not stripping once");
+        }
+    }
+}
+
+#[test]
+fn when_and_with_what_is_read_without_pixels() {
+    for name in PRIVATE {
+        let original = fixture(name);
+        let rendered = render(&original, &[], MetadataPolicy::None, &Limits::default()).unwrap();
+        assert_eq!(taken(&original), (rendered.facts.taken_at, rendered.facts.camera), "{name}");
+    }
+    assert_eq!(taken(b"no image"), (None, None));
 }

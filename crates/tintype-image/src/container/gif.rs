@@ -24,6 +24,8 @@ pub(crate) struct ImageBlock<'a> {
     pub(crate) width: u16,
     pub(crate) height: u16,
     pub(crate) raw: &'a [u8],
+    /// Where in it the data begins: descriptor and colour table lie before.
+    pub(crate) data_at: usize,
 }
 
 /// The file, cut up.
@@ -99,7 +101,8 @@ fn read_block(bytes: &[u8], start: usize) -> Result<(usize, Option<Block<'_>>), 
 
 fn image_block<'a>(descriptor: &[u8], raw: &'a [u8]) -> ImageBlock<'a> {
     let field = |at| le16(descriptor, at).unwrap_or(0);
-    ImageBlock { left: field(1), top: field(3), width: field(5), height: field(7), raw }
+    let data_at = descriptor.len() + table_length(descriptor[9]);
+    ImageBlock { left: field(1), top: field(3), width: field(5), height: field(7), raw, data_at }
 }
 
 fn cut() -> Error {
@@ -110,13 +113,13 @@ fn table_length(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
-/// The data of a block, one run of at most 255 bytes after the other.
+/// The data of a block, one run of at most 255 bytes after the other; of a run that is cut, what is there.
 pub(crate) fn sub_blocks(mut data: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (&length, rest) = data.split_first().filter(|(length, _)| **length > 0)?;
-        let (block, rest) = rest.split_at_checked(length.into())?;
+        let (block, rest) = rest.split_at(usize::from(length).min(rest.len()));
         data = rest;
-        Some(block)
+        Some(block).filter(|block| !block.is_empty())
     })
 }
 

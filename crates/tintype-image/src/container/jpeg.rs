@@ -24,10 +24,18 @@ pub(crate) struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,
     done: bool,
+    /// Whether scans go on over broken stretches.
+    over_breaks: bool,
 }
 
 pub(crate) fn segments(bytes: &[u8]) -> Segments<'_> {
-    Segments { bytes, at: 2, done: false }
+    Segments { bytes, at: 2, done: false, over_breaks: false }
+}
+
+/// The same, for a copy of them: where a broken stretch of a scan looks like a marker that there is none of, decoders look on
+/// for the next restart.
+pub(crate) fn segments_over_breaks(bytes: &[u8]) -> Segments<'_> {
+    Segments { over_breaks: true, ..segments(bytes) }
 }
 
 impl Segments<'_> {
@@ -76,10 +84,26 @@ impl<'a> Segments<'a> {
         }
         let end = at + 2 + length;
         let raw = bytes.get(at..end).ok_or_else(cut)?;
-        let entropy_end = if marker == SOS { end + entropy_length(&bytes[end..]) } else { end };
+        let entropy_end = if marker == SOS { end + self.entropy_length(&bytes[end..]) } else { end };
         self.at = entropy_end;
         Ok(Segment { marker, payload: &raw[4..], raw, entropy: &bytes[end..entropy_end] })
     }
+
+    fn entropy_length(&self, bytes: &[u8]) -> usize {
+        let mut length = entropy_length(bytes);
+        while self.over_breaks {
+            let Some(restart) = restart_behind_break(&bytes[length..]) else { break };
+            length += restart + entropy_length(&bytes[length + restart..]);
+        }
+        length
+    }
+}
+
+/// The next restart marker, if nothing but reserved markers lies before it.
+fn restart_behind_break(bytes: &[u8]) -> Option<usize> {
+    let mut markers = memchr::memchr_iter(0xFF, bytes).filter_map(|at| Some((at, *bytes.get(at + 1)?)));
+    let real = markers.find(|(_, marker)| !matches!(marker, 0x00..=0xBF | 0xFF));
+    real.filter(|(_, marker)| matches!(marker, 0xD0..=0xD7)).map(|(at, _)| at)
 }
 
 fn is_standalone(marker: u8) -> bool {

@@ -3,11 +3,19 @@
 use super::be32;
 
 /// One chunk.
+#[derive(Clone, Copy)]
 pub(crate) struct Chunk<'a> {
     pub(crate) kind: [u8; 4],
     pub(crate) data: &'a [u8],
     /// Length, type and checksum included.
     pub(crate) raw: &'a [u8],
+}
+
+impl Chunk<'_> {
+    /// Whether the file ends in it.
+    pub(crate) fn is_cut(&self) -> bool {
+        be32(self.raw, 0).is_none_or(|length| self.raw.len() < 12 + length as usize)
+    }
 }
 
 /// The chunks of a file.
@@ -51,13 +59,7 @@ pub(crate) fn write_chunk(out: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
     let start = out.len();
     out.extend_from_slice(&kind);
     out.extend_from_slice(data);
-    let crc = crc32(&out[start..]);
-    out.extend_from_slice(&crc.to_be_bytes());
-}
-
-/// CRC-32 of PNG's annex D. Bit by bit: only small chunks are ever written here.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |c, _| if c & 1 == 1 { 0xEDB8_8320 ^ (c >> 1) } else { c >> 1 })
-    })
+    let mut crc = flate2::Crc::new();
+    crc.update(&out[start..]);
+    out.extend_from_slice(&crc.sum().to_be_bytes());
 }

@@ -22,8 +22,6 @@ pub(crate) struct Directory {
     /// Where it lies.
     pub(crate) at: usize,
     pub(crate) entries: Vec<Entry>,
-    /// Where the next one lies; 0 for none.
-    pub(crate) next: usize,
 }
 
 impl<'a> Tiff<'a> {
@@ -65,9 +63,7 @@ impl<'a> Tiff<'a> {
         let end = at.checked_add(2 + count * 12)?;
         self.bytes.get(at..end)?;
         let entries = (0..count).filter_map(|i| self.entry(at + 2 + i * 12)).collect();
-        // A missing link is a missing next directory: cameras write such EXIF.
-        let next = self.u32(end).unwrap_or(0) as usize;
-        Some(Directory { at, entries, next })
+        Some(Directory { at, entries })
     }
 
     fn entry(&self, at: usize) -> Option<Entry> {

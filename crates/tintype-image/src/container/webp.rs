@@ -11,6 +11,7 @@ pub(crate) struct Chunk<'a> {
 }
 
 /// Bits of the first byte of VP8X.
+pub(crate) const PROFILE: u8 = 0x20;
 pub(crate) const ALPHA: u8 = 0x10;
 pub(crate) const EXIF: u8 = 0x08;
 pub(crate) const XMP: u8 = 0x04;
@@ -109,6 +110,14 @@ pub(crate) fn write_chunk(out: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
     }
 }
 
+/// Writes a chunk of which only the beginning is there; gives how much is not.
+pub(crate) fn write_cut_chunk(out: &mut Vec<u8>, chunk: &Chunk<'_>, told: u32) -> u32 {
+    out.extend_from_slice(&chunk.kind);
+    out.extend_from_slice(&told.to_le_bytes());
+    out.extend_from_slice(chunk.data);
+    (told - chunk.data.len() as u32).saturating_add(told & 1)
+}
+
 /// A file of chunks.
 pub(crate) fn wrap_all(chunks: &[Chunk<'_>]) -> Vec<u8> {
     let mut body = Vec::new();
@@ -118,9 +127,14 @@ pub(crate) fn wrap_all(chunks: &[Chunk<'_>]) -> Vec<u8> {
 
 /// Puts the RIFF header before a body of chunks.
 pub(crate) fn wrap(body: &[u8]) -> Vec<u8> {
+    wrap_cut(body, 0)
+}
+
+/// Puts the RIFF header before a body of which so many bytes are missing: decoders want it to say how long it should be.
+pub(crate) fn wrap_cut(body: &[u8], missing: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 12);
     out.extend_from_slice(b"RIFF");
-    out.extend_from_slice(&(body.len() as u32 + 4).to_le_bytes());
+    out.extend_from_slice(&(body.len() as u32 + 4).saturating_add(missing).to_le_bytes());
     out.extend_from_slice(b"WEBP");
     out.extend_from_slice(body);
     out

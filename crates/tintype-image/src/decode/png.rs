@@ -1,11 +1,13 @@
 //! PNG in: every colour type to 8 bits; APNG frames composed on the canvas.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use png::{BitDepth, BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
 
 use super::rows::{fill, past_the_end};
 use super::{Delay, Frame, FrameSource, RowSource, Rows, Source, still};
+use crate::container::png::{Chunk, Png, write_chunk};
 use crate::damage::Damage;
 use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
@@ -13,22 +15,23 @@ use crate::pixels::{Layout, Pixels};
 use crate::probe::Header;
 use crate::{color, container};
 
-type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
+type Reader<'a> = png::Reader<Cursor<Cow<'a, [u8]>>>;
 
 pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) -> Result<Source<'a>, Error> {
-    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    let file = container::png::chunks(bytes);
+    let damage = (!file.ends).then_some(NO_END);
+    let mut decoder = png::Decoder::new(Cursor::new(with_end(bytes, &file)));
     // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
     decoder.set_limits(png::Limits { bytes: memory(limits) });
     decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(|e| error(&e))?;
     let icc = color::png::icc(reader.info());
-    let file = container::png::chunks(bytes);
     let animation = reader.info().animation_control;
     // Of an animation that is cut before its first frame, the picture for other programs is all there is.
     let Some(animation) = animation.filter(|_| file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL"))
     else {
-        return Ok(still(read_still(reader)?, icc));
+        return Ok(still(read_still(reader, damage)?, icc));
     };
     let (width, height) = reader.info().size();
     // A picture before the first frame control is for programs that know no animation.
@@ -37,12 +40,25 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
         reader.next_frame_info().map_err(|e| error(&e))?;
     }
     let canvas = Pixels::zeroed(width, height, Layout::Rgba);
-    let damage = (!file.ends).then_some(NO_END);
     let frames = Frames { canvas, after: None, count: header.frames, read: 0, there: 0, damage, reader };
     Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: super::Frames::Animation(Box::new(frames)) })
 }
 
 const NO_END: &str = "the PNG's end chunk is missing";
+
+/// The file, with an end where all else is there: of what it does not read row by row, the decoder wants it.
+fn with_end<'a>(bytes: &'a [u8], file: &Png<'_>) -> Cow<'a, [u8]> {
+    const INTERLACED: usize = 28;
+    let is_read_whole =
+        bytes.get(INTERLACED) == Some(&1) || file.chunks.iter().any(|chunk| matches!(&chunk.kind, b"acTL" | b"fcTL"));
+    if file.ends || !is_read_whole || file.chunks.last().is_none_or(Chunk::is_cut) {
+        return Cow::Borrowed(bytes);
+    }
+    let length: usize = file.chunks.iter().map(|chunk| chunk.raw.len()).sum();
+    let mut whole = bytes[..8 + length].to_vec();
+    write_chunk(&mut whole, *b"IEND", &[]);
+    Cow::Owned(whole)
+}
 
 fn memory(limits: &Limits) -> usize {
     usize::try_from(limits.max_pixels.saturating_mul(8)).unwrap_or(usize::MAX).max(64 << 20)
@@ -77,10 +93,10 @@ fn read_end(reader: &mut Reader<'_>) -> Option<Damage> {
 }
 
 /// A still picture: row by row, unless its rows are spread over the file.
-fn read_still(mut reader: Reader<'_>) -> Result<Rows<'_>, Error> {
+fn read_still<'a>(mut reader: Reader<'a>, damage: Option<&str>) -> Result<Rows<'a>, Error> {
     if reader.info().interlaced {
         let pixels = read_frame(&mut reader)?;
-        let damage = read_end(&mut reader);
+        let damage = read_end(&mut reader).or(damage.map(Damage::beside_the_rows));
         return Ok(Rows::damaged(pixels, damage));
     }
     let (width, height) = reader.info().size();

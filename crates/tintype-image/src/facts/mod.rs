@@ -10,10 +10,13 @@ mod thumb_hash;
 pub use palette::Swatch;
 pub use perceptual_hash::{NEAR_DUPLICATE, hamming_distance};
 
+use std::panic::catch_unwind;
+
 use crate::exif::{self, Camera};
 use crate::format::Format;
+use crate::limits::Limits;
 use crate::pixels::Pixels;
-use crate::probe::Header;
+use crate::probe::{self, Header};
 use crate::resize::fit_inside;
 use crate::spec::BoxSize;
 use sample::Sample;
@@ -48,6 +51,19 @@ pub struct Facts {
     pub taken_at: Option<String>,
     /// What EXIF says the photo was taken with.
     pub camera: Option<Camera>,
+}
+
+/// What EXIF says of when a photo was taken and with what, as [`Facts`] have it, without a look at any pixel. Of what cannot be
+/// read, nothing.
+pub fn taken(bytes: &[u8]) -> (Option<String>, Option<Camera>) {
+    let no_limits = Limits { max_pixels: u64::MAX, max_frames: u32::MAX, ..Limits::default() };
+    // A parser that meets hostile bytes may fail; nothing is said then.
+    let read = catch_unwind(|| {
+        let header = probe::read(bytes, &no_limits).ok()?;
+        header.exif.map(exif::read)
+    });
+    let exif = read.ok().flatten().unwrap_or_default();
+    (exif.taken_at, exif.camera)
 }
 
 /// A box that none of the facts needs more detail than.

@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::coded::runs;
 use super::copy::Copy;
+use super::profile;
 use crate::container::{bmp, le16, le32};
 use crate::error::Error;
 
@@ -30,42 +32,50 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     Ok(out.finish())
 }
 
-/// Header with its tables, pixels, profile.
+/// The longest header there is; what a longer one holds besides means nothing.
+const LONGEST_HEADER: usize = 124;
+
+/// Header, tables, pixels, profile.
 fn kept(bytes: &[u8]) -> Option<Vec<Range<usize>>> {
     let number = |at| le32(bytes, at).map(|n| n as usize);
     let (pixels, header) = (bmp::pixels(bytes)?, number(14)?);
     let old = header == 12;
     let bits = usize::from(le16(bytes, if old { 24 } else { 28 })?);
-    let packing = if old { 0 } else { number(30)? };
+    let is_short = old || header < 40;
+    let packing = if is_short { 0 } else { number(30)? };
     let masks = match (header, packing) {
         (40, 3) => 12,
         (40, 6) => 16,
         _ => 0,
     };
-    let colors = match if old { 0 } else { number(46)? } {
-        _ if bits > 8 => 0,
-        0 => 1 << bits,
-        colors => colors,
+    let most = if bits > 8 { 0 } else { 1 << bits };
+    let colors = match if is_short { 0 } else { number(46)? } {
+        0 => most,
+        colors => colors.min(most),
     };
-    let tables = colors.saturating_mul(if old { 3 } else { 4 }).saturating_add(14 + header + masks);
-    let head = 0..tables.clamp(26, pixels.max(26));
-    let mut kept = vec![head, pixels..pixels.saturating_add(length(bytes, old, bits, packing)?)];
-    if header >= 124 && bytes.get(70..74) == Some(EMBEDDED_PROFILE) {
-        let profile = number(126)?.checked_add(14)?;
-        kept.push(profile..profile.saturating_add(number(130)?));
+    let table = header.checked_add(14 + masks)?;
+    let colors = table..table.saturating_add(colors * if old { 3 } else { 4 });
+    let before_pixels = |range: Range<usize>| range.start.min(pixels.max(26))..range.end.min(pixels.max(26));
+    let mut kept = vec![
+        0..26,
+        before_pixels(0..14 + header.min(LONGEST_HEADER) + masks),
+        before_pixels(colors),
+        pixels..pixels.saturating_add(length(bytes, pixels, bits, packing)?),
+    ];
+    if header >= LONGEST_HEADER && bytes.get(70..74) == Some(EMBEDDED_PROFILE) {
+        let start = number(126)?.checked_add(14)?;
+        let profile = bytes.get(start..start.saturating_add(number(130)?).min(bytes.len()));
+        if let Some(profile) = profile.and_then(profile::of) {
+            kept.push(start..start + profile.len());
+        }
     }
     Some(kept)
 }
 
-/// How long the pixels are. Packed ones say so, or go on to the end.
-fn length(bytes: &[u8], old: bool, bits: usize, packing: usize) -> Option<usize> {
-    let (width, height) = if old {
-        (le16(bytes, 18)?.into(), le16(bytes, 20)?.into())
-    } else {
-        (le32(bytes, 18)?, le32(bytes, 22)?.cast_signed().unsigned_abs())
-    };
+/// How long the pixels are. Packed ones end with a mark.
+fn length(bytes: &[u8], pixels: usize, bits: usize, packing: usize) -> Option<usize> {
     match packing {
-        0 | 3 | 6 => (width as usize).saturating_mul(bits).div_ceil(32).saturating_mul(4).checked_mul(height as usize),
-        _ => le32(bytes, 34).map(|told| if told == 0 { bytes.len() } else { told as usize }),
+        0 | 3 | 6 => bmp::length(bytes, le32(bytes, 14)? == 12, bits),
+        _ => Some(runs::bmp(bytes.get(pixels..)?, bits)),
     }
 }

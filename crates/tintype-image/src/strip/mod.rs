@@ -1,11 +1,13 @@
 //! The upload's own bytes, less private metadata. Pixels are copied as they are coded.
 
 mod bmp;
+mod coded;
 mod copy;
 mod exif;
 mod gif;
 mod jpeg;
 mod png;
+mod profile;
 mod tiff;
 mod webp;
 

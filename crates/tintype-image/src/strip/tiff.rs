@@ -1,23 +1,30 @@
 //! The scrubber of TIFF directories, for TIFF files and EXIF alike.
 //!
 //! Nothing moves: offsets stay true. Directories are rewritten where they lie, shorter; what a kept tag
-//! points to is copied; every other byte becomes zero, whatever it was and whoever pointed to it.
+//! points to is copied, as far as it is read; every other byte becomes zero, whatever it was and whoever pointed to it.
+//! Of a file its first page stays, which is what all else is made of: other pages nobody has looked at.
+
+mod parts;
+mod tags;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
+use self::parts::{Layout, Part};
+use self::tags::Stays;
+use super::{jpeg, profile};
 use crate::container::tiff::{Directory, Entry, Tiff};
 use crate::error::Error;
-use crate::exif::{EXIF_IFD, ORIENTATION};
+use crate::exif::EXIF_IFD;
 use crate::spec::MetadataPolicy;
 
 /// What the directories belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// An EXIF payload: one directory, no pixels; a second one would be a thumbnail.
+    /// An EXIF payload: no pixels; a second directory would be a thumbnail.
     Exif,
-    /// A file: a chain of pages with their pixels.
+    /// A file: a page with its pixels.
     File,
 }
 
@@ -30,106 +37,160 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]
 pub(super) fn scrub(bytes: &[u8], kind: Kind, policy: MetadataPolicy) -> Option<Cow<'_, [u8]>> {
     let mut scrubber = Scrubber {
         tiff: Tiff::new(bytes)?,
+        bytes,
         kind,
         policy,
         budget: bytes.len().saturating_mul(SHARED),
         kept: Vec::from([Range { start: 0, end: 8 }]),
+        end: 0,
         edits: BTreeMap::new(),
     };
-    scrubber.walk_pages()?;
+    scrubber.keep_page()?;
     Some(scrubber.write(bytes))
 }
 
-/// How often a file may refer to each of its bytes, taken together. Pages may share what they point to; more of
-/// it is a trap, for directories that lie over each other are read as often as there are bytes.
-const SHARED: usize = 4;
+/// How often a file may refer to each of its bytes, taken together. Parts may share what they point to; more of
+/// it is a trap, for what lies over each other is read as often as there are bytes.
+const SHARED: usize = 16;
 
 struct Scrubber<'a> {
     tiff: Tiff<'a>,
+    bytes: &'a [u8],
     kind: Kind,
     policy: MetadataPolicy,
-    /// How many bytes of directories and tables may still be read.
+    /// How many bytes of directories, tables and pixels may still be read.
     budget: usize,
     /// Bytes that are copied.
     kept: Vec<Range<usize>>,
+    /// Where the last value ends: zeros that are not copied are part of it.
+    end: usize,
     /// Bytes that are written over them.
     edits: BTreeMap<usize, Vec<u8>>,
 }
 
-impl Scrubber<'_> {
-    fn walk_pages(&mut self) -> Option<()> {
-        let mut seen = HashSet::new();
-        let mut page = self.tiff.first()?;
-        loop {
-            if !seen.insert(page.at) {
-                return None;
-            }
-            // A thumbnail's directory, or a link to nowhere, is left out of the chain.
-            let next = match self.kind {
-                Kind::File if page.next != 0 => self.tiff.directory(page.next),
-                _ => None,
-            };
-            self.keep_page(&page, next.as_ref().map_or(0, |next| next.at))?;
-            match next {
-                Some(next) => page = next,
-                None => return Some(()),
-            }
-        }
-    }
+/// An entry as it is written.
+struct Kept {
+    tag: u16,
+    kind: u16,
+    count: u32,
+    /// The value, or where it lies.
+    field: [u8; 4],
+}
 
+impl Scrubber<'_> {
     /// Accounts for bytes that are about to be gone through; `None` when there were too many.
     fn spend(&mut self, bytes: usize) -> Option<()> {
         self.budget = self.budget.checked_sub(bytes)?;
         Some(())
     }
 
-    fn keep_page(&mut self, page: &Directory, next: usize) -> Option<()> {
+    fn keep_page(&mut self) -> Option<()> {
+        let page = self.tiff.first()?;
         self.spend(page.length())?;
+        let layout = match self.kind {
+            Kind::File => Some(Layout::of(&self.tiff, &page)?),
+            Kind::Exif => None,
+        };
+        let measure = layout
+            .map_or(tags::Page { bits: 8, samples: 4, is_old_jpeg: false }, |layout| layout.page(&self.tiff, &page));
         let mut entries = Vec::new();
         for entry in &page.entries {
+            if layout.is_some() && tags::of_pixels(entry.tag, measure).is_some() && self.is_contradicted(&page, entry) {
+                return None;
+            }
             if entry.tag == EXIF_IFD && self.policy == MetadataPolicy::PrivateStripped {
-                if self.keep_exif(entry)? {
-                    entries.push(*entry);
-                }
-            } else if self.keeps_in_page(entry.tag) && self.keep_value(entry) {
-                entries.push(*entry);
+                entries.extend(self.keep_exif(entry)?);
+            } else if let Some(stays) = tags::in_page(entry.tag, self.kind, self.policy, measure) {
+                entries.extend(self.keep_value(entry, stays));
             }
         }
-        if self.kind == Kind::File {
-            self.keep_pixels(page, 273, 279)?;
-            self.keep_pixels(page, 324, 325)?;
-            self.keep_pixels(page, 513, 514)?;
+        if let Some(layout) = layout {
+            self.keep_pixels(&page, layout, 273, 279)?;
+            self.keep_pixels(&page, layout, 324, 325)?;
+            if measure.is_old_jpeg {
+                self.keep_pixels(&page, layout, tags::OLD_JPEG, tags::OLD_JPEG_LENGTH)?;
+            }
         }
-        self.rewrite(page, &entries, next)
+        self.rewrite(&page, &entries)
     }
 
-    /// Whether the directory pointed to could be kept.
-    fn keep_exif(&mut self, pointer: &Entry) -> Option<bool> {
+    /// Whether the page says something else under the same tag: readers differ in which of them they believe.
+    fn is_contradicted(&self, page: &Directory, entry: &Entry) -> bool {
+        let entry_bytes = |entry: &Entry| self.bytes.get(entry.at..entry.at + 12);
+        page.find(entry.tag).is_some_and(|first| first.at != entry.at && entry_bytes(first) != entry_bytes(entry))
+    }
+
+    /// The entry of the directory pointed to, if that could be kept.
+    fn keep_exif(&mut self, pointer: &Entry) -> Option<Option<Kept>> {
         let at = self.tiff.numbers(pointer).and_then(|mut numbers| numbers.next());
         let Some(exif) = at.and_then(|at| self.tiff.directory(at as usize)) else {
-            return Some(false);
+            return Some(None);
         };
         self.spend(exif.length())?;
-        let entries: Vec<_> =
-            exif.entries.iter().filter(|entry| keeps_in_exif(entry.tag) && self.keep_value(entry)).copied().collect();
-        Some(self.rewrite(&exif, &entries, 0).is_some())
+        let mut entries = Vec::new();
+        for entry in &exif.entries {
+            if let Some(stays) = tags::in_exif(entry.tag) {
+                entries.extend(self.keep_value(entry, stays));
+            }
+        }
+        if self.rewrite(&exif, &entries).is_none() {
+            return Some(None);
+        }
+        Some(self.keep_value(pointer, Stays::Numbers(1)))
     }
 
-    fn keeps_in_page(&self, tag: u16) -> bool {
-        let pixels = self.kind == Kind::File && describes_pixels(tag);
-        let public = self.policy == MetadataPolicy::PrivateStripped && is_public(tag);
-        tag == ORIENTATION || pixels || public
+    /// The entry with what stays of its value; nothing for one that is not as its tag has it.
+    fn keep_value(&mut self, entry: &Entry, stays: Stays) -> Option<Kept> {
+        let range = self.tiff.value_range(entry)?;
+        let value = &self.bytes[range.clone()];
+        let size = if entry.count == 0 { 1 } else { value.len() / entry.count as usize };
+        let is_bytes = matches!(entry.kind, 1 | 7);
+        let (count, end) = match stays {
+            Stays::Numbers(most) if tags::is_number(entry.kind) => {
+                let count = entry.count.min(most);
+                (count, count as usize * size)
+            }
+            Stays::Bytes(exactly) if entry.kind == 7 && entry.count == exactly => (exactly, value.len()),
+            Stays::Text(most) if entry.kind == 2 => {
+                let count = entry.count.min(most);
+                // Behind its end another could be hidden.
+                let text = &value[..count as usize];
+                self.spend(text.len())?;
+                (count, text.iter().position(|&byte| byte == 0).unwrap_or(text.len()))
+            }
+            Stays::Texts if entry.kind == 2 => (entry.count, value.len()),
+            Stays::Profile if is_bytes => {
+                let length = profile::of(value)?.len();
+                (length as u32, length)
+            }
+            Stays::JpegTables if is_bytes => return self.keep_tables(entry, range),
+            _ => return None,
+        };
+        let length = count as usize * size;
+        let mut field = self.tiff.put32(u32::try_from(range.start).ok()?);
+        if length <= field.len() {
+            field = [0; 4];
+            field[..end].copy_from_slice(&value[..end]);
+        } else {
+            self.kept.push(range.start..range.start + end);
+            self.end = self.end.max(range.start + length);
+        }
+        Some(Kept { tag: entry.tag, kind: entry.kind, count, field })
     }
 
-    fn keep_value(&mut self, entry: &Entry) -> bool {
-        let range = self.tiff.value_range(entry);
-        // A value within its entry is written with the directory, which may have moved up.
-        self.kept.extend(range.clone().filter(|range| range.start != entry.at + 8));
-        range.is_some()
+    fn keep_tables(&mut self, entry: &Entry, range: Range<usize>) -> Option<Kept> {
+        let tables = jpeg::of_a_strip(&self.bytes[range.clone()]);
+        let (count, field) = (tables.len() as u32, self.tiff.put32(u32::try_from(range.start).ok()?));
+        // Tables so short are none.
+        if tables.len() <= field.len() {
+            return None;
+        }
+        self.keep_part(range.start, Part::Anew(tables))?;
+        Some(Kept { tag: entry.tag, kind: entry.kind, count, field })
     }
 
     /// The strips or tiles that two tags give the places and lengths of.
-    fn keep_pixels(&mut self, page: &Directory, offsets: u16, lengths: u16) -> Option<()> {
+    fn keep_pixels(&mut self, page: &Directory, layout: Layout, offsets: u16, lengths: u16) -> Option<()> {
         let (Some(offsets), Some(lengths)) = (page.find(offsets), page.find(lengths)) else {
             return Some(());
         };
@@ -137,27 +198,49 @@ impl Scrubber<'_> {
         let (Some(offsets), Some(lengths)) = (tiff.numbers(offsets), tiff.numbers(lengths)) else {
             return Some(());
         };
-        for (at, length) in offsets.zip(lengths) {
+        // Blank tiles are often one and the same.
+        let mut seen = HashSet::new();
+        for (index, (at, length)) in offsets.zip(lengths).enumerate() {
             self.spend(2)?; // The least that a number takes.
-            self.kept.push(at as usize..(at as usize).saturating_add(length as usize));
+            let at = at as usize;
+            let end = at.saturating_add(length as usize).min(self.bytes.len());
+            if at >= end || !seen.insert((at, end, layout.seen(index))) {
+                continue;
+            }
+            self.spend(end - at)?;
+            self.keep_part(at, layout.keep(index, &self.bytes[at..end])?)?;
         }
         Some(())
     }
 
-    fn rewrite(&mut self, directory: &Directory, entries: &[Entry], next: usize) -> Option<()> {
+    fn keep_part(&mut self, at: usize, part: Part) -> Option<()> {
+        match part {
+            Part::Kept(ranges) => self.kept.extend(ranges.into_iter().map(|range| at + range.start..at + range.end)),
+            // As it was: no copy is kept of it.
+            Part::Anew(bytes) if self.bytes[at..].starts_with(&bytes) => self.kept.push(at..at + bytes.len()),
+            Part::Anew(bytes) => self.edit(at, bytes)?,
+        }
+        Some(())
+    }
+
+    fn rewrite(&mut self, directory: &Directory, entries: &[Kept]) -> Option<()> {
         let mut bytes = self.tiff.put16(entries.len() as u16).to_vec();
         for entry in entries {
             bytes.extend(self.tiff.put16(entry.tag));
             bytes.extend(self.tiff.put16(entry.kind));
             bytes.extend(self.tiff.put32(entry.count));
-            bytes.extend(self.value_field(entry)?);
+            bytes.extend(entry.field);
         }
-        bytes.extend(self.tiff.put32(u32::try_from(next).ok()?));
+        // No other follows.
+        bytes.extend([0; 4]);
         self.edit(directory.at, bytes)
     }
 
-    /// `None` for a directory that lies over another: the second would break the first.
+    /// `None` for what lies over another edit: the second would break the first.
     fn edit(&mut self, at: usize, bytes: Vec<u8>) -> Option<()> {
+        if self.edits.get(&at) == Some(&bytes) {
+            return Some(());
+        }
         let before = self.edits.range(..=at).next_back().map_or(0, |(at, bytes)| at + bytes.len());
         let after = self.edits.range(at..).next().map_or(usize::MAX, |(at, _)| *at);
         if before > at || after < at + bytes.len() {
@@ -165,17 +248,6 @@ impl Scrubber<'_> {
         }
         self.edits.insert(at, bytes);
         Some(())
-    }
-
-    /// The value, or the pointer to it; unused bytes of a short value as zeros.
-    fn value_field(&self, entry: &Entry) -> Option<[u8; 4]> {
-        let value = self.tiff.value(entry)?;
-        let mut field = self.tiff.put32(self.tiff.u32(entry.at + 8)?);
-        if value.len() <= 4 {
-            field = [0; 4];
-            field[..value.len()].copy_from_slice(value);
-        }
-        Some(field)
     }
 
     /// Whether a file would be written just as it is.
@@ -218,34 +290,10 @@ impl Scrubber<'_> {
             out[at..at + edit.len()].copy_from_slice(&edit);
         }
         if self.kind == Kind::Exif {
-            out.truncate(end);
+            out.truncate(end.max(self.end));
         }
         Cow::Owned(out)
     }
-}
-
-/// Tags without which the pixels cannot be read, or their colours not be right.
-fn describes_pixels(tag: u16) -> bool {
-    matches!(
-        tag,
-        254..=259 | 262..=266 | 273 | 277..=284 | 290..=293 | 296 | 297 | 301 | 317..=325 | 332 | 334 | 336
-            | 338..=342 | 347 | 512..=521 | 529..=532 | 34675
-    )
-}
-
-/// Tags of the first directory that say nothing of a person or a place: camera, dates, resolution,
-/// copyright.
-fn is_public(tag: u16) -> bool {
-    matches!(tag, 271 | 272 | 282 | 283 | 296 | 306 | 531 | 33432)
-}
-
-/// The same of the Exif directory: exposure, lens model, dates, colour space, dimensions.
-fn keeps_in_exif(tag: u16) -> bool {
-    matches!(
-        tag,
-        33434 | 33437 | 34850 | 34855 | 34864..=34867 | 36864 | 36867 | 36868 | 36880..=36882 | 37377..=37386
-            | 37520..=37522 | 40961..=40963 | 41985..=41990 | 42034..=42036
-    )
 }
 
 #[cfg(test)]

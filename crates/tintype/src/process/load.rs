@@ -6,7 +6,7 @@ use tintype_image::{Format, Limits};
 
 use super::save::manifest_options;
 use super::standing::{self, Standing};
-use super::{ProcessError, Processor, Task};
+use super::{ProcessError, Processor, Task, public};
 use crate::error::Failure;
 use crate::key::{Key, extension_for};
 use crate::manifest::{Manifest, Variant};
@@ -76,10 +76,13 @@ pub async fn finished(
 ) -> Result<Option<Manifest>, ProcessError> {
     let key = &original.manifest_key;
     let Some(Sealed { manifest, etag }) = sealed(processor, key).await? else { return Ok(None) };
+    let policy = task.preset.metadata;
     match standing::of(processor, &manifest, original, task).await? {
         Standing::Superseded(why) => Err(ProcessError::Superseded { why, sealed: Box::new(manifest) }),
         Standing::Other => Ok(None),
-        Standing::Same if !task.force && is_whole(processor, &manifest).await? => Ok(Some(manifest)),
+        Standing::Same if !task.force && is_whole(processor, &manifest).await? => {
+            Ok(Some(public::restored(manifest, original, policy)))
+        }
         Standing::SameAgain if !task.force && is_whole(processor, &manifest).await? => {
             let mut manifest = manifest;
             let state = task.state(&original.object.meta);
@@ -88,7 +91,7 @@ pub async fn finished(
             let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Failure::new("internal", e.to_string()))?;
             let options = manifest_options(etag.map_or(Precondition::None, Precondition::Etag));
             processor.target.put(key, json.into(), &options).await?;
-            Ok(Some(manifest))
+            Ok(Some(public::restored(manifest, original, policy)))
         }
         Standing::Same | Standing::SameAgain => Ok(None),
     }

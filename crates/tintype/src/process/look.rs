@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 use tintype_image::Format;
 
 use super::load::{Sealed, is_whole, sealed};
-use super::{ProcessError, Processor, conflict};
+use super::{ProcessError, Processor, conflict, public};
 use crate::key::{Key, extension_for};
 use crate::manifest::Manifest;
 use crate::preset::Preset;
@@ -74,4 +74,5 @@ fn is_of(manifest: &Manifest, original: &Sighting, preset: &Preset) -> bool {
         && manifest.original.etag == original.etag
         && manifest.original.bytes == original.size
         && manifest.preset == preset.reference()
+        && public::is_public(manifest, preset.metadata)
 }

@@ -8,6 +8,7 @@ mod conflict;
 mod load;
 mod look;
 mod memory;
+pub mod public;
 mod render;
 mod save;
 mod standing;

@@ -17,7 +17,7 @@ use super::load::{self, Original};
 use super::render::{File, Rendered};
 use super::standing::{self, Standing};
 use super::turns::Turn;
-use super::{ProcessError, Processor, Task};
+use super::{ProcessError, Processor, Task, public};
 use crate::error::Failure;
 use crate::key::{Key, extension_in};
 use crate::manifest::{self, Camera, Damaged, ENGINE, Image, Manifest, Swatch, Variant};
@@ -196,7 +196,7 @@ impl Set {
         let options = PutOptions {
             content_type: variant.content_type.clone(),
             cache_control: self.processor.cache_control.clone(),
-            metadata: self.original.object.meta.metadata.clone(),
+            metadata: public::metadata(&self.original.object.meta.metadata, self.task.preset.metadata),
             condition: Precondition::None,
         };
         self.put(&variant.key, bytes, &options).await
@@ -246,7 +246,8 @@ impl Set {
 
     async fn seal(&self, manifest: &Manifest) -> Result<Seal, ProcessError> {
         self.is_still_ours().await?;
-        let json = serde_json::to_vec_pretty(manifest).map_err(|e| Failure::new("internal", e.to_string()))?;
+        let public = public::manifest(manifest, self.task.preset.metadata);
+        let json = serde_json::to_vec_pretty(&*public).map_err(|e| Failure::new("internal", e.to_string()))?;
         let (key, json) = (&self.original.manifest_key, Bytes::from(json));
         let options = manifest_options(Precondition::Absent);
         let mut tries = 1;
@@ -270,7 +271,7 @@ impl Set {
         let Some(there) = there else { return Ok(Seal::Another) };
         match standing::of(&self.processor, &there, &self.original, &self.task).await? {
             Standing::Same | Standing::SameAgain if load::is_whole(&self.processor, &there).await? => {
-                Ok(Seal::Theirs(Box::new(there)))
+                Ok(Seal::Theirs(Box::new(public::restored(there, &self.original, self.task.preset.metadata))))
             }
             Standing::Superseded(why) => Err(ProcessError::Superseded { why, sealed: Box::new(there) }),
             _ => Ok(Seal::Another),

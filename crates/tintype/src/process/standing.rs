@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::load::Original;
-use super::{ProcessError, Processor, Task, look};
+use super::{ProcessError, Processor, Task, look, public};
 use crate::event::order;
 use crate::key::Key;
 use crate::manifest::Manifest;
@@ -52,7 +52,8 @@ pub(super) async fn of(
         && sealed.original.key == meta.key
         && sealed.original.etag == meta.etag
         && sealed.preset == task.preset.reference();
-    let same = if same_work && sealed.metadata == meta.metadata { Standing::Same } else { Standing::Other };
+    let same_metadata = public::is_of(sealed, &meta.metadata, task.preset.metadata);
+    let same = if same_work && same_metadata { Standing::Same } else { Standing::Other };
     if sealed.original.key != meta.key || task.order == Order::Asked {
         return Ok(same);
     }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tintype_image::ErrorCode;
+use tintype_image::{ErrorCode, MetadataPolicy};
 
 use crate::config::{Config, StoreUrl};
 use crate::error::Failure;
@@ -255,6 +255,25 @@ impl Job<'_> {
 
     async fn completed(&self, manifest: Box<Manifest>, repeated: bool) -> Result<Settled, Unsettled> {
         let metadata = Metadata::Known(manifest.metadata.clone());
+        self.tell_completed(manifest, metadata, repeated).await
+    }
+
+    /// What is sealed is all there is: the original is gone, or is another by now.
+    async fn completed_before(&self, sealed: &Manifest) -> Result<Settled, Unsettled> {
+        let preset = self.of.config.presets.of_key(&self.event.key);
+        let metadata = match preset.metadata {
+            MetadataPolicy::None => Metadata::Unknown,
+            _ => Metadata::Known(sealed.metadata.clone()),
+        };
+        self.tell_completed(Box::new(sealed.clone()), metadata, true).await
+    }
+
+    async fn tell_completed(
+        &self,
+        manifest: Box<Manifest>,
+        metadata: Metadata,
+        repeated: bool,
+    ) -> Result<Settled, Unsettled> {
         self.claim.succeeds();
         self.tell(metadata, None, &Outcome::Completed(manifest.clone())).await?;
         Ok(if repeated { Settled::Repeated(manifest) } else { Settled::Completed(manifest) })
@@ -271,7 +290,7 @@ impl Job<'_> {
         }
         for (_, sealed) in &sets {
             match self.stands(sealed, &pin, gone).await? {
-                Stands::Done => return self.completed(Box::new(sealed.clone()), true).await,
+                Stands::Done => return self.completed_before(sealed).await,
                 Stands::Stays(why) => {
                     self.heal(sealed).await?;
                     return Ok(Settled::Ignored(why));

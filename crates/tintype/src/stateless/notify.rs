@@ -12,6 +12,7 @@ use crate::config::{Config, UploadDefaults};
 use crate::event::StorageEvent;
 use crate::key::Layout;
 use crate::preset::{Preset, hex};
+use crate::process::public;
 use crate::store::ObjectMeta;
 use crate::upload::{Outcome, Upload, UploadId};
 
@@ -119,7 +120,8 @@ fn message_id(upload: &UploadId, subject: &Subject<'_>, outcome: &Outcome) -> St
         Outcome::Completed(manifest) => {
             let original = &manifest.original;
             let state = state(&original.version, &original.sequencer, &original.etag, original.modified);
-            let metadata = json!(manifest.metadata);
+            // Where nothing public holds it, what is told from a seal does not have it either, and has the same id.
+            let metadata = json!(public::metadata(&manifest.metadata, subject.preset.metadata));
             (&manifest.preset.version, format!("completed {} {metadata} {state}", original.sha256))
         }
         Outcome::Processed(key) => (&subject.preset.version, format!("processed {key}")),

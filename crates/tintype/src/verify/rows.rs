@@ -2,14 +2,14 @@
 
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
-use tintype_image::Format;
+use tintype_image::{Format, MetadataPolicy};
 
 use super::{Finding, Kind, Summary, Tell, Verifier, VerifyError, repair, report};
 use crate::key::{Key, extension_for};
 use crate::ledger::{Page, Search};
 use crate::manifest::{Manifest, Original, Variant};
 use crate::preset::hex;
-use crate::process::MAX_MANIFEST;
+use crate::process::{MAX_MANIFEST, public};
 use crate::store::StoreError;
 use crate::upload::{Status, Upload};
 
@@ -133,12 +133,27 @@ async fn manifest_of(verifier: &Verifier, row: &Upload, manifest: &Manifest) -> 
     let differs = |how| Some(Finding::new(Kind::ManifestDiffers, Some(&row.id), &key, how));
     match verifier.store.get(&key, MAX_MANIFEST).await {
         Ok(stored) => match serde_json::from_slice::<Manifest>(&stored.bytes) {
-            Ok(stored) if stored == *manifest => None,
+            Ok(stored) if is_as_public(verifier, &stored, manifest) => None,
+            Ok(stored) if stored == *manifest => {
+                differs("the manifest in the store tells more than metadata = \"none\" allows".to_owned())
+            }
             Ok(_) => differs("the manifest in the store says other than the ledger".to_owned()),
             Err(error) => differs(format!("it is no manifest: {error}")),
         },
         Err(StoreError::Damaged { how, .. }) => differs(how),
         Err(error) => Some(unlooked(row, &key, Kind::ManifestMissing, "the manifest is not in the store", &error)),
+    }
+}
+
+/// Whether a stored manifest says what the row does, as far as its preset lets the public read that. Where the preset is
+/// not what it was, nothing is known of its rule.
+fn is_as_public(verifier: &Verifier, stored: &Manifest, manifest: &Manifest) -> bool {
+    let preset =
+        verifier.config.presets.get(&manifest.preset.name).filter(|preset| preset.reference() == manifest.preset);
+    let says = |policy| *stored == *public::manifest(manifest, policy);
+    match preset {
+        Some(preset) => says(preset.metadata),
+        None => says(MetadataPolicy::Keep) || says(MetadataPolicy::None),
     }
 }
 

@@ -1,0 +1,308 @@
+"""Files with a needle in every place that a format has: one file a place, its bytes and where the needle lies.
+
+What reads as an image reads the same without it. The places that a single list of tags covers are in test_metadata.py; here are
+those that lie deeper: in the coded pixels, in pictures inside pictures, behind what calls itself harmless.
+"""
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image, ImageCms, TiffImagePlugin
+
+import corpus
+from test_metadata import EXIF_PLACES, IPTC, SECRET, TEXT, XMP, exif, riff, segment, webp_chunk
+
+NEEDLE = SECRET
+PICTURE = corpus.photo(96, 64, 67)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+# --- pictures inside pictures ------------------------------------------------------------------------
+
+def telling_jpeg() -> bytes:
+    """A small JPEG with all that a phone writes: place, XMP, IPTC, a comment."""
+    small = corpus.save(PICTURE.resize((16, 16)), "JPEG")
+    return small[:2] + segment(0xE1, exif("gps:area")) + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP) + \
+        segment(0xED, IPTC) + segment(0xFE, NEEDLE) + small[2:]
+
+
+def with_telling_thumbnail() -> bytes:
+    """EXIF whose thumbnail has EXIF of its own."""
+    tiff, small = bytearray(corpus.exif(6).tobytes()[6:]), telling_jpeg()
+    order = "<" if tiff[:2] == b"II" else ">"
+    (first,) = struct.unpack_from(order + "I", tiff, 4)
+    link = first + 2 + 12 * struct.unpack_from(order + "H", tiff, first)[0]
+    struct.pack_into(order + "I", tiff, link, len(tiff))
+    at = len(tiff) + 2 + 24 + 4
+    tiff += struct.pack(order + "HHHIIHHIII", 2, 513, 4, 1, at, 514, 4, 1, len(small), 0) + small
+    return b"Exif\0\0" + bytes(tiff)
+
+
+# --- JPEG --------------------------------------------------------------------------------------------
+
+def icc(number: int, count: int, part: bytes) -> bytes:
+    return segment(0xE2, b"ICC_PROFILE\0" + bytes((number, count)) + part)
+
+
+def jpeg_places() -> dict[str, bytes]:
+    plain = corpus.save(PICTURE, "JPEG", quality=88)
+    scans = corpus.save(PICTURE, "JPEG", quality=88, progressive=True)
+    second = scans.index(b"\xff\xda", scans.index(b"\xff\xda") + 2)
+    tables = scans.rindex(b"\xff\xc4", 0, second)
+    before = lambda *segments: plain[:20] + b"".join(segments) + plain[20:]
+    between = lambda data: scans[:tables] + data + scans[tables:]
+    return {
+        "thumbnail with EXIF": plain[:2] + segment(0xE1, with_telling_thumbnail()) + plain[2:],
+        "second image with EXIF": before(segment(0xE2, b"MPF\0II*\0" + bytes(40))) + telling_jpeg(),
+        "JFXX with a JPEG": before(segment(0xE0, b"JFXX\0\x10" + telling_jpeg())),
+        "IPTC in a Photoshop block": before(segment(0xED, IPTC)),
+        "profile that is none": before(icc(1, 1, NEEDLE)),
+        "profile with one part too many": before(icc(1, 1, PROFILE), icc(7, 1, NEEDLE)),
+        "behind the profile": before(icc(1, 1, PROFILE + NEEDLE)),
+        "profile behind the pixels": plain[:-2] + icc(1, 1, PROFILE + NEEDLE) + plain[-2:],
+        "comment between scans": between(segment(0xFE, NEEDLE)), "EXIF between scans": between(segment(0xE1, exif("gps:area"))),
+        "behind the end, with an end": plain + NEEDLE + b"\xff\xd9",
+    }
+
+
+# --- PNG ---------------------------------------------------------------------------------------------
+
+def packed_pixels(extra: bytes = b"") -> bytes:
+    rows = np.asarray(PICTURE)
+    return zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows) + extra)
+
+
+def png_of(*chunks: tuple[bytes, bytes], pixels: list[bytes] | None = None) -> bytes:
+    head = struct.pack(">IIBBBBB", *PICTURE.size, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", head), *chunks, *((b"IDAT", part) for part in pixels or [packed_pixels()]), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(corpus.chunk(*part) for part in parts)
+
+
+def apng(behind_frame: bytes = b"", hidden_frame: bool = False) -> bytes:
+    control = lambda number: (b"fcTL", struct.pack(">IIIIIHHBB", number, *PICTURE.size, 0, 0, 1, 10, 0, 0))
+    hidden = packed_pixels()
+    if hidden_frame:
+        rows = (NEEDLE * (96 * 3))[:96 * 3]
+        hidden = zlib.compress((b"\0" + rows) * 64)
+    frames = [(b"IHDR", struct.pack(">IIBBBBB", *PICTURE.size, 8, 2, 0, 0, 0)), (b"acTL", struct.pack(">II", 2, 0)), control(0),
+              (b"IDAT", packed_pixels()), control(1), (b"fdAT", struct.pack(">I", 2) + packed_pixels() + behind_frame)]
+    if hidden_frame:
+        frames += [control(3), (b"fdAT", struct.pack(">I", 4) + hidden)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(corpus.chunk(*part) for part in [*frames, (b"IEND", b"")])
+
+
+def png_places() -> dict[str, bytes]:
+    pixels = packed_pixels()
+    profile = lambda name, data, behind=b"": (b"iCCP", name + b"\0\0" + zlib.compress(data) + behind)
+    return {
+        "behind the stream": png_of(pixels=[pixels + NEEDLE]), "chunk behind the stream": png_of(pixels=[pixels, NEEDLE]),
+        "stream in pieces, and more": png_of(pixels=[pixels[:500], pixels[500:] + NEEDLE[:5], NEEDLE]),
+        "packed with the pixels": png_of(pixels=[packed_pixels(NEEDLE)]),
+        "profile's name": png_of(profile(TEXT.encode(), PROFILE)), "behind the profile": png_of(profile(b"icc", PROFILE + NEEDLE)),
+        "behind the profile's stream": png_of(profile(b"icc", PROFILE, NEEDLE)), "profile that is none": png_of(profile(b"icc", NEEDLE)),
+        "long density": png_of((b"pHYs", bytes(9) + NEEDLE)), "long gamma": png_of((b"gAMA", struct.pack(">I", 45455) + NEEDLE)),
+        "long significant bits": png_of((b"sBIT", NEEDLE)),
+        "packed XMP": png_of((b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP))),
+        "thumbnail with EXIF": png_of((b"eXIf", with_telling_thumbnail()[6:])),
+        "second EXIF": png_of((b"eXIf", corpus.exif(6).tobytes()[6:]), (b"eXIf", exif("gps:area")[6:])),
+        "behind a frame": apng(NEEDLE), "frame past the last": apng(hidden_frame=True),
+    }
+
+
+# --- GIF ---------------------------------------------------------------------------------------------
+
+def gif_places() -> dict[str, bytes]:
+    frames = [f.convert("RGB").quantize(32) for f in corpus.frames(3, (64, 48), "RGB")]
+    plain = corpus.save(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=80, loop=4)
+    at = plain.index(b"\x21\xff\x0bNETSCAPE2.0")
+    blocks = lambda data: b"".join(bytes((len(data[i:i + 255]),)) + data[i:i + 255] for i in range(0, len(data), 255)) + b"\0"
+    application = lambda name, data: b"\x21\xff\x0b" + name + blocks(data)
+    # The last frame's data ends before the trailer: an empty run. A run more before that is read by nobody.
+    assert plain[-2:] == b"\0;"
+    return {
+        "behind the last pixel": plain[:-2] + bytes((len(NEEDLE),)) + NEEDLE + b"\0;",
+        "behind the last pixel, long": plain[:-2] + blocks(NEEDLE * 30) + b";",
+        "profile that is none": plain[:at] + application(b"ICCRGBG1012", NEEDLE) + plain[at:],
+        "behind the profile": plain[:at] + application(b"ICCRGBG1012", PROFILE + NEEDLE) + plain[at:],
+    }
+
+
+# --- WebP --------------------------------------------------------------------------------------------
+
+def webp_places() -> dict[str, bytes]:
+    plain = corpus.save(PICTURE, "WEBP", lossless=True, exif=exif("exif:serial"))
+    lossy = corpus.save(PICTURE, "WEBP", quality=80)
+    assert plain[12:16] == b"VP8X" and lossy[12:16] == b"VP8 "
+    return {
+        "reserved": riff(plain[12:21] + NEEDLE[:3] + plain[24:] + webp_chunk(b"NOTE", NEEDLE)),
+        "profile that is none": riff(plain[12:30] + webp_chunk(b"ICCP", NEEDLE) + plain[30:]),
+        "behind the profile": riff(plain[12:20] + bytes((plain[20] | 0x20,)) + plain[21:30] + webp_chunk(b"ICCP", PROFILE + NEEDLE) + plain[30:]),
+        "behind a plain picture": riff(lossy[12:] + webp_chunk(b"ALPH", NEEDLE) + webp_chunk(b"ICCP", NEEDLE)),
+        "thumbnail with EXIF": corpus.save(PICTURE, "WEBP", lossless=True, exif=with_telling_thumbnail()),
+    }
+
+
+# --- TIFF --------------------------------------------------------------------------------------------
+
+def entries(file: bytes) -> tuple[str, dict[int, int]]:
+    """Byte order, and where each entry of the first page lies."""
+    order = "<" if file[:2] == b"II" else ">"
+    (page,) = struct.unpack_from(order + "I", file, 4)
+    (count,) = struct.unpack_from(order + "H", file, page)
+    places = [page + 2 + 12 * i for i in range(count)]
+    return order, {struct.unpack_from(order + "H", file, at)[0]: at for at in places}
+
+
+def value(file: bytes, tag: int) -> bytes:
+    order, places = entries(file)
+    kind, count, at = struct.unpack_from(order + "HII", file, places[tag] + 2)
+    length = count * {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}[kind]
+    start = places[tag] + 8 if length <= 4 else at
+    return file[start:start + length]
+
+
+def with_value(file: bytes, tag: int, data: bytes) -> bytes:
+    """The file with another value of a tag of bytes, behind its end."""
+    order, places = entries(file)
+    out = bytearray(file + b"\0" * (len(file) % 2))
+    (kind,) = struct.unpack_from(order + "H", file, places[tag] + 2)
+    struct.pack_into(order + "II", out, places[tag] + 4, len(data) // {3: 2, 4: 4, 5: 8}.get(kind, 1), len(out))
+    return bytes(out + data)
+
+
+def with_strip(file: bytes, change, offsets: int = 273, lengths: int = 279) -> bytes:
+    """The file with its one strip changed, behind its end."""
+    order, places = entries(file)
+    number = lambda tag: struct.unpack(order + {2: "H", 4: "I"}[len(value(file, tag))], value(file, tag))[0]
+    data = change(file[number(offsets):number(offsets) + number(lengths)])
+    out = bytearray(file + b"\0" * (len(file) % 2))
+    for tag, told in ((offsets, len(out)), (lengths, len(data))):
+        struct.pack_into(order + "HII", out, places[tag] + 2, 4, 1, told)
+    return bytes(out + data)
+
+
+def tiled(tile: bytes, compression: int = 1, page: tuple[int, int] = (90, 60), size: int = 96) -> bytes:
+    """One tile, larger than its grey page."""
+    tags = [(256, 4, 1, page[0]), (257, 4, 1, page[1]), (258, 3, 1, 8), (259, 3, 1, compression), (262, 3, 1, 1), (277, 3, 1, 1),
+            (322, 4, 1, size), (323, 4, 1, size), (324, 4, 1, 8 + 2 + 12 * 10 + 4), (325, 4, 1, len(tile))]
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4) + tile
+
+
+def tile_with_needles() -> bytes:
+    tile = np.zeros((96, 96), np.uint8)
+    tile[:60, :90] = np.asarray(corpus.photo(90, 60, 5, "L"))
+    tile[70, :len(NEEDLE)] = np.frombuffer(NEEDLE, np.uint8)
+    return tile.tobytes()
+
+
+def subifd(file: bytes) -> bytes:
+    """Another directory that the page points to, of a thumbnail that tells."""
+    small = telling_jpeg()
+    order = entries(file)[0]
+    at = len(file) + len(file) % 2
+    tags = [(254, 4, 1, 1), (256, 4, 1, 16), (257, 4, 1, 16), (259, 3, 1, 6), (513, 4, 1, at + 2 + 12 * 6 + 4), (514, 4, 1, len(small))]
+    inner = struct.pack(order + "H", len(tags)) + b"".join(struct.pack(order + "HHI", *t[:3]) + (
+        struct.pack(order + "I", t[3]) if t[1] == 4 else struct.pack(order + "HH", t[3], 0)) for t in tags) + bytes(4)
+    out = bytearray(file + b"\0" * (len(file) % 2) + inner + small)
+    places = entries(file)[1]
+    struct.pack_into(order + "HHII", out, places[305], 330, 4, 1, at)  # where Software was: 330 is the next tag that is used
+    return bytes(out)
+
+
+def tiff_places() -> dict[str, bytes]:
+    save = lambda **options: corpus.save(PICTURE, "TIFF", **options)
+    jpeg = save(compression="jpeg", quality=90)
+    in_strip = lambda *segments: with_strip(jpeg, lambda strip: strip[:2] + b"".join(segments) + strip[2:])
+    files = {
+        "EXIF in a strip": in_strip(segment(0xE1, exif("gps:area"))), "XMP in a strip": in_strip(segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP)),
+        "IPTC in a strip": in_strip(segment(0xED, IPTC)), "comment in a strip": in_strip(segment(0xFE, NEEDLE)),
+        "thumbnail with EXIF in a strip": in_strip(segment(0xE1, with_telling_thumbnail())),
+        "JFXX in a strip": in_strip(segment(0xE0, b"JFXX\0\x10" + telling_jpeg())),
+        "behind a strip's end": with_strip(jpeg, lambda strip: strip + NEEDLE),
+        "JPEG behind a strip's end": with_strip(jpeg, lambda strip: strip + telling_jpeg()),
+        "comment in the tables": with_value(jpeg, 347, value(jpeg, 347)[:2] + segment(0xFE, NEEDLE) + value(jpeg, 347)[2:]),
+    }
+    for name, compression in (("plain", "raw"), ("LZW", "tiff_lzw"), ("deflate", "tiff_adobe_deflate"), ("runs", "packbits")):
+        files[f"{name} strip longer than its pixels"] = with_strip(save(compression=compression), lambda strip: strip + NEEDLE)
+    fax = corpus.save(PICTURE.convert("1"), "TIFF", compression="group4")
+    files["fax strip longer than its pixels"] = with_strip(fax, lambda strip: strip + b"\0\0\0\0" + NEEDLE)
+    files["packed with the pixels"] = with_strip(
+        save(compression="tiff_adobe_deflate"), lambda strip: zlib.compress(zlib.decompress(strip) + NEEDLE))
+    files["padding of a tile"] = tiled(tile_with_needles())
+    second = Image.frombytes("L", (96, 64), (NEEDLE * 300)[:96 * 64])
+    files["second page"] = save(save_all=True, append_images=[second])
+    told = TiffImagePlugin.ImageFileDirectory_v2()
+    told[270] = TEXT
+    pages = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(pages) as writer:
+        PICTURE.save(writer, "TIFF")
+        writer.newFrame()
+        PICTURE.save(writer, "TIFF", tiffinfo=told, compression="jpeg")
+        writer.newFrame()
+    files["description of the second page"] = pages.getvalue()
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info[305] = "somebody"
+    files["another directory"] = subifd(save(tiffinfo=info))
+    for name, tag, kind, told in [("geographic keys", 34737, 2, TEXT), ("model of the ground", 33550, 12, (1.5, 2.5, 3.5)), ("geographic directory", 34735, 3, (1, 1, 0, 0)),
+                                  ("date", 306, 2, "2024:05:06 07:08:09 " + "x" * 40 + TEXT), ("page numbers", 297, 2, TEXT), ("halftone", 321, 2, TEXT)]:
+        info = TiffImagePlugin.ImageFileDirectory_v2()
+        info[tag], info.tagtype[tag] = told, kind
+        file = save(tiffinfo=info)
+        files[name] = file if NEEDLE in file else file + NEEDLE
+    profile = save(icc_profile=PROFILE + NEEDLE)
+    files["behind the profile"] = profile
+    return files
+
+
+# --- BMP ---------------------------------------------------------------------------------------------
+
+def bmp_places() -> dict[str, bytes]:
+    indexed = corpus.save(PICTURE.quantize(16).convert("P"), "BMP")
+    (at,) = struct.unpack_from("<I", indexed, 10)
+    runs = b"".join(b"".join(bytes((1, v)) for v in row) + b"\0\0" for row in np.asarray(PICTURE.convert("L"))[::-1]) + b"\0\1" + NEEDLE
+    palette = b"".join(bytes((i, i, i, 0)) for i in range(256))
+    head = struct.pack("<IiiHHIIiiII", 40, *PICTURE.size, 1, 8, 1, len(runs), 0, 0, 256, 0)
+    packed = b"BM" + struct.pack("<IHHI", 54 + 1024 + len(runs), 0, 0, 54 + 1024) + head + palette + runs
+    many = indexed[:10] + struct.pack("<I", at + 400) + indexed[14:46] + struct.pack("<I", (at - 54) // 4 + 100) + indexed[50:at]
+    many += (NEEDLE * 20)[:400] + indexed[at:]
+    return {"behind the runs": packed, "more colours than there are": many}
+
+
+PLACES = {"jpg": jpeg_places, "png": png_places, "gif": gif_places, "webp": webp_places, "tif": tiff_places, "bmp": bmp_places}
+
+
+def all_files() -> dict[str, bytes]:
+    tidy = lambda place: "".join(c if c.isalnum() else "-" for c in place)
+    return {f"{tidy(place)}.{kind}": data for kind, places in PLACES.items() for place, data in places().items()}
+
+
+# --- looking for it ----------------------------------------------------------------------------------
+
+def inflated(data: bytes):
+    """What every stream of zlib's in the bytes holds; PNG's pixels put together."""
+    if data.startswith(b"\x89PNG"):
+        at, parts = 8, {b"IDAT": b"", b"fdAT": b""}
+        while at + 12 <= len(data):
+            (length,) = struct.unpack_from(">I", data, at)
+            kind, body = data[at + 4:at + 8], data[at + 8:at + 8 + length]
+            if kind in parts:
+                parts[kind] += body[4:] if kind == b"fdAT" else body
+            at += 12 + length
+        yield from (unpacked for part in parts.values() for unpacked in inflated(part))
+        data = b"".join(data.split(b"IDAT")[:1])
+    at = data.find(b"\x78")
+    while 0 <= at < len(data) - 2:
+        if (data[at] << 8 | data[at + 1]) % 31 == 0:
+            try:
+                stream = zlib.decompressobj()
+                yield stream.decompress(data[at:], 1 << 24)
+            except zlib.error:
+                pass
+        at = data.find(b"\x78", at + 1)
+
+
+def found_in(data: bytes) -> bool:
+    # A few bytes of it are enough to tell.
+    part = NEEDLE[:12]
+    return part in data or any(part in unpacked for unpacked in inflated(data))
