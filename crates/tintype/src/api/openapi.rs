@@ -96,7 +96,7 @@ const CODES: [(&str, u16, &str, &str); 25] = [
         "unsupported_format",
         422,
         "Send an image; what is read is in `detail`. `filenames = \"any\"` in a preset takes any name.",
-        "a file that is called .pdf is no image that is read here; such are: jpeg, jpg, jpe, jfif, png, apng, gif, webp, tiff, tif, bmp, dib",
+        ".pdf is not an image format that this server reads; it reads jpeg, jpg, jpe, jfif, png, apng, gif, webp, tiff, tif, bmp, dib",
     ),
     (
         "upload_deleted",

@@ -232,8 +232,7 @@ fn check_extension(extension: Option<&str>, preset: &Preset) -> Result<(), Creat
     if known.contains(&extension.to_ascii_lowercase().as_str()) {
         return Ok(());
     }
-    let detail =
-        format!("a file that is called .{extension} is no image that is read here; such are: {}", known.join(", "));
+    let detail = format!(".{extension} is not an image format that this server reads; it reads {}", known.join(", "));
     Err(CreateError::UnsupportedFormat(detail))
 }
 

@@ -103,7 +103,7 @@ impl TakeError {
             Self::HasBytes => Refusal::new(
                 409,
                 "ObjectAlreadyExists",
-                "The upload of this key has its file already, and no other is taken. Ask for a new upload to send another.",
+                "This upload already has its file and takes no other. Ask for a new upload to send another.",
             ),
             // The row had no room, whatever the ledger calls it.
             Self::NotAnnounced(_) if endpoint.room.is_full() => no_room(),
