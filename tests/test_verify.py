@@ -179,7 +179,7 @@ def test_beside_a_busy_server_nothing_is_told(serve, say):
     try:
         while time.monotonic() < until:
             code, findings, _ = verify(server, *(["--deep"] if looks % 2 else []))
-            assert (code, findings) == (0, []), seed
+            assert (code, findings) == (0, []), (seed, findings)
             looks += 1
     finally:
         stop.set()

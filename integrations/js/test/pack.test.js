@@ -24,7 +24,7 @@ test("the package has what it should, and nothing else", () => {
   symlinkSync(`${root}node_modules`, `${copy}/node_modules`);
   for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(`${root}../../${name}`, `${env.folder}/repository/${name}`);
   const [packed] = JSON.parse(run("npm", ["pack", "--json", "--silent", "--pack-destination", project], { cwd: copy }));
-  const types = ["api", "batch", "error", "follow", "index", "presign", "retry", "send", "source", "sse", "tell", "uploader"];
+  const types = ["api", "batch", "cause", "error", "follow", "index", "presign", "retry", "send", "source", "sse", "tell", "uploader"];
   assert.deepEqual(packed.files.map(({ path }) => path).sort(), [
     "LICENSE-APACHE", "LICENSE-MIT", "README.md", ...types.map((name) => `dist/${name}.d.ts`), "dist/tintype.js", "package.json",
   ].sort());

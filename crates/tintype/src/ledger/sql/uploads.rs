@@ -188,6 +188,7 @@ impl Ledger for SqlLedger {
             return Ok(Marked::Gone);
         }
         deliveries::forget(&mut tx, id).await?;
+        history::forget(&mut tx, id).await?;
         let in_hand = jobs::forget(&mut tx, id).await?;
         tx.commit().await?;
         Ok(if in_hand { Marked::InHand } else { Marked::Free })
