@@ -258,15 +258,17 @@ def tiff_places() -> dict[str, bytes]:
 # --- BMP ---------------------------------------------------------------------------------------------
 
 def bmp_places() -> dict[str, bytes]:
-    indexed = corpus.save(PICTURE.quantize(16).convert("P"), "BMP")
-    (at,) = struct.unpack_from("<I", indexed, 10)
     runs = b"".join(b"".join(bytes((1, v)) for v in row) + b"\0\0" for row in np.asarray(PICTURE.convert("L"))[::-1]) + b"\0\1" + NEEDLE
     palette = b"".join(bytes((i, i, i, 0)) for i in range(256))
     head = struct.pack("<IiiHHIIiiII", 40, *PICTURE.size, 1, 8, 1, len(runs), 0, 0, 256, 0)
     packed = b"BM" + struct.pack("<IHHI", 54 + 1024 + len(runs), 0, 0, 54 + 1024) + head + palette + runs
-    many = indexed[:10] + struct.pack("<I", at + 400) + indexed[14:46] + struct.pack("<I", (at - 54) // 4 + 100) + indexed[50:at]
-    many += (NEEDLE * 20)[:400] + indexed[at:]
-    return {"behind the runs": packed, "more colours than there are": many}
+    # 8 bits tell 256 colours apart: what the table has beyond them is no colour of the picture.
+    rows = np.pad(np.asarray(PICTURE.convert("L"))[::-1], ((0, 0), (0, -PICTURE.width % 4))).tobytes()
+    head = struct.pack("<IiiHHIIiiII", 40, *PICTURE.size, 1, 8, 0, len(rows), 0, 0, 356, 0)
+    at = 54 + 1024 + 400
+    many = b"BM" + struct.pack("<IHHI", at + len(rows), 0, 0, at) + head + palette + (NEEDLE * 20)[:400] + rows
+    gap = many[:46] + struct.pack("<I", 256) + many[50:]
+    return {"behind the runs": packed, "more colours than there are": many, "between colours and pixels": gap}
 
 
 PLACES = {"jpg": jpeg_places, "png": png_places, "gif": gif_places, "webp": webp_places, "tif": tiff_places, "bmp": bmp_places}

@@ -91,8 +91,8 @@ impl<'a> Segments<'a> {
 
     fn entropy_length(&self, bytes: &[u8]) -> usize {
         let mut length = entropy_length(bytes);
-        while self.over_breaks {
-            let Some(restart) = restart_behind_break(&bytes[length..]) else { break };
+        let next = |at: usize| restart_behind_break(&bytes[at..]).filter(|_| self.over_breaks);
+        while let Some(restart) = next(length) {
             length += restart + entropy_length(&bytes[length + restart..]);
         }
         length

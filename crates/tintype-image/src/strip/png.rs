@@ -70,7 +70,7 @@ fn is_plain(chunk: &Chunk<'_>) -> bool {
     let length = chunk.data.len();
     match &chunk.kind {
         b"IHDR" => length == 13,
-        b"PLTE" => length % 3 == 0 && length <= 3 * 256,
+        b"PLTE" => length.is_multiple_of(3) && length <= 3 * 256,
         b"tRNS" => length <= 256,
         b"cHRM" => length == 32,
         b"gAMA" => length == 4,

@@ -1,6 +1,7 @@
 //! What of a page's strips and tiles its pixels need.
 
 use std::borrow::Cow;
+use std::iter;
 use std::ops::Range;
 
 use super::tags::Page;
@@ -118,7 +119,7 @@ impl Layout {
         let needed = if self.are_tiles { whole.unwrap_or(least) } else { least };
         let is_turned = self.is_low_bit_first && !matches!(self.compression, JPEG | OLD_JPEG);
         let straight = if is_turned { Cow::Owned(turned(data)) } else { Cow::Borrowed(data) };
-        let head = |length: usize| Part::Kept(vec![0..length.min(data.len())]);
+        let head = |length: usize| Part::Kept(iter::once(0..length.min(data.len())).collect());
         Some(match self.compression {
             PLAIN if self.are_tiles && self.shared == (1, 1) => Part::Kept(self.rows(columns, rows, data.len())?),
             PLAIN => head(least),
@@ -142,7 +143,7 @@ impl Layout {
     fn rows(&self, columns: usize, rows: usize, length: usize) -> Option<Vec<Range<usize>>> {
         let (stride, used) = (self.length(self.part.0, 1)?, self.length(columns, 1)?);
         if used == stride {
-            return Some(vec![0..(stride * rows).min(length)]);
+            return Some(iter::once(0..(stride * rows).min(length)).collect());
         }
         let row = |row: usize| (row * stride).min(length)..(row * stride + used).min(length);
         Some((0..rows).map(row).filter(|row| !row.is_empty()).collect())
