@@ -1,6 +1,6 @@
 //! The port to jobs: durable units of work, each done at least once.
 //!
-//! A job comes with the change of state that causes it, in one transaction ([`crate::ledger::Ledger::arrived`],
+//! A job comes with the change of state that causes it, in one transaction ([`crate::ledger::Ledger::arrive`],
 //! [`crate::ledger::Ledger::reopen`]), and goes with the outcome it finds ([`crate::ledger::Ledger::finish`]); between
 //! those two it is here. A claim is a lease that its worker extends: a worker that dies lets go of its job when the
 //! lease runs out, and another takes it.
