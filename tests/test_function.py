@@ -199,12 +199,16 @@ def test_an_original_that_is_not_there_is_told(function, receiver):
     assert callbacks(receiver, PATH + "missing.jpg/")[-1].verify()["error"]["code"] == "not_found"
 
 
-def test_one_bad_record_fails_the_event_but_not_its_neighbours(function, bucket):
+def test_one_bad_record_is_passed_over_and_a_bad_event_fails(function, bucket):
     put(bucket, "temp/neighbour.jpg")
     event = s3_event(BUCKET, "temp/neighbour.jpg")
     event["Records"].insert(0, {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {}})
-    assert not function().invoke(event).ok
+    result = function().invoke(event)
+    assert result.ok, result.body
+    done = {one["status"]: one for one in result.body["results"]}
+    assert done["completed"]["key"] == "temp/neighbour.jpg" and "missing field" in done["ignored"]["reason"]
     assert not function().invoke({"hello": "world"}).ok
+    assert not function().invoke({"Records": event["Records"][:1]}).ok, "nothing of it could be read"
 
 
 def test_a_batch_of_ten_gives_back_the_poisoned_message_alone(function, bucket, receiver):
