@@ -12,7 +12,7 @@ use crate::event::StorageEvent;
 use crate::ledger::sql::damage;
 use crate::upload::{Upload, UploadId};
 
-/// How long a rehearsal is good for: whoever asks, the ledger's one writer is taken once a second at most.
+/// How long a rehearsal stays valid. Requests to `/readyz` thus take the ledger's one writer once a second at most.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long it may take before the ledger counts as failing.
 const PATIENCE: Duration = Duration::from_secs(4);

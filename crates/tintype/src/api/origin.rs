@@ -1,6 +1,6 @@
 //! While no key is asked for, only programs of this machine may call: not a web page that a browser of this
 //! machine shows, whether it calls from another origin or by a name that leads here (DNS rebinding), and not
-//! whoever a proxy on this machine lets in. Who shows an upload's own token was let in by who gave it that.
+//! a caller that comes through a proxy on this machine. An upload's own token opens that upload to any page that has it.
 
 use std::net::IpAddr;
 use std::sync::Arc;

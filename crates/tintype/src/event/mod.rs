@@ -23,7 +23,7 @@ use crate::store::Pin;
 
 /// Most envelopes around one event: S3 in SNS in SQS, dead-lettered and moved to a queue, is four.
 const DEEPEST: usize = 6;
-/// Most characters that are told of the name of an object that cannot be an original.
+/// Longest name, in characters, that an answer or the log repeats of an object that cannot be an original.
 const LONGEST_NAME: usize = 1024;
 
 /// A store's notice that an object was created.

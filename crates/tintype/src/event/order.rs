@@ -48,7 +48,7 @@ pub enum News {
     Stale(Stale),
 }
 
-/// Judges what is told of an object by what is known. `is_current`: the store itself said so just now.
+/// Compares an event's state of an object with the known one. `is_current`: the store just confirmed the event's state.
 pub fn judge(rule: Rule, known: &Pin, told: &Pin, is_current: bool) -> News {
     let same = known.is_same(told);
     if !known.is_known() {

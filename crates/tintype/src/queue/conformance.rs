@@ -160,7 +160,7 @@ async fn a_flood_takes_no_worker_that_another_waits_for(queue: &SqlLedger) {
     }
     let slow = [claimed(queue).await, claimed(queue).await];
     let quick = [push_of(queue, "quick").await, push_of(queue, "quick").await];
-    // Whoever has least in hand is next, however often its turn was.
+    // The owner with the fewest jobs in hand is next, however many turns it has had.
     for id in &quick {
         let leased = claimed(queue).await;
         assert_eq!(leased.job.upload_id, *id);
