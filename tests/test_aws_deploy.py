@@ -14,7 +14,7 @@ from PIL import Image
 import corpus
 from conftest import DATA
 from support import tintype
-from support.function import s3_event
+from support.function import record
 from support.ministack import DEPLOY, MiniStack
 from support.pillow import NAMES, expected_sizes
 from support.process import wait_for
@@ -51,6 +51,12 @@ class Stack:
         answer = requests.post(form["url"], data=form["fields"], files={"file": ("photo", data, content_type)}, timeout=60,
                                verify=self.aws.trusted)
         assert answer.status_code == 204, answer.text
+
+    def event(self, key: str) -> dict:
+        """The store's event of an original that is done, once more: it names the state that was sealed."""
+        sealed = json.loads(self.s3.get_object(Bucket=self.bucket, Key=f"image/{key}.manifest.json")["Body"].read())["original"]
+        names = {"eTag": "etag", "versionId": "version", "sequencer": "sequencer"}
+        return {"Records": [record(self.bucket, f"temp/{key}", **{name: sealed.get(of) for name, of in names.items()})]}
 
     def told(self, key: str, answered: int = 200) -> list:
         return [r for r in self.receiver.received if r.path == f"/{self.bucket}/{key}/" and r.answered == answered]
@@ -155,7 +161,7 @@ def test_the_same_event_twice_does_the_pixel_work_once(stack):
     stack.wait("twice.jpg")
     before = stack.written("twice")
     stack.aws.client("lambda").invoke(FunctionName=stack.outputs["FunctionArn"], InvocationType="Event",
-                                      Payload=json.dumps(s3_event(stack.bucket, "temp/twice.jpg")))
+                                      Payload=json.dumps(stack.event("twice.jpg")))
     told = wait_for("second callback", lambda: (t := stack.told("twice.jpg")) and len(t) == 2 and t, 20)
     assert stack.written("twice") == before and len({r.webhook_id for r in told}) == 1
 
@@ -167,7 +173,7 @@ def test_a_batch_of_ten_with_one_poison_message(stack):
     for key in keys:
         stack.wait(key)
     before = stack.written("batch")
-    bodies = [json.dumps(s3_event(stack.bucket, f"temp/{key}")) for key in keys]
+    bodies = [json.dumps(stack.event(key)) for key in keys]
     bodies.insert(4, "{\"poison\": true}")
     sqs = stack.aws.client("sqs")
     sent = sqs.send_message_batch(QueueUrl=stack.outputs["QueueUrl"],

@@ -131,12 +131,13 @@ class Function:
 
 
 def record(bucket: str, key: str, **more) -> dict:
-    """One record of an S3 event, as AWS writes it; `key` as it goes over the wire."""
+    """One record of an S3 event, as AWS writes it; `key` as it goes over the wire. What is `None` is left out."""
+    its = {"key": key, "sequencer": "0055AED6DCD90281E5", **more}
     return {"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
             "eventTime": "2026-01-02T03:04:05.678Z", "eventName": "ObjectCreated:Post",
             "s3": {"s3SchemaVersion": "1.0", "configurationId": "tintype",
                    "bucket": {"name": bucket, "arn": f"arn:aws:s3:::{bucket}"},
-                   "object": {"key": key, "sequencer": "0055AED6DCD90281E5", **more}}}
+                   "object": {name: value for name, value in its.items() if value is not None}}}
 
 
 def s3_event(bucket: str, *keys: str) -> dict:

@@ -31,7 +31,8 @@ pub use time::Time;
 /// Time beside the pixels' that one original may take: reading, writing, calling back.
 const BESIDE_PIXELS: Duration = Duration::from_secs(40);
 /// Why an event of bytes that are not there any more is no work.
-const REPLACED: &str = "its bytes were replaced before they could be read; the event of what replaced them tells of it";
+const REPLACED: &str =
+    "the object's ETag is not the event's: its bytes were replaced, and the event of the new ones counts";
 
 /// Develops originals of any bucket and calls back.
 pub struct Stateless {
