@@ -241,6 +241,23 @@ def test_old_clients_flow_goes_through(with_server, driver):
     assert requests.get(f"{shop.url}/async_image_upload/presignedurl/{told['uuid']}/").status_code == 403, "a stranger"
 
 
+def test_what_a_project_claims_stays_and_the_rest_has_expired(with_server):
+    shop, tintype = with_server
+    tintype.stop()
+    tintype.env["TINTYPE_UPLOAD__CLAIM_WITHIN"] = "8s"
+    tintype.start()
+    ada = shop.login()
+    kept, left = (shop.ask(ada, {"filename": "a.jpg"}).json() for _ in range(2))
+    for told in (kept, left):
+        assert boto3_style(told["credential"], PHOTO).status == 204
+    assert shop.ended(ada, kept["uuid"])["status"] == "completed"
+    shop.manage("shell", "-c", "from django_tintype import uploads; from django_tintype.models import get_image_model as m; "
+                               f"uploads.claim(m().objects.get(pk='{kept['uuid']}'))")
+    status = lambda told: ada.get(f"{shop.url}/async_image_upload/presignedurl/{told['uuid']}/").json()["status"]
+    wait_for("the other's end", lambda: status(left) == "expired", 60)
+    assert status(kept) == "completed" and tintype.status(kept["uuid"])["claimed_at"]
+
+
 def test_what_the_server_refuses_is_said_and_what_is_ours_to_mend_is_logged(with_server):
     shop, tintype = with_server
     ada = shop.login()

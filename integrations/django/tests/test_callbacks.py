@@ -39,6 +39,13 @@ def test_a_completed_upload_has_its_variants(image, heard, method):
     assert heard == [("completed", image.pk)]
 
 
+def test_an_upload_that_nobody_claimed_has_expired(image):
+    assert tell(image, completed(image)).status_code == 200
+    assert tell(image, failed(image, "expired") | {"status": "expired"}, 2).status_code == 200
+    image.refresh_from_db()
+    assert image.status == "expired" and image.url() == ""
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_failed_upload_has_its_reason(image, heard):
     assert tell(image, failed(image)).status_code == 200

@@ -82,6 +82,8 @@ def test_an_upload_that_came_to_nothing_is_not_taken(image, ada):
     late = uploads.create([uploads.NewUpload()], ada)[0]
     get_image_model().objects.filter(pk=late.pk).update(timestamp_expire=timezone.now() - timedelta(seconds=1))
     assert errors({"photo": form_value(late)}) == ["The file did not arrive. Choose it again."]
+    tell(image, failed(image, "expired"), 2)
+    assert errors({"photo": form_value(image)}) == ["The file was not saved in time, and is gone. Choose it again."]
 
 
 def test_a_file_that_was_chosen_and_not_uploaded_is_no_empty_field(image):

@@ -159,7 +159,7 @@ def test_a_server_that_is_not_there_is_said_so_to_the_client(client, settings):
 
 
 def test_what_takes_a_server_says_so(image):
-    for call in (uploads.retry, uploads.erase):
+    for call in (uploads.claim, uploads.retry, uploads.erase):
         with pytest.raises(uploads.Refused, match="ASYNC_IMAGE_UPLOAD_SERVER"):
             call(image)
     assert get_image_model().objects.count() == 1

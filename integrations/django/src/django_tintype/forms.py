@@ -78,6 +78,7 @@ class UploadField(forms.ModelChoiceField):  # type: ignore[type-arg]
         "not_uploaded": _("“%(name)s” was not uploaded. Choose it again, and wait until it is; that takes JavaScript."),
         "failed": _("This file cannot be used: %(why)s"),
         "expired": _("The file did not arrive. Choose it again."),
+        "gone": _("The file was not saved in time, and is gone. Choose it again."),
     }
 
     def __init__(self, *args: Any, user: Any = None, **options: Any):
@@ -105,11 +106,12 @@ class UploadField(forms.ModelChoiceField):  # type: ignore[type-arg]
         return self.user is not None and self.user.is_authenticated and image.user_id == self.user.pk
 
     def _check(self, image: AbstractProcessedImage) -> None:
+        if image.status == "expired":
+            why = "expired" if image.outcome == Status.PENDING else "gone"
+            raise ValidationError(self.error_messages[why], why)
         if image.outcome == Status.FAILED:
             error = image.error or {}
             raise ValidationError(self.error_messages["failed"], "failed", {"why": error.get("message") or error.get("code") or "?"})
-        if image.status == "expired":
-            raise ValidationError(self.error_messages["expired"], "expired")
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         if self.disabled:

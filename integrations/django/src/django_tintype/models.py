@@ -56,7 +56,9 @@ class AbstractProcessedImage(models.Model):
 
     @property
     def status(self) -> str:
-        """`pending`, `completed`, `failed`; or `expired`: nothing came while it could, and later it cannot."""
+        """`pending`, `completed`, `failed`; or `expired`: nothing came while it could, or nobody claimed it in time."""
+        if self.outcome == Status.FAILED and (self.error or {}).get("code") == "expired":
+            return "expired"
         if self.outcome == Status.PENDING and self.timestamp_expire and timezone.now() > self.timestamp_expire:
             return "expired"
         return self.outcome

@@ -1,4 +1,4 @@
-"""For your code, and behind the URLs: ask for uploads, have one done again, or away. Each with an `a…` for async code."""
+"""For your code, and behind the URLs: ask for uploads, claim one, have one done again, or away. Each with an `a…` for async code."""
 import logging
 import re
 import uuid
@@ -49,6 +49,14 @@ def create(wanted: Sequence[NewUpload] = (NewUpload(),), user: User = None) -> l
     return get_image_model()._default_manager.bulk_create(images)
 
 
+def claim(image: AbstractProcessedImage) -> None:
+    """Tells the server that your project keeps it; as often as you like. Where `upload.claim_within` is set, what is not claimed goes.
+
+    Raises `Refused`: 409 if it is gone, 503 if the server is out of reach; then claim again.
+    """
+    server.call("POST", f"/v1/uploads/{image.uuid.hex}/claim")
+
+
 def retry(image: AbstractProcessedImage) -> None:
     """Has the server develop the original again. What comes of it comes as a callback."""
     server.call("POST", f"/v1/uploads/{image.uuid.hex}/retry")
@@ -65,6 +73,7 @@ def erase(image: AbstractProcessedImage) -> None:
 
 
 acreate = sync_to_async(create)
+aclaim = sync_to_async(claim)
 aretry = sync_to_async(retry)
 aerase = sync_to_async(erase)
 
