@@ -121,3 +121,15 @@ def chromium():
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
         yield browser
         browser.close()
+
+
+# Files that take a minute or more: first, so that none is left over at the end with the other processes idle.
+LONG = ["test_rotten_ledger", "test_js_client", "test_django", "test_faults", "test_aws_deploy", "test_torture", "test_aws_manual",
+        "test_function_order", "test_hostile", "test_backfill", "test_schemathesis", "test_sandbox", "test_operations", "test_secrets",
+        "test_pages", "test_first_bytes", "test_strangers", "test_monitoring", "test_front", "test_callbacks", "test_aws_templates",
+        "test_processes", "test_disk_full"]
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: n for n, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
