@@ -22,8 +22,9 @@ Examples:
   tintype export - | zstd > ledger.jsonl.zst
   TINTYPE_LEDGER__URL=postgres://tintype@db/tintype tintype export ledger.jsonl
 
-The rows are those of one moment, JSON, one a line. They hold the secret that signs tokens: keep the file as you keep the
-ledger. Objects are copied after it, by other means: docs/operations.md says how, and why in that order.")]
+The rows are those of one moment, JSON, one a line.
+They hold the secret that signs tokens: keep the file as you keep the ledger.
+Objects are copied after it, by other means: docs/operations.md says how, and why in that order.")]
 pub struct ExportArgs {
     /// File to write, or - for stdout
     #[arg(value_name = "FILE")]

@@ -42,7 +42,7 @@ struct CreateArgs {
     /// What you call it
     #[arg(long, value_parser = name)]
     name: String,
-    /// What it may do, once or more: uploads:create, uploads:read, uploads:write, results, events, deliveries, or admin for all
+    /// What it may do, once or more: uploads:create, uploads:read, uploads:write, results, events, deliveries, metrics, or admin for all
     #[arg(long, required = true, value_parser = scope)]
     scope: Vec<Scope>,
     /// How long it is good, e.g. 90d [default: until it is revoked]

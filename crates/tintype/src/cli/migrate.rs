@@ -15,8 +15,8 @@ Examples:
   tintype migrate
   tintype migrate --check        exit code 1 when there is something to do
 
-`tintype serve` and `tintype work` do the same as they start; several at once wait for one of them. A ledger that a newer
-version made is refused.")]
+`tintype serve` and `tintype work` do the same as they start; several at once wait for one of them.
+A ledger that a newer version made is refused.")]
 pub struct MigrateArgs {
     /// Only say which version there is
     #[arg(long)]

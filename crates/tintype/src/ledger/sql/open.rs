@@ -56,11 +56,7 @@ impl SqlLedger {
     /// # Errors
     /// When there is none, or it is of another version.
     pub async fn attach(url: &LedgerUrl) -> Result<Self, LedgerError> {
-        if let LedgerUrl::Sqlite(file) = url
-            && !file.exists()
-        {
-            return Err(LedgerError(format!("there is no file {}", file.display())));
-        }
+        Self::is_there(url)?;
         let ledger = Self::connect(url, false).await?;
         schema::is_current(schema::version(&ledger.readers, ledger.dialect).await?)?;
         Ok(ledger)
@@ -77,9 +73,21 @@ impl SqlLedger {
     /// Opens a ledger as it is: to ask for its version.
     ///
     /// # Errors
-    /// When the database cannot be reached.
+    /// When there is none, or the database cannot be reached.
     pub async fn look(url: &LedgerUrl) -> Result<Self, LedgerError> {
+        Self::is_there(url)?;
         Self::connect(url, false).await
+    }
+
+    /// A file that is missing is said so, and where to look: SQLite only knows that it cannot be opened.
+    fn is_there(url: &LedgerUrl) -> Result<(), LedgerError> {
+        match url {
+            LedgerUrl::Sqlite(file) if !file.exists() => Err(LedgerError(format!(
+                "there is no file {}: name the folder that `tintype serve` runs with by --data",
+                file.display()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     async fn connect(url: &LedgerUrl, make: bool) -> Result<Self, LedgerError> {
