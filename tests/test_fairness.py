@@ -62,12 +62,12 @@ def passed(server, upload_id: str, flood: list[str]) -> tuple[int, int]:
 def test_one_backends_flood_holds_no_other_back(two, say):
     """With one worker: what it has in hand is finished, and then it is the other's turn."""
     server, one, other = two(workers=1)
-    flood = [send(server, one, SLOW, "a.png"), *(send(server, one, SMALL) for _ in range(60))]
+    flood = [send(server, one, SLOW, "a.png"), *(send(server, one, SMALL) for _ in range(80))]
     single = send(server, other, SMALL)
     before, waiting = passed(server, single, flood)
     assert before <= 2, f"{before} of the flood went first"
-    assert waiting > 10, "there was no flood any more"
-    say(f"a single upload beside 61 of another key: {before} went first, {waiting} waited behind it")
+    assert waiting > 3, "there was no flood any more"
+    say(f"a single upload beside 81 of another key: {before} went first, {waiting} waited behind it")
 
 
 def test_slow_pictures_do_not_take_every_worker(two, say):
