@@ -117,3 +117,24 @@ async fn without_keys_the_sender_is_to_come_again() {
     let judged = oidc.verify(&token(&key, Algorithm::ES256, "k1", &claims())).await;
     assert!(matches!(judged, Err(Refusal::Unavailable(_))), "{judged:?}");
 }
+
+#[tokio::test]
+async fn who_shows_a_known_key_waits_for_no_look_at_others() {
+    let key = rsa();
+    let oidc = knows(&key, Algorithm::RS256);
+    let _slow = oidc.looking.lock().await;
+    let token = token(&key, Algorithm::RS256, "k1", &claims());
+    let judged = tokio::time::timeout(Duration::from_secs(1), oidc.verify(&token)).await;
+    assert_eq!(judged, Ok(Ok(())));
+}
+
+#[tokio::test]
+async fn while_there_are_no_keys_they_are_asked_for_now_and_then() {
+    let oidc = Oidc::new(config()).unwrap();
+    let token = token(&rsa(), Algorithm::RS256, "k1", &claims());
+    let first = oidc.verify(&token).await;
+    let tried = oidc.keys().tried;
+    assert!(matches!(first, Err(Refusal::Unavailable(_))) && tried.is_some());
+    assert!(matches!(oidc.verify(&token).await, Err(Refusal::Unavailable(_))));
+    assert_eq!(oidc.keys().tried, tried, "not again at once");
+}
