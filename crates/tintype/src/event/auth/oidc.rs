@@ -20,8 +20,6 @@ const FRESH: Duration = Duration::from_secs(3600);
 const STALE: Duration = Duration::from_secs(24 * 3600);
 /// How soon a key that is not among them is looked for again: issuers announce theirs hours before they use them.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// How soon they are asked for again while there are none at all.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// What a token may be signed by. No other: `none` is an algorithm too, and so is a secret that is the public key.
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::RS256, Algorithm::ES256];
 
@@ -38,6 +36,8 @@ pub struct Oidc {
 struct Keys {
     set: Option<(Instant, Arc<JwkSet>)>,
     tried: Option<Instant>,
+    /// When the last look ended that found none, while there were none.
+    failed: Option<Instant>,
 }
 
 impl Keys {
@@ -122,6 +122,7 @@ impl Oidc {
         if let Some(set) = self.keys().good().filter(|set| set.find(kid).is_some()) {
             return Ok(set);
         }
+        let came = Instant::now();
         let _one = self.looking.lock().await;
         {
             let mut keys = self.keys();
@@ -129,7 +130,8 @@ impl Oidc {
             if let Some(set) = keys.good().filter(|set| keys.were_looked_for(LOOK_AGAIN) || set.find(kid).is_some()) {
                 return Ok(set);
             }
-            if keys.unstale().is_none() && keys.were_looked_for(TRY_AGAIN) {
+            // Or looked in vain: who waited for that waits for no look more.
+            if keys.unstale().is_none() && keys.failed.is_some_and(|at| at >= came) {
                 return Err(cannot_be_had("they could not a moment ago"));
             }
             keys.tried = Some(Instant::now());
@@ -146,7 +148,10 @@ impl Oidc {
                 tracing::warn!(why, "the issuer's keys could not be fetched again; the last ones stay");
                 Ok(set)
             }
-            (Err(why), None) => Err(cannot_be_had(&why)),
+            (Err(why), None) => {
+                keys.failed = Some(Instant::now());
+                Err(cannot_be_had(&why))
+            }
         }
     }
 

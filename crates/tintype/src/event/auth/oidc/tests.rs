@@ -38,7 +38,11 @@ fn ec() -> EncodingKey {
 fn knows(key: &EncodingKey, algorithm: Algorithm) -> Oidc {
     let mut jwk = Jwk::from_encoding_key(key, algorithm).unwrap();
     jwk.common.key_id = Some("k1".to_owned());
-    let keys = Keys { set: Some((Instant::now(), Arc::new(JwkSet { keys: vec![jwk] }))), tried: Some(Instant::now()) };
+    let keys = Keys {
+        set: Some((Instant::now(), Arc::new(JwkSet { keys: vec![jwk] }))),
+        tried: Some(Instant::now()),
+        failed: None,
+    };
     Oidc { keys: Mutex::new(keys), ..Oidc::new(config()).unwrap() }
 }
 
@@ -129,12 +133,19 @@ async fn who_shows_a_known_key_waits_for_no_look_at_others() {
 }
 
 #[tokio::test]
-async fn while_there_are_no_keys_they_are_asked_for_now_and_then() {
-    let oidc = Oidc::new(config()).unwrap();
+async fn who_waited_for_a_look_in_vain_looks_not_again() {
+    let oidc = Arc::new(Oidc::new(config()).unwrap());
     let token = token(&rsa(), Algorithm::RS256, "k1", &claims());
-    let first = oidc.verify(&token).await;
-    let tried = oidc.keys().tried;
-    assert!(matches!(first, Err(Refusal::Unavailable(_))) && tried.is_some());
+    let slow = oidc.looking.lock().await;
+    let waiting = tokio::spawn({
+        let (oidc, token) = (oidc.clone(), token.clone());
+        async move { oidc.verify(&token).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    oidc.keys().failed = Some(Instant::now());
+    drop(slow);
+    assert!(matches!(waiting.await.unwrap(), Err(Refusal::Unavailable(_))));
+    assert!(oidc.keys().tried.is_none());
     assert!(matches!(oidc.verify(&token).await, Err(Refusal::Unavailable(_))));
-    assert_eq!(oidc.keys().tried, tried, "not again at once");
+    assert!(oidc.keys().tried.is_some(), "who comes later looks");
 }
