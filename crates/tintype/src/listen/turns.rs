@@ -1,6 +1,6 @@
 //! Strangers take turns at the processors: of their requests as many are worked on at one instant as there are processors,
-//! and the others wait in line. Who has an API key waits in no line, and so comes after those few alone, however many
-//! strangers ask.
+//! and the others wait in line. Who has an API key waits in no line: the runtime has one thread more than strangers can keep
+//! busy.
 
 use std::pin::pin;
 use std::sync::Arc;
