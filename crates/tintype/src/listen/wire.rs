@@ -45,6 +45,8 @@ pub struct Wire<S> {
     awaited: Option<(Awaited, Pin<Box<Sleep>>)>,
     pace: Pace,
     turns: PollSemaphore,
+    /// Whether it stands in line for one.
+    in_line: bool,
     ending: Option<Pin<Box<Sleep>>>,
 }
 
@@ -52,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The wire of a new connection.
     pub fn new(stream: S, times: Times, stage: Arc<Stage>, turns: &Turns) -> Self {
         let (pace, turns) = (Pace::new(times.patience), turns.to_poll());
-        Self { stream, times, stage, heard: None, awaited: None, pace, turns, ending: None }
+        Self { stream, times, stage, heard: None, awaited: None, pace, turns, in_line: false, ending: None }
     }
 
     /// Ready when the peer has let us wait too long for the next request: an end if none has begun, or an error.
@@ -74,7 +76,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Ready when it is this peer's turn to be written to; until what is given is dropped, if it has to wait for turns.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
-        if self.stage.is_strangers() { self.turns.poll_acquire(cx) } else { Poll::Ready(None) }
+        if !self.stage.is_strangers() {
+            // The next request on this connection is another's: a turn that comes now would be nobody's.
+            if std::mem::take(&mut self.in_line) {
+                self.turns = PollSemaphore::new(self.turns.clone_inner());
+            }
+            return Poll::Ready(None);
+        }
+        let turn = self.turns.poll_acquire(cx);
+        self.in_line = turn.is_pending();
+        turn
     }
 
     /// What came of writing, unless the peer takes nothing for too long.
@@ -195,8 +206,9 @@ mod tests {
         assert!(timeout(SOON, wire.write_all(b"a")).await.is_err());
         stage.set_strangers(false);
         timeout(SOON, wire.write_all(b"b")).await.unwrap().unwrap();
-        stage.set_strangers(true);
         drop(turn);
+        assert_eq!(turns.to_poll().clone_inner().available_permits(), 1, "it stands in line no more");
+        stage.set_strangers(true);
         timeout(SOON, wire.write_all(b"c")).await.unwrap().unwrap();
     }
 
