@@ -3,8 +3,10 @@ small too; docs/limits.md has those of a server as it comes."""
 import contextlib
 import hashlib
 import json
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -227,6 +229,35 @@ def test_others_than_trusted_proxies_are_who_they_are(keyed):
         assert status(ask(server.url, stream(9), source=AWAY, timeout=5)) == 429
 
 
+# --- slow readers ----------------------------------------------------------------------------------
+
+def unsent(port: int) -> int:
+    """Bytes that the kernel holds for those who are connected to a port."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(int(row[4].partition(":")[0], 16) for row in rows if row[1].endswith(f":{port:04X}"))
+
+
+@pytest.mark.parametrize("of", ["the API", "the store"])
+def test_an_answer_that_nobody_reads_costs_little(keyed, of):
+    """Of the kernel's memory, where nobody looks for it, and of ours."""
+    server, readers = keyed(), 200
+    url, path, port = server.url, "/openapi.json", server.port
+    if of == "the store":
+        data = os.urandom((8 << 20) + 7)
+        server.at.s3.put_object(Bucket="tintype", Key="image/large.bin", Body=data)
+        url, path, port = server.store, "/tintype/image/large.bin", server.store_port
+    before = server.daemon.rss()
+    with held([connect(url, receive=2048, source=AWAY) for _ in range(readers)]) as wires:
+        [wire.sendall(head(path)) for wire in wires]
+        wait_for("the answers to begin", lambda: unsent(port) > readers * 2048, 10)
+        time.sleep(2)
+        assert unsent(port) / readers < 20_000
+        assert (server.daemon.rss() - before) / readers < 60_000
+        backend_is_served(server)
+        whole = requests.get(url + path, timeout=20).content
+    assert whole == data if of == "the store" else json.loads(whole), "who reads gets all"
+
+
 # --- streams ---------------------------------------------------------------------------------------
 
 def test_streams_and_long_polls_of_one_token_are_few(keyed):
@@ -330,6 +361,60 @@ def test_invented_certificates_use_up_nobody_elses_fetches(serve, tmp_path):
         assert len(sns.asked) <= 10, sns.asked
         answer = push(server, sns.message(text))
         assert answer.status_code == 200, answer.text
+    finally:
+        sns.stop()
+
+
+def test_a_slow_certificate_holds_no_other_message_back(serve, tmp_path):
+    """Four forged messages name certificates that take four seconds each; the true one beside them waits for none."""
+    sns, released = Sns(tmp_path / "sns"), threading.Event()
+    try:
+        server = serve(env=KEYED | sns.env | {"TINTYPE_SERVER__TRUSTED_PROXIES": ""})
+        text, forging = json.dumps(s3_event("temp/a.jpg")), []
+        for n in range(4):
+            path = f"/SimpleNotificationService-{n:032x}.pem"
+            sns.pages[path] = lambda: (404, {}) if released.wait(4) else (404, {})
+            forged = json.dumps(sns.message(text, SigningCertURL=sns.url + path))
+            forging.append(threading.Thread(target=requests.post, args=(server.url + "/v1/events", forged)))
+            forging[-1].start()
+        wait_for("the slow fetch", lambda: sns.asked, 5)
+        began = time.monotonic()
+        answer = push(server, sns.message(text))
+        assert answer.status_code == 200, answer.text
+        assert time.monotonic() - began < 2
+        released.set()
+        [thread.join(20) for thread in forging]
+    finally:
+        released.set()
+        sns.stop()
+
+
+def test_messages_that_come_together_fetch_their_certificate_once(serve, tmp_path):
+    sns = Sns(tmp_path / "sns")
+    certificate = sns.pages[sns.CERTIFICATE]
+    sns.pages[sns.CERTIFICATE] = lambda: time.sleep(1) or certificate
+    try:
+        server, statuses = serve(env=KEYED | sns.env), []
+        messages = [sns.message(json.dumps(s3_event(f"temp/{n}.jpg"))) for n in range(10)]
+        send = lambda message: statuses.append(requests.post(server.url + "/v1/events", json.dumps(message)).status_code)
+        pushing = [threading.Thread(target=send, args=(message,)) for message in messages]
+        [thread.start() for thread in pushing]
+        [thread.join(20) for thread in pushing]
+        assert statuses == [200] * 10 and sns.asked == [sns.CERTIFICATE], (statuses, sns.asked)
+    finally:
+        sns.stop()
+
+
+def test_a_certificate_that_could_not_be_had_is_asked_for_again_soon(serve, tmp_path):
+    """SNS tries a message again for about a minute."""
+    sns = Sns(tmp_path / "sns")
+    certificate, sns.pages[sns.CERTIFICATE] = sns.pages[sns.CERTIFICATE], (500, {})
+    try:
+        server = serve(env=KEYED | sns.env)
+        message = sns.message(json.dumps(s3_event("temp/a.jpg")))
+        assert push(server, message).status_code == 503
+        sns.pages[sns.CERTIFICATE] = certificate
+        wait_for("the certificate", lambda: push(server, message).status_code == 200, 12)
     finally:
         sns.stop()
 

@@ -55,7 +55,8 @@ class RsaKey:
 
 
 class Web:
-    """A server that answers what is in `pages`, a path each: bytes, or a status and headers. Keeps what was asked for."""
+    """A server that answers what is in `pages`, a path each: bytes, or a status and headers, or what gives one of these. Keeps what
+    was asked for."""
 
     def __init__(self):
         self.pages: dict[str, bytes | tuple[int, dict]] = {}
@@ -66,6 +67,7 @@ class Web:
             def do_GET(self):
                 web.asked.append(self.path)
                 page = web.pages.get(self.path.split("?")[0], (404, {}))
+                page = page() if callable(page) else page
                 status, headers, body = (200, {}, page) if isinstance(page, bytes) else (*page, b"")
                 self.send_response(status)
                 for name, value in {**headers, "content-length": str(len(body))}.items():

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, EmbeddedParts, InProcess, lock};
+use crate::app::{App, EmbeddedParts, InProcess, lock, look_at_followed};
 use crate::auth::NoKey;
 use crate::callback::deliver::Deliverer;
 use crate::callback::send::Sender;
@@ -204,7 +204,7 @@ fn front(
     let (connections, per_address) = (config.max_connections as usize, config.max_per_address as usize);
     let bounds = ConnectionBounds { connections, reserved: 0, per_address, per_key: 0 };
     let (proxies, recognize) = (Proxies(config.trusted_proxies.clone()), Arc::new(Strangers));
-    Front { name, router, refuse, headers, times, bounds, proxies, recognize, tls }
+    Front { name, router, refuse, headers, times, bounds, proxies, recognize, turns: app.turns.clone(), tls }
 }
 
 /// Keeps a share of the places for requests with an API key, and none of these for one key alone.
@@ -242,6 +242,7 @@ fn start_workers(app: &Arc<App>, working: &Stop) -> anyhow::Result<JoinSet<()>> 
         workers.spawn(worker::run(app.clone(), working.clone()));
     }
     workers.spawn(hear(app.clone(), working.gently.clone()));
+    workers.spawn(look_at_followed(app.clone(), working.gently.clone()));
     workers.spawn(sweep::run(app.clone(), working.gently.clone()));
     workers.spawn(checkup::run(app.clone(), working.gently.clone()));
     if let Some(callback) = &app.config.callback {

@@ -1,7 +1,6 @@
 //! Step 3 and after: how an upload stands, at once, by long poll, or as server-sent events.
 
 use std::convert::Infallible;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use axum::response::sse::{Event, KeepAlive};
 use futures::Stream;
 use http::StatusCode;
 use serde::Deserialize;
-use tokio::sync::broadcast::Receiver;
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
@@ -22,15 +20,15 @@ use super::extract::{Id, Params};
 use super::openapi::ProblemDocument;
 use super::problem::Problem;
 use super::uploads::{View, find};
-use crate::app::{App, NoStream, Stream as Slot};
+use crate::app::{App, Following, NoStream, Stream as Slot};
 use crate::auth::Scope;
-use crate::upload::{Upload, UploadId};
+use crate::upload::{Status, Upload, UploadId};
 
 /// Longest long poll, in seconds.
 const LONGEST_WAIT: u64 = 60;
 /// When to come back while there are too many streams, in seconds.
 const STREAM_ENDS: u64 = 5;
-/// How often the ledger is looked at, since another process may have changed it.
+/// How often it is looked whether who follows still may.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The query of a status.
@@ -62,23 +60,25 @@ pub async fn status(
     Id(id): Id,
     Params(query): Params<Wait>,
 ) -> Result<Json<View>, Problem> {
-    let mut changes = app.signals.listen();
-    let mut upload = see(&app, &caller, &id, Scope::UploadsRead).await?;
+    let upload = see(&app, &caller, &id, Scope::UploadsRead).await?;
     let wait = Duration::from_secs(query.wait.unwrap_or(0).min(LONGEST_WAIT));
     if wait.is_zero() || upload.status.is_final() {
         return Ok(Json(upload.into()));
     }
     let (_slot, end) = (slot(&app, &caller, &address, &upload.id)?, Instant::now() + wait);
-    while !upload.status.is_final() && Instant::now() < end {
-        if change(&app, &mut changes, &upload.id, end).await.is_break() {
-            break;
+    let mut following = app.signals.followed.follow(&upload.id);
+    loop {
+        // Looked at once it is followed: so no change is missed.
+        let upload = find(&app, &id).await?;
+        if upload.status.is_final() || Instant::now() >= end {
+            return Ok(Json(upload.into()));
         }
-        if !caller.is_still_good(&app).await {
-            return Err(Problem::unauthorized("that API key is good no more: make another"));
+        match change(&app, &caller, &mut following, Some(end)).await {
+            Change::Heard => {}
+            Change::Stopping => return Ok(Json(upload.into())),
+            Change::NoMore => return Err(Problem::unauthorized("that API key is good no more: make another")),
         }
-        upload = find(&app, &id).await?;
     }
-    Ok(Json(upload.into()))
 }
 
 /// Watch an upload
@@ -103,10 +103,12 @@ pub async fn events(
     address: Address,
     Id(id): Id,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let changes = app.signals.listen();
-    let first = see(&app, &caller, &id, Scope::UploadsRead).await?;
-    let slot = slot(&app, &caller, &address, &first.id)?;
-    let start = Watch { app, caller, changes, id: first.id.clone(), told: None, next: Some(first), _slot: slot };
+    let id = see(&app, &caller, &id, Scope::UploadsRead).await?.id;
+    let slot = slot(&app, &caller, &address, &id)?;
+    let following = app.signals.followed.follow(&id);
+    // Looked at once it is followed: so no change is missed.
+    let first = find(&app, id.as_str()).await?;
+    let start = Watch { app, caller, following, id, told: None, next: Some(first), _slot: slot };
     let stream = futures::stream::unfold(start, |mut watch| async move {
         let upload = watch.changed().await?;
         let event = Event::default().event("status").json_data(View::from(upload)).unwrap_or_default();
@@ -139,26 +141,41 @@ pub async fn see(app: &App, caller: &Caller, id: &str, scope: Scope) -> Result<U
     find(app, id).await
 }
 
-/// Waits for a change of this upload, a look's time, or the end; breaks off when the server stops.
-async fn change(app: &App, changes: &mut Receiver<UploadId>, id: &UploadId, end: Instant) -> ControlFlow<()> {
-    let until = end.min(Instant::now() + LOOK);
-    let heard = async {
-        // Having missed some is a reason to look, too.
-        while changes.recv().await.is_ok_and(|changed| changed != *id) {}
-    };
-    tokio::select! {
-        _ = tokio::time::timeout_at(until, heard) => ControlFlow::Continue(()),
-        () = app.signals.stopping.cancelled() => ControlFlow::Break(()),
+/// Why a wait is over.
+enum Change {
+    /// The upload may have changed, or the end has come.
+    Heard,
+    /// The server stops.
+    Stopping,
+    /// Who follows may do so no more.
+    NoMore,
+}
+
+/// Waits for a change, while the caller may, until the end if there is one.
+async fn change(app: &App, caller: &Caller, following: &mut Following, end: Option<Instant>) -> Change {
+    loop {
+        let look = Instant::now() + LOOK;
+        let look = end.map_or(look, |end| end.min(look));
+        let heard = tokio::select! {
+            heard = tokio::time::timeout_at(look, following.changed()) => heard.is_ok(),
+            () = app.signals.stopping.cancelled() => return Change::Stopping,
+        };
+        if !caller.is_still_good(app).await {
+            return Change::NoMore;
+        }
+        if heard || end.is_some_and(|end| Instant::now() >= end) {
+            return Change::Heard;
+        }
     }
 }
 
 struct Watch {
     app: Arc<App>,
     caller: Caller,
-    changes: Receiver<UploadId>,
+    following: Following,
     id: UploadId,
     /// What was told last.
-    told: Option<Upload>,
+    told: Option<Status>,
     next: Option<Upload>,
     _slot: Slot,
 }
@@ -167,25 +184,20 @@ impl Watch {
     /// The upload as soon as it differs from what was told; none after its end, when the caller may see it no more, or
     /// when the server stops: a browser's EventSource then comes again.
     async fn changed(&mut self) -> Option<Upload> {
-        if self.told.as_ref().is_some_and(|told| told.status.is_final()) {
+        if self.told.is_some_and(Status::is_final) {
             return None;
         }
         loop {
             let now = match self.next.take() {
                 Some(first) => first,
                 None => {
-                    let look = Instant::now() + LOOK;
-                    if change(&self.app, &mut self.changes, &self.id, look).await.is_break() {
-                        return None;
-                    }
-                    if !self.caller.is_still_good(&self.app).await {
-                        return None;
-                    }
+                    let change = change(&self.app, &self.caller, &mut self.following, None).await;
+                    let Change::Heard = change else { return None };
                     find(&self.app, self.id.as_str()).await.ok()?
                 }
             };
-            if self.told.as_ref().is_none_or(|told| told.status != now.status) {
-                self.told = Some(now.clone());
+            if self.told != Some(now.status) {
+                self.told = Some(now.status);
                 return Some(now);
             }
         }

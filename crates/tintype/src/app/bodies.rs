@@ -1,8 +1,9 @@
 //! The memory of request bodies: one budget for all. It is taken as bytes come, never by what a head promises; who finds
 //! none left waits a while, and is refused then, which gives back what it had. So a slow body costs what it has sent, and
-//! no two can wait for each other for ever.
+//! no two can wait for each other for ever. Of bodies whose sender has shown nothing yet, the one that has taken longest
+//! makes room: a provider's comes in one go.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use futures::StreamExt;
 use http_body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::listen::{add, count, take};
 
@@ -71,7 +73,7 @@ pub struct Bodies {
     by_key: Mutex<HashMap<String, Arc<Semaphore>>>,
     large: Arc<Semaphore>,
     unproven: Arc<Semaphore>,
-    unproven_now: Mutex<(usize, HashMap<IpAddr, usize>)>,
+    unproven_now: Mutex<UnprovenNow>,
     patience: Duration,
     unproven_time: Duration,
 }
@@ -124,29 +126,41 @@ impl Bodies {
         self.fill(body, most, FIRST, [own.as_ref(), Some(&self.all)]).await
     }
 
-    /// A body whose sender has shown nothing yet: a smaller one, of a smaller budget, in less time.
+    /// A body whose sender has shown nothing yet: a smaller one, of a smaller budget, in less time; and another may need
+    /// its room.
     ///
     /// # Errors
     /// [`NoBody`].
     pub async fn read_unproven(&self, body: Body, address: Option<IpAddr>) -> Result<ReadBody, NoBody> {
-        let _one = self.begin_unproven(address).ok_or(NoBody::Overloaded)?;
+        let one = self.begin_unproven(address).ok_or(NoBody::Overloaded)?;
         let reading = self.fill(body, UNPROVEN, 0, [None, Some(&self.unproven)]);
-        timeout(self.unproven_time, reading).await.map_err(|_| NoBody::TooSlow)?
+        tokio::select! {
+            read = timeout(self.unproven_time, reading) => read.map_err(|_| NoBody::TooSlow)?,
+            () = one.lost.cancelled() => Err(NoBody::Overloaded),
+        }
     }
 
+    /// A place among them, for which the one that has taken longest may have to go: so slow bodies, of however many
+    /// addresses, keep no quick one out.
     fn begin_unproven(&self, address: Option<IpAddr>) -> Option<Unproven<'_>> {
         let mut now = self.unproven_now();
-        let (all, by_address) = &mut *now;
-        let of_one = address.map_or(0, |address| count(by_address, &address));
-        if *all >= UNPROVEN_AT_ONCE || of_one >= UNPROVEN_OF_ONE {
+        let of_one = address.map_or(0, |address| count(&now.by_address, &address));
+        if of_one >= UNPROVEN_OF_ONE {
             return None;
         }
-        *all += 1;
-        address.into_iter().for_each(|address| add(by_address, address));
-        Some(Unproven { bodies: self, address })
+        let most_is_taken = self.unproven.available_permits() < self.units / 16;
+        if now.since.len() >= UNPROVEN_AT_ONCE || most_is_taken {
+            let longest = now.since.pop_first();
+            longest.into_iter().for_each(|(_, longest)| longest.cancel());
+        }
+        now.next += 1;
+        let (ticket, lost) = (now.next, CancellationToken::new());
+        now.since.insert(ticket, lost.clone());
+        address.into_iter().for_each(|address| add(&mut now.by_address, address));
+        Some(Unproven { bodies: self, address, ticket, lost })
     }
 
-    fn unproven_now(&self) -> MutexGuard<'_, (usize, HashMap<IpAddr, usize>)> {
+    fn unproven_now(&self) -> MutexGuard<'_, UnprovenNow> {
         self.unproven_now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -217,17 +231,29 @@ impl Bodies {
     }
 }
 
-/// A body of somebody unknown that is being read.
+/// Bodies of people unknown that are being read.
+#[derive(Default)]
+struct UnprovenNow {
+    by_address: HashMap<IpAddr, usize>,
+    /// What ends each, in the order in which they began.
+    since: BTreeMap<u64, CancellationToken>,
+    next: u64,
+}
+
+/// One of them.
 struct Unproven<'a> {
     bodies: &'a Bodies,
     address: Option<IpAddr>,
+    ticket: u64,
+    /// Cancelled once its room is another's.
+    lost: CancellationToken,
 }
 
 impl Drop for Unproven<'_> {
     fn drop(&mut self) {
         let mut now = self.bodies.unproven_now();
-        now.0 -= 1;
-        self.address.iter().for_each(|address| take(&mut now.1, address));
+        now.since.remove(&self.ticket);
+        self.address.iter().for_each(|address| take(&mut now.by_address, address));
     }
 }
 
@@ -306,7 +332,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_shown_nothing_sends_little_in_little_time() {
-        let bodies = small();
+        let bodies = Arc::new(Bodies::with(16 << 10, Duration::from_millis(400), Duration::from_millis(600)));
         let here: IpAddr = "192.0.2.1".parse().unwrap();
         let large = bodies.read_unproven(spaces(UNPROVEN + 1), Some(here)).await;
         assert!(matches!(large, Err(NoBody::TooLarge(UNPROVEN))));
@@ -322,6 +348,30 @@ mod tests {
             assert!(matches!(body.await.unwrap(), Err(NoBody::TooSlow | NoBody::Overloaded)));
         }
         assert_eq!(bodies.read_unproven(Body::from("x"), Some(here)).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn slow_bodies_of_many_addresses_keep_no_quick_one_out() {
+        all_places_are_taken(16 << 10, UNPROVEN_AT_ONCE).await;
+        // Eight of these would take all of the memory.
+        all_places_are_taken(1024, 8).await;
+    }
+
+    async fn all_places_are_taken(units: usize, many: usize) {
+        let bodies = Arc::new(Bodies::with(units, Duration::from_secs(1), Duration::from_secs(60)));
+        let address = |n: usize| Some(IpAddr::from([192, 0, 2, n as u8]));
+        let read = |body, n| {
+            let bodies = bodies.clone();
+            tokio::spawn(async move { bodies.read_unproven(body, address(n)).await.map(drop) })
+        };
+        let held: Vec<_> = (0..many).map(|n| read(slow(1), n / UNPROVEN_OF_ONE)).collect();
+        sleep(Duration::from_millis(50)).await;
+        let began = Instant::now();
+        bodies.read_unproven(Body::from("x"), address(100)).await.unwrap();
+        assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+        sleep(Duration::from_millis(50)).await;
+        assert!(held[0].is_finished() && !held[many - 1].is_finished(), "who had taken longest went");
+        held.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 mod admission;
 mod beside;
 mod bodies;
+mod followed;
 mod open;
 pub(crate) mod secrets;
 mod streams;
@@ -13,12 +14,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use admission::{Admission, NotAdmitted};
 pub use beside::Beside;
 pub use bodies::{Bodies, NoBody, ReadBody};
+pub use followed::{Followed, Following, run as look_at_followed};
 pub use open::{EmbeddedParts, Locks, lock, open_ledger};
 pub use streams::{Follower, NoStream, Stream, Streams};
 
@@ -32,6 +34,7 @@ use crate::event::order::{Rule, Stale};
 use crate::health::Health;
 use crate::key::{self, Key, Layout};
 use crate::ledger::{Finished, Ledger, LedgerError, Marked};
+use crate::listen::Turns;
 use crate::manifest::Manifest;
 use crate::metrics;
 use crate::presign::Presigner;
@@ -88,6 +91,8 @@ pub struct App {
     pub bodies: Arc<Bodies>,
     /// Who follows uploads just now.
     pub streams: Arc<Streams>,
+    /// At which strangers' requests are worked on.
+    pub turns: Turns,
     /// Which API keys are good.
     pub keys: Keyring,
     /// What providers' pushed events are held against.
@@ -106,7 +111,8 @@ pub struct Signals {
     pub callbacks: Arc<Notify>,
     /// The server stops: whoever waits for a change is answered as things stand.
     pub stopping: CancellationToken,
-    changes: broadcast::Sender<UploadId>,
+    /// Who follows which upload.
+    pub followed: Arc<Followed>,
 }
 
 impl Signals {
@@ -115,25 +121,19 @@ impl Signals {
             jobs: Arc::default(),
             callbacks: Arc::default(),
             stopping: CancellationToken::new(),
-            changes: broadcast::channel(1024).0,
+            followed: Arc::default(),
         }
     }
 
     /// Says that an upload's status may have changed.
     pub fn changed(&self, id: &UploadId) {
-        // Nobody listening is no error.
-        let _ = self.changes.send(id.clone());
+        self.followed.changed(id);
     }
 
     /// Says that an upload has a new job.
     pub fn job(&self, id: &UploadId) {
         self.jobs.notify_one();
         self.changed(id);
-    }
-
-    /// Hears of changes from now on.
-    pub fn listen(&self) -> broadcast::Receiver<UploadId> {
-        self.changes.subscribe()
     }
 }
 

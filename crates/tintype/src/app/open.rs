@@ -14,6 +14,7 @@ use crate::auth::Keyring;
 use crate::config::{Config, StoreUrl};
 use crate::event::auth::Gate;
 use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
+use crate::listen::Turns;
 use crate::metrics;
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
@@ -67,6 +68,7 @@ impl App {
             admission: Admission::new(room, ledger.clone(), &config.front),
             bodies: Bodies::new(config.front.body_memory),
             streams: Streams::new(&config.front),
+            turns: Turns::default(),
             signing: Arc::new(signing.unwrap_or_default()),
             layout,
             queue: ledger.clone(),

@@ -364,6 +364,9 @@ pub trait Ledger: Send + Sync {
     /// One upload.
     async fn get(&self, id: &UploadId) -> Result<Option<Upload>, LedgerError>;
 
+    /// How some uploads stand; those that are gone are left out.
+    async fn statuses(&self, ids: &[UploadId]) -> Result<Vec<(UploadId, Status)>, LedgerError>;
+
     /// The upload of an original.
     async fn find(&self, key: &Key) -> Result<Option<Upload>, LedgerError>;
 

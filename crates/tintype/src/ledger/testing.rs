@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use super::{Arrival, Arrived, Ledger, LedgerError, LedgerUrl, SqlLedger};
 use crate::event::StorageEvent;
 use crate::event::order::Rule;
-use crate::upload::Upload;
+use crate::key::Key;
+use crate::upload::{Method, Policy, Status, Upload, UploadId};
 
 /// Arrivals as most tests want them.
 #[async_trait]
@@ -28,6 +30,37 @@ impl<L: Ledger + ?Sized> Arriving for L {
             Arrived::Queued(row) | Arrived::Stale(row, _) => Some(row),
             Arrived::Refused => None,
         })
+    }
+}
+
+/// A row of an upload that was just asked for.
+pub fn upload() -> Upload {
+    let id = UploadId::random();
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
+    Upload {
+        key: Key::new(format!("temp/{id}.jpg")).unwrap(),
+        id,
+        status: Status::Pending,
+        policy: Policy {
+            method: Method::Post,
+            content_type: "image/*".into(),
+            max_bytes: 10,
+            size: Some(3),
+            metadata: [("a".to_owned(), "b".to_owned())].into(),
+            claim_within: None,
+        },
+        extension: Some("jpeg".into()),
+        preset: "default".into(),
+        created_at: now,
+        expires_at: now + Duration::from_secs(1000),
+        processed_key: None,
+        manifest: None,
+        error: None,
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        pin: None,
+        owner: Some("k_1".into()),
+        filename: Some("Café.jpg".into()),
+        claimed_at: None,
     }
 }
 

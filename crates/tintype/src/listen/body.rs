@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -72,17 +72,18 @@ impl Drop for Paced {
     }
 }
 
-/// An answer's body.
+/// An answer's body. A part of it is made once the one before is sent: a peer that does not read costs one.
 pub struct Answer {
     body: Body,
+    stage: Arc<Stage>,
     _turn: Turn,
     _under_way: Option<UnderWay>,
 }
 
 impl Answer {
     /// The answer to the request of a turn, which is counted until it is sent.
-    pub fn new(body: Body, turn: Turn, under_way: Option<UnderWay>) -> Self {
-        Self { body, _turn: turn, _under_way: under_way }
+    pub fn new(body: Body, stage: Arc<Stage>, turn: Turn, under_way: Option<UnderWay>) -> Self {
+        Self { body, stage, _turn: turn, _under_way: under_way }
     }
 }
 
@@ -94,7 +95,12 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        ready!(self.stage.poll_sent(cx));
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.stage.give_out(frame.data_ref().map_or(0, Bytes::len));
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -212,6 +212,13 @@ pub struct UnderWay {
     counted: Counted,
 }
 
+impl UnderWay {
+    /// Whether it is of somebody unknown.
+    pub fn is_strangers(&self) -> bool {
+        matches!(self.counted, Counted::Stranger(_))
+    }
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut state = self.seat.limit.state();

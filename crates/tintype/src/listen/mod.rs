@@ -11,6 +11,7 @@ mod pace;
 mod proxies;
 mod stage;
 mod tls;
+mod turns;
 mod wire;
 
 use std::convert::Infallible;
@@ -46,6 +47,7 @@ pub use pace::Patience;
 pub use proxies::Proxies;
 use stage::Stage;
 pub use tls::Tls;
+pub use turns::Turns;
 pub use wire::Times;
 use wire::Wire;
 
@@ -59,8 +61,9 @@ const TURN_AWAY_TIME: Duration = Duration::from_secs(2);
 const BACKLOG: u32 = 4096;
 /// How long to wait for something to close when no more files can be opened.
 const STARVED: Duration = Duration::from_millis(200);
-/// Most bytes that the kernel holds unsent: so that a slow peer is seen to take some of an answer now and then.
-const UNSENT: u32 = 128 << 10;
+/// Most bytes of an answer that the kernel holds unsent: what a peer that does not read costs, in memory that is the kernel's
+/// but counted as ours. And a slow peer is seen to take some now and then.
+const UNSENT: u32 = 4 << 10;
 /// What a peer hears that speaks HTTP where TLS is expected.
 const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\
     Content-Length: 47\r\n\r\nthis port speaks TLS: use an https:// address.\n\n";
@@ -114,6 +117,8 @@ pub struct Front {
     pub proxies: Proxies,
     /// Tells requests with an API key from others.
     pub recognize: Arc<dyn Recognize>,
+    /// At which strangers' requests are worked on.
+    pub turns: Turns,
     /// HTTPS, or none for HTTP.
     pub tls: Option<Tls>,
 }
@@ -240,7 +245,7 @@ impl Door {
 
     async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: SocketAddr, seat: Option<&Arc<Seat>>) {
         let stage = Arc::new(Stage::default());
-        let wire = Wire::new(stream, self.front.times, stage.clone());
+        let wire = Wire::new(stream, self.front.times, stage.clone(), &self.front.turns);
         let service = service_fn(|request| self.answer(request, peer, stage.clone(), seat));
         let mut http = http1::Builder::new();
         http.max_buf_size(head::MAX_BUFFER).max_header_size(head::MAX_BUFFER).max_headers(head::MAX_HEADER_COUNT * 2);
@@ -267,6 +272,8 @@ impl Door {
         let turn = stage.begin();
         let (mut head, body) = request.into_parts();
         let (begun, who) = self.begin(&mut head, peer, seat).await;
+        let is_strangers = begun.as_ref().is_ok_and(UnderWay::is_strangers);
+        stage.set_strangers(is_strangers);
         let mut response = match &begun {
             Err(refused) => {
                 // Dropped unread, it is still on its way.
@@ -275,7 +282,8 @@ impl Door {
             }
             Ok(_) => {
                 let body = Body::new(Paced::new(body, self.front.times.patience, stage.clone()));
-                let response = self.pass(Request::from_parts(head, body)).await;
+                let answer = self.pass(Request::from_parts(head, body));
+                let response = if is_strangers { self.front.turns.take(answer).await } else { answer.await };
                 if stage.was_too_slow() { self.refuse_late(Refused::TooSlow, &response) } else { response }
             }
         };
@@ -287,7 +295,7 @@ impl Door {
         for (name, value) in &self.front.headers {
             response.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
-        Ok(response.map(|body| Answer::new(body, turn, begun.ok())))
+        Ok(response.map(|body| Answer::new(body, stage, turn, begun.ok())))
     }
 
     /// Lets a request begin, or says why not: by its head, whose it is, and what there is already.
@@ -334,5 +342,68 @@ impl Door {
             }
         }
         response
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// Knows whoever shows any key.
+    struct AnyKey;
+
+    impl Recognize for AnyKey {
+        fn who<'a>(&'a self, head: &'a Parts) -> BoxFuture<'a, Who> {
+            let who = if head.headers.contains_key("x-api-key") { Who::Key("a".into()) } else { Who::Stranger };
+            Box::pin(std::future::ready(who))
+        }
+    }
+
+    fn front(turns: Turns) -> Front {
+        let (minute, none) = (Duration::from_secs(60), Proxies(Vec::new()));
+        Front {
+            name: "test",
+            router: Router::new().route("/", axum::routing::get(|| async { "done" })),
+            refuse: |_| Response::default(),
+            headers: HeaderMap::new(),
+            times: Times { head: minute, idle: minute, patience: Patience { stall: minute, rate: 0 } },
+            bounds: ConnectionBounds { connections: 10, reserved: 2, per_address: 0, per_key: 0 },
+            proxies: none,
+            recognize: Arc::new(AnyKey),
+            turns,
+            tls: None,
+        }
+    }
+
+    async fn answer(at: SocketAddr, header: &str) -> String {
+        let mut wire = TcpStream::connect(at).await.unwrap();
+        wire.write_all(format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{header}\r\n").as_bytes())
+            .await
+            .unwrap();
+        let mut heard = String::new();
+        wire.read_to_string(&mut heard).await.unwrap();
+        heard
+    }
+
+    #[tokio::test]
+    async fn a_request_with_a_key_is_answered_before_strangers_requests() {
+        let (turns, closing) = (Turns::of(1), CancellationToken::new());
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let at = listener.local_addr().unwrap();
+        let serving = tokio::spawn(run(front(turns.clone()), listener, closing.clone()));
+        let turn = turns.to_poll().clone_inner().acquire_owned().await.unwrap();
+        let strangers: Vec<_> = (0..3).map(|_| tokio::spawn(async move { answer(at, "").await })).collect();
+        let with_key = timeout(Duration::from_secs(5), answer(at, "x-api-key: k\r\n")).await;
+        assert!(with_key.unwrap().ends_with("done"));
+        assert!(strangers.iter().all(|stranger| !stranger.is_finished()), "it is another's turn");
+        drop(turn);
+        for stranger in strangers {
+            assert!(timeout(Duration::from_secs(5), stranger).await.unwrap().unwrap().ends_with("done"));
+        }
+        closing.cancel();
+        serving.await.unwrap();
     }
 }

@@ -1,7 +1,10 @@
 //! Where a connection stands between one request and the next.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::task::{Context, Poll};
+
+use futures::task::AtomicWaker;
 
 /// Shared by the bytes of a connection and the requests that are made of them.
 #[derive(Debug, Default)]
@@ -10,6 +13,10 @@ pub struct Stage {
     ended: AtomicU32,
     unread: AtomicBool,
     slow: AtomicBool,
+    strangers: AtomicBool,
+    /// Bytes of an answer's body that were given out to be sent, and are not.
+    unsent: AtomicUsize,
+    sent: AtomicWaker,
 }
 
 impl Stage {
@@ -18,6 +25,7 @@ impl Stage {
         self.begun.fetch_add(1, Relaxed);
         self.unread.store(false, Relaxed);
         self.slow.store(false, Relaxed);
+        self.unsent.store(0, SeqCst);
         Turn(self.clone())
     }
 
@@ -25,6 +33,36 @@ impl Stage {
     pub fn waiting(&self) -> Option<u32> {
         let ended = self.ended.load(Relaxed);
         (self.begun.load(Relaxed) == ended).then_some(ended)
+    }
+
+    /// Says whether the request is of somebody unknown, who waits for turns.
+    pub fn set_strangers(&self, strangers: bool) {
+        self.strangers.store(strangers, Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_strangers(&self) -> bool {
+        self.strangers.load(Relaxed)
+    }
+
+    /// So many bytes of an answer's body are to be sent.
+    pub fn give_out(&self, bytes: usize) {
+        self.unsent.store(bytes, SeqCst);
+    }
+
+    /// So many bytes were sent, the answer's head among them.
+    pub fn sent(&self, bytes: usize) {
+        let left = self.unsent.load(SeqCst).saturating_sub(bytes);
+        // One task polls a connection: nobody else writes this meanwhile.
+        if self.unsent.swap(left, SeqCst) > 0 && left == 0 {
+            self.sent.wake();
+        }
+    }
+
+    /// Ready once what was given out is sent.
+    pub fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sent.register(cx.waker());
+        if self.unsent.load(SeqCst) == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// The last request's body was given up before its end.

@@ -20,6 +20,8 @@ use crate::config::TlsFiles;
 
 /// How often to look whether the files have changed, at most.
 const LOOK: Duration = Duration::from_secs(1);
+/// Most bytes of an answer that are held encrypted while the peer takes none: as many as a record has.
+const UNSENT: usize = 16 << 10;
 /// The first byte of every TLS connection.
 const HANDSHAKE: u8 = 0x16;
 
@@ -51,7 +53,7 @@ impl Tls {
 
     /// The handshake.
     pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        self.acceptor.accept(stream).await
+        self.acceptor.accept_with(stream, |connection| connection.set_buffer_limit(Some(UNSENT))).await
     }
 }
 

@@ -9,10 +9,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio_util::sync::PollSemaphore;
 
 use super::pace::{Pace, Patience};
 use super::stage::Stage;
+use super::turns::Turns;
 
 /// How long to wait, at the end, for a peer that still sends what nobody reads: closed at once, TCP would take the
 /// answer back from it.
@@ -41,13 +44,17 @@ pub struct Wire<S> {
     heard: Option<u32>,
     awaited: Option<(Awaited, Pin<Box<Sleep>>)>,
     pace: Pace,
+    turns: PollSemaphore,
+    /// Whether it stands in line for one.
+    in_line: bool,
     ending: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The wire of a new connection.
-    pub fn new(stream: S, times: Times, stage: Arc<Stage>) -> Self {
-        Self { stream, times, stage, heard: None, awaited: None, pace: Pace::new(times.patience), ending: None }
+    pub fn new(stream: S, times: Times, stage: Arc<Stage>, turns: &Turns) -> Self {
+        let (pace, turns) = (Pace::new(times.patience), turns.to_poll());
+        Self { stream, times, stage, heard: None, awaited: None, pace, turns, in_line: false, ending: None }
     }
 
     /// Ready when the peer has let us wait too long for the next request: an end if none has begun, or an error.
@@ -67,10 +74,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// Ready when it is this peer's turn to be written to; until what is given is dropped, if it has to wait for turns.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
+        if !self.stage.is_strangers() {
+            // The next request on this connection is another's: a turn that comes now would be nobody's.
+            if std::mem::take(&mut self.in_line) {
+                self.turns = PollSemaphore::new(self.turns.clone_inner());
+            }
+            return Poll::Ready(None);
+        }
+        let turn = self.turns.poll_acquire(cx);
+        self.in_line = turn.is_pending();
+        turn
+    }
+
     /// What came of writing, unless the peer takes nothing for too long.
     fn taken(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
-            Poll::Ready(Ok(bytes)) => self.pace.moved(bytes),
+            Poll::Ready(Ok(bytes)) => {
+                self.pace.moved(bytes);
+                self.stage.sent(bytes);
+            }
             Poll::Pending if self.pace.poll_lost(cx).is_ready() => {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer was taken too slowly")));
             }
@@ -120,6 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        let _turn = ready!(this.poll_turn(cx));
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.taken(cx, written)
     }
@@ -130,6 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        let _turn = ready!(this.poll_turn(cx));
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
         this.taken(cx, written)
     }
@@ -155,5 +181,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             this.ending = Some(Box::pin(sleep(LINGER)));
         }
         this.poll_linger(cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_stranger_is_written_to_in_its_turn_and_others_at_once() {
+        let (stream, _peer) = tokio::io::duplex(1024);
+        let times = Times { head: LONG, idle: LONG, patience: Patience { stall: LONG, rate: 0 } };
+        let (stage, turns) = (Arc::new(Stage::default()), Turns::of(1));
+        let mut wire = Wire::new(stream, times, stage.clone(), &turns);
+        let turn = turns.to_poll().clone_inner().acquire_owned().await.unwrap();
+        stage.set_strangers(true);
+        assert!(timeout(SOON, wire.write_all(b"a")).await.is_err());
+        stage.set_strangers(false);
+        timeout(SOON, wire.write_all(b"b")).await.unwrap().unwrap();
+        drop(turn);
+        assert_eq!(turns.to_poll().clone_inner().available_permits(), 1, "it stands in line no more");
+        stage.set_strangers(true);
+        timeout(SOON, wire.write_all(b"c")).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_next_part_of_an_answer_waits_until_the_last_is_sent() {
+        let (stream, _peer) = tokio::io::duplex(8);
+        let times = Times { head: LONG, idle: LONG, patience: Patience { stall: LONG, rate: 0 } };
+        let stage = Arc::new(Stage::default());
+        let mut wire = Wire::new(stream, times, stage.clone(), &Turns::of(1));
+        stage.give_out(12);
+        assert_eq!(wire.write(b"abcdefghijkl").await.unwrap(), 8);
+        let sent = || std::future::poll_fn(|cx| stage.poll_sent(cx));
+        assert!(timeout(SOON, sent()).await.is_err());
+        stage.sent(4);
+        timeout(SOON, sent()).await.unwrap();
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use time::OffsetDateTime;
@@ -25,13 +25,21 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 /// Most addresses that are remembered to hold no certificate, and for how long.
 const MOST_MISSING: usize = 256;
 const MISSING: Duration = Duration::from_secs(60);
+/// How long it is remembered that one could not be had: SNS gives a message up after about a minute.
+const FAILED: Duration = Duration::from_secs(5);
 
 /// The keys of certificates, by address; and where there was none.
 #[derive(Default)]
 pub struct Certificates {
     known: Mutex<HashMap<Url, Signer>>,
+    /// Until when they are believed to be.
     missing: Mutex<HashMap<Url, (Instant, Refusal)>>,
+    /// What is being fetched: once for all who want it.
+    turns: Mutex<HashMap<Url, Turn>>,
 }
+
+/// Held by who fetches a certificate; others who want it wait.
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// An RSA key (PKCS #1, DER) and when it is good.
 #[derive(Clone)]
@@ -65,38 +73,49 @@ impl Certificates {
     }
 
     async fn fetch(&self, fetcher: &Fetcher, url: &Url, sender: Option<IpAddr>) -> Result<Signer, Refusal> {
-        if let Some(refusal) = self.missing(url) {
-            return Err(refusal);
-        }
-        let pem = fetcher.get(url, sender).await;
-        // Others may have waited for the same.
+        let turn = self.turn(url);
+        let _one = turn.lock().await;
+        // Who was before has found it, or that it is not there.
         if let Some(signer) = self.known(url) {
             return Ok(signer);
         }
-        // What nobody asked for may well be there.
-        let was_asked_for = !matches!(pem, Err(FetchError::TooMany(..)));
-        let signer = pem
+        if let Some(refusal) = self.missing(url) {
+            return Err(refusal);
+        }
+        let fetched = fetcher.get(url, sender).await;
+        let believed = match &fetched {
+            // What nobody asked for may well be there.
+            Err(FetchError::TooMany(..)) => Duration::ZERO,
+            Err(FetchError::Failed(_)) => FAILED,
+            _ => MISSING,
+        };
+        let signer = fetched
             .map_err(|why| Refusal::Unavailable(format!("SNS's certificate cannot be had: {why}")))
             .and_then(|pem| read(&pem).map_err(Refusal::unauthorized));
         match &signer {
             Ok(signer) => self.keep(url, signer),
-            Err(refusal) if was_asked_for => self.miss(url, refusal),
-            Err(_) => {}
+            Err(refusal) => self.miss(url, refusal, believed),
         }
         signer
     }
 
+    fn turn(&self, url: &Url) -> Turn {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(url.clone()).or_default().clone()
+    }
+
     fn missing(&self, url: &Url) -> Option<Refusal> {
         let mut missing = self.missing.lock().ok()?;
-        missing.retain(|_, (at, _)| at.elapsed() < MISSING);
+        missing.retain(|_, (until, _)| *until > Instant::now());
         missing.get(url).map(|(_, refusal)| refusal.clone())
     }
 
-    fn miss(&self, url: &Url, refusal: &Refusal) {
+    fn miss(&self, url: &Url, refusal: &Refusal, believed: Duration) {
         if let Ok(mut missing) = self.missing.lock()
             && missing.len() < MOST_MISSING
         {
-            missing.insert(url.clone(), (Instant::now(), refusal.clone()));
+            missing.insert(url.clone(), (Instant::now() + believed, refusal.clone()));
         }
     }
 

@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::redirect::Policy;
-use tokio::sync::Mutex;
 use url::Url;
 
 /// Longest time for one.
@@ -14,8 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Most bytes of one.
 const MOST_BYTES: usize = 256 << 10;
 /// Most of them in a minute.
-const MOST: u32 = 20;
-/// Most of them that one sender causes in it: a quarter, so that it takes several to use up all.
+const MOST: u32 = 60;
+/// Most of them that one sender causes in it: so that it takes a dozen to use up all.
 const MOST_OF_ONE: u32 = 5;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -25,7 +25,10 @@ pub enum FetchError {
     /// Nothing was asked for: there have been too many.
     #[error("more than {0} were asked for within a minute, {1}")]
     TooMany(u32, &'static str),
-    /// It could not be had.
+    /// There is none: its host says so, or it is too large to be one.
+    #[error("{0}")]
+    None(String),
+    /// It could not be had just now.
     #[error("{0}")]
     Failed(String),
 }
@@ -36,7 +39,7 @@ impl FetchError {
     }
 }
 
-/// Fetches, one at a time.
+/// Fetches. Nobody waits for another's: what is slow holds back those alone who want the same.
 pub struct Fetcher {
     client: reqwest::Client,
     budget: Mutex<Budget>,
@@ -94,17 +97,18 @@ impl Fetcher {
     /// # Errors
     /// Why there is none. Try again.
     pub async fn get(&self, url: &Url, sender: Option<IpAddr>) -> Result<Vec<u8>, FetchError> {
-        let mut budget = self.budget.lock().await;
-        budget.take(sender)?;
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).take(sender)?;
         let mut answer = self.client.get(url.clone()).send().await.map_err(FetchError::failed)?;
-        if answer.status() != http::StatusCode::OK {
-            return Err(FetchError::Failed(format!("it was answered {}", answer.status())));
+        let status = answer.status();
+        if status != http::StatusCode::OK {
+            let why = format!("it was answered {status}");
+            return Err(if status.is_server_error() { FetchError::Failed(why) } else { FetchError::None(why) });
         }
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(FetchError::failed)? {
             body.extend_from_slice(&chunk);
             if body.len() > MOST_BYTES {
-                return Err(FetchError::Failed(format!("it is larger than {MOST_BYTES} bytes")));
+                return Err(FetchError::None(format!("it is larger than {MOST_BYTES} bytes")));
             }
         }
         Ok(body)

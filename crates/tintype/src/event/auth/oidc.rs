@@ -2,14 +2,13 @@
 //!
 //! <https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions>
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
 use super::Refusal;
 use super::fetch::Fetcher;
@@ -29,12 +28,37 @@ pub struct Oidc {
     config: OidcConfig,
     fetcher: Fetcher,
     keys: Mutex<Keys>,
+    /// One look at a time: who shows a key that is known does not wait for it.
+    looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Keys {
     set: Option<(Instant, Arc<JwkSet>)>,
     tried: Option<Instant>,
+    /// When the last look ended that found none, while there were none.
+    failed: Option<Instant>,
+}
+
+impl Keys {
+    /// Those that are believed without a look: fresh ones, and while others are looked for those before.
+    fn good(&self) -> Option<Arc<JwkSet>> {
+        let (at, _) = self.set.as_ref()?;
+        self.unstale().filter(|_| at.elapsed() < FRESH || self.were_looked_for(LOOK_AGAIN))
+    }
+
+    /// Those that may be believed.
+    fn unstale(&self) -> Option<Arc<JwkSet>> {
+        self.set.as_ref().filter(|(at, _)| at.elapsed() < STALE).map(|(_, set)| set.clone())
+    }
+
+    fn were_looked_for(&self, within: Duration) -> bool {
+        self.tried.is_some_and(|tried| tried.elapsed() < within)
+    }
+}
+
+fn cannot_be_had(why: &str) -> Refusal {
+    Refusal::Unavailable(format!("the keys of events.oidc.jwks_url cannot be had: {why}"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,7 +74,7 @@ impl Oidc {
     /// # Errors
     /// When no TLS can be set up.
     pub fn new(config: OidcConfig) -> Result<Self, String> {
-        Ok(Self { config, fetcher: Fetcher::new()?, keys: Mutex::default() })
+        Ok(Self { config, fetcher: Fetcher::new()?, keys: Mutex::default(), looking: tokio::sync::Mutex::default() })
     }
 
     /// Whether a text has the shape of a token.
@@ -95,29 +119,44 @@ impl Oidc {
 
     /// The issuer's keys; fetched when there are none, they are old, or this one is not among them.
     async fn keys_with(&self, kid: &str) -> Result<Arc<JwkSet>, Refusal> {
-        let mut keys = self.keys.lock().await;
-        if let Some((at, set)) = &keys.set {
-            let looked = keys.tried.is_some_and(|tried| tried.elapsed() < LOOK_AGAIN);
-            let good = at.elapsed() < FRESH && set.find(kid).is_some();
-            if good || (looked && at.elapsed() < STALE) {
-                return Ok(set.clone());
-            }
+        if let Some(set) = self.keys().good().filter(|set| set.find(kid).is_some()) {
+            return Ok(set);
         }
-        keys.tried = Some(Instant::now());
-        match (self.fetch().await, &keys.set) {
+        let came = Instant::now();
+        let _one = self.looking.lock().await;
+        {
+            let mut keys = self.keys();
+            // Somebody else may have looked meanwhile.
+            if let Some(set) = keys.good().filter(|set| keys.were_looked_for(LOOK_AGAIN) || set.find(kid).is_some()) {
+                return Ok(set);
+            }
+            // Or looked in vain: who waited for that waits for no look more.
+            if keys.unstale().is_none() && keys.failed.is_some_and(|at| at >= came) {
+                return Err(cannot_be_had("they could not a moment ago"));
+            }
+            keys.tried = Some(Instant::now());
+        }
+        let fetched = self.fetch().await;
+        let mut keys = self.keys();
+        match (fetched, keys.unstale()) {
             (Ok(set), _) => {
                 let set = Arc::new(set);
                 keys.set = Some((Instant::now(), set.clone()));
                 Ok(set)
             }
-            (Err(why), Some((at, set))) if at.elapsed() < STALE => {
+            (Err(why), Some(set)) => {
                 tracing::warn!(why, "the issuer's keys could not be fetched again; the last ones stay");
-                Ok(set.clone())
+                Ok(set)
             }
-            (Err(why), _) => {
-                Err(Refusal::Unavailable(format!("the keys of events.oidc.jwks_url cannot be had: {why}")))
+            (Err(why), None) => {
+                keys.failed = Some(Instant::now());
+                Err(cannot_be_had(&why))
             }
         }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fetch(&self) -> Result<JwkSet, String> {

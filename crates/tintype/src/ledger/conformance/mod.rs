@@ -5,11 +5,12 @@ mod arrivals;
 mod deliveries;
 mod listings;
 
-use super::testing::Arriving;
+use std::collections::HashMap;
+
+use super::testing::{Arriving, upload};
 use super::*;
 use crate::error::Failure;
 use crate::queue::{JobState, Queue};
-use crate::upload::{Method, Policy};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -73,36 +74,6 @@ async fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     let told = ledger.claim_deliveries(&all(10)).await.unwrap();
     ledger.settle_delivery(&told[0], &attempt(Some(200)), Next::Delivered).await.unwrap();
     conforms(&ledger).await;
-}
-
-fn upload() -> Upload {
-    let id = UploadId::random();
-    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
-    Upload {
-        key: Key::new(format!("temp/{id}.jpg")).unwrap(),
-        id,
-        status: Status::Pending,
-        policy: Policy {
-            method: Method::Post,
-            content_type: "image/*".into(),
-            max_bytes: 10,
-            size: Some(3),
-            metadata: [("a".to_owned(), "b".to_owned())].into(),
-            claim_within: None,
-        },
-        extension: Some("jpeg".into()),
-        preset: "default".into(),
-        created_at: now,
-        expires_at: now + Duration::from_secs(1000),
-        processed_key: None,
-        manifest: None,
-        error: None,
-        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
-        pin: None,
-        owner: Some("k_1".into()),
-        filename: Some("Café.jpg".into()),
-        claimed_at: None,
-    }
 }
 
 fn event(upload: &Upload) -> StorageEvent {
@@ -169,6 +140,7 @@ async fn conforms(ledger: &SqlLedger) {
     what_does_not_move_is_found(ledger).await;
     a_key_is_never_used_earlier_than_it_was(ledger).await;
     only_pending_uploads_expire(ledger).await;
+    many_are_asked_for_at_once(ledger).await;
     what_is_removed_is_gone(ledger).await;
     arrivals::a_late_event_of_a_deleted_upload_is_refused(ledger).await;
     listings::listings_go_on_where_they_stopped(ledger).await;
@@ -399,6 +371,21 @@ async fn only_pending_uploads_expire(ledger: &dyn Ledger) {
     assert_eq!(ledger.get(&pending.id).await.unwrap().unwrap().status, Status::Expired);
     let late = ledger.arrived(&pending, &event(&pending)).await.unwrap().unwrap();
     assert_eq!(late.status, Status::Processing, "late is better than never");
+}
+
+async fn many_are_asked_for_at_once(ledger: &SqlLedger) {
+    let rows: Vec<_> = (0..600).map(|_| upload()).collect();
+    ledger.create(&rows, None).await.unwrap();
+    ledger.finish(&rows[1].id, &failed(), None, None).await.unwrap();
+    ledger.mark_deleted(&rows[2].id).await.unwrap();
+    let asked: Vec<_> = rows.iter().map(|row| row.id.clone()).chain([UploadId::random()]).collect();
+    let found: HashMap<_, _> = ledger.statuses(&asked).await.unwrap().into_iter().collect();
+    let of = |n: usize| found.get(&rows[n].id).copied();
+    assert_eq!((found.len(), of(0), of(1), of(2)), (599, Some(Status::Pending), Some(Status::Failed), None));
+    assert!(ledger.statuses(&[]).await.unwrap().is_empty());
+    for row in &rows {
+        ledger.remove(row).await.unwrap();
+    }
 }
 
 async fn what_is_removed_is_gone(ledger: &dyn Ledger) {

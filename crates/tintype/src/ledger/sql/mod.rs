@@ -68,6 +68,14 @@ impl Dialect {
         }
     }
 
+    /// The texts of a list in JSON, as rows: one statement serves lists of any length.
+    fn any_of(self, list: &str) -> String {
+        match self {
+            Self::Sqlite => format!("SELECT value FROM json_each({list})"),
+            Self::Postgres => format!("SELECT jsonb_array_elements_text(CAST({list} AS jsonb))"),
+        }
+    }
+
     /// What follows a `SELECT` of rows to claim: others pass over those that one is taking. SQLite has one writer.
     const fn skip_locked(self) -> &'static str {
         match self {

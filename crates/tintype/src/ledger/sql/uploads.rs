@@ -77,6 +77,15 @@ impl Ledger for SqlLedger {
         row.as_ref().map(read).transpose()
     }
 
+    async fn statuses(&self, ids: &[UploadId]) -> Result<Vec<(UploadId, Status)>, LedgerError> {
+        let any_of_them = self.dialect.any_of("$1");
+        let query = format!("SELECT id, status FROM uploads WHERE deleted_at IS NULL AND id IN ({any_of_them})");
+        let ids: Vec<_> = ids.iter().map(UploadId::as_str).collect();
+        let query = sqlx::query(sql(query)).bind(serde_json::to_string(&ids)?);
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((read_id(row, "id")?, read_status(row)?))).collect()
+    }
+
     async fn find(&self, key: &Key) -> Result<Option<Upload>, LedgerError> {
         let query = format!("SELECT {COLUMNS} FROM uploads WHERE key = $1 AND deleted_at IS NULL");
         let row = sqlx::query(sql(query)).bind(key.as_str()).fetch_optional(&self.readers).await?;

@@ -1,11 +1,14 @@
 //! The rest of S3: signed GET, PUT, HEAD, LIST and DELETE by the `s3s` crate over [`DiskStore`].
 
 use std::borrow::Cow;
-use std::io::{Seek, SeekFrom};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::TryStreamExt;
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt, stream};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
@@ -15,8 +18,6 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
-use tokio::io::AsyncReadExt;
-use tokio_util::io::ReaderStream;
 use url::form_urlencoded;
 
 use super::checksum::{Checksums, of_whole};
@@ -26,6 +27,7 @@ use super::form::is_too_much;
 use super::kept::{self, Headers};
 use super::lenient::{Lenient, Verified};
 use super::{BUCKET, Endpoint, REGION, retry_after};
+use crate::aside::aside;
 use crate::key::Key;
 use crate::presign::Credential;
 use crate::presign::policy::Refusal;
@@ -37,6 +39,10 @@ const MAX_KEYS: i32 = 1000;
 const MAX_XML: usize = 4 << 20;
 /// Longest lifetime of a presigned URL in seconds, as S3's.
 const LONGEST_LIFETIME: u32 = 7 * 24 * 3600;
+/// Bytes of an object that are read at once, as many as a client costs that takes none of them: at first, and at most for one
+/// that takes what it gets.
+const FIRST_PART: u64 = 4 << 10;
+const LARGEST_PART: u64 = 16 << 10;
 /// How far the clock of a client that signs headers may be off, as S3's.
 const MAX_SKEW: time::Duration = time::Duration::minutes(15);
 
@@ -216,7 +222,7 @@ impl S3 for Protocol {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let key = object_key(&input.bucket, &input.key)?;
-        let (known, mut file) = self.disk(move |disk| disk.read(&key)).await?.into_parts();
+        let (known, file) = self.disk(move |disk| disk.read(&key)).await?.into_parts();
         let checksum = of_whole(&known, input.checksum_mode.as_ref()).filter(|_| input.range.is_none());
         let meta = known.meta;
         Asked::of_head(&input.if_match, &input.if_none_match, &input.if_modified_since, &input.if_unmodified_since)
@@ -227,8 +233,7 @@ impl S3 for Protocol {
             return Err(s3_error!(InvalidRange, "The requested range is not satisfiable"));
         }
         let (start, end) = range.as_ref().map_or((0, meta.size), |range| (range.start, range.end));
-        file.seek(SeekFrom::Start(start)).map_err(S3Error::internal_error)?;
-        let body = ReaderStream::new(tokio::fs::File::from_std(file).take(end - start));
+        let body = parts(file, start, end);
         let kept = Kept::of(known.headers);
         Ok(S3Response::new(GetObjectOutput {
             accept_ranges: Some("bytes".into()),
@@ -457,6 +462,23 @@ fn page(objects: Vec<ObjectMeta>, cut: &Cut<'_>) -> Page {
         last = name;
     }
     page
+}
+
+/// The bytes of a file from a start to an end.
+fn parts(file: File, start: u64, end: u64) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::try_unfold((Arc::new(file), start, FIRST_PART), move |(file, at, most)| async move {
+        if at >= end {
+            return Ok(None);
+        }
+        let reader = file.clone();
+        let part = aside(move || {
+            let mut part = vec![0; usize::try_from(most.min(end - at)).unwrap_or_default()];
+            reader.read_exact_at(&mut part, at).map(|()| part)
+        });
+        let part = part.await.map_err(io::Error::other)??;
+        let next = at + part.len() as u64;
+        Ok(Some((Bytes::from(part), (file, next, (most * 2).min(LARGEST_PART)))))
+    })
 }
 
 fn check_bucket(bucket: &str) -> S3Result<()> {

@@ -38,7 +38,11 @@ fn ec() -> EncodingKey {
 fn knows(key: &EncodingKey, algorithm: Algorithm) -> Oidc {
     let mut jwk = Jwk::from_encoding_key(key, algorithm).unwrap();
     jwk.common.key_id = Some("k1".to_owned());
-    let keys = Keys { set: Some((Instant::now(), Arc::new(JwkSet { keys: vec![jwk] }))), tried: Some(Instant::now()) };
+    let keys = Keys {
+        set: Some((Instant::now(), Arc::new(JwkSet { keys: vec![jwk] }))),
+        tried: Some(Instant::now()),
+        failed: None,
+    };
     Oidc { keys: Mutex::new(keys), ..Oidc::new(config()).unwrap() }
 }
 
@@ -116,4 +120,32 @@ async fn without_keys_the_sender_is_to_come_again() {
     let oidc = Oidc::new(config()).unwrap();
     let judged = oidc.verify(&token(&key, Algorithm::ES256, "k1", &claims())).await;
     assert!(matches!(judged, Err(Refusal::Unavailable(_))), "{judged:?}");
+}
+
+#[tokio::test]
+async fn who_shows_a_known_key_waits_for_no_look_at_others() {
+    let key = rsa();
+    let oidc = knows(&key, Algorithm::RS256);
+    let _slow = oidc.looking.lock().await;
+    let token = token(&key, Algorithm::RS256, "k1", &claims());
+    let judged = tokio::time::timeout(Duration::from_secs(1), oidc.verify(&token)).await;
+    assert_eq!(judged, Ok(Ok(())));
+}
+
+#[tokio::test]
+async fn who_waited_for_a_look_in_vain_looks_not_again() {
+    let oidc = Arc::new(Oidc::new(config()).unwrap());
+    let token = token(&rsa(), Algorithm::RS256, "k1", &claims());
+    let slow = oidc.looking.lock().await;
+    let waiting = tokio::spawn({
+        let (oidc, token) = (oidc.clone(), token.clone());
+        async move { oidc.verify(&token).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    oidc.keys().failed = Some(Instant::now());
+    drop(slow);
+    assert!(matches!(waiting.await.unwrap(), Err(Refusal::Unavailable(_))));
+    assert!(oidc.keys().tried.is_none());
+    assert!(matches!(oidc.verify(&token).await, Err(Refusal::Unavailable(_))));
+    assert!(oidc.keys().tried.is_some(), "who comes later looks");
 }
