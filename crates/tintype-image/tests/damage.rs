@@ -163,7 +163,9 @@ fn a_jpeg_goes_on_behind_what_looks_like_a_marker() {
     let expected = develop(&whole, Tolerance::Refuse).unwrap();
     let marks = restarts(&whole);
     let mut broken = whole.clone();
-    broken[marks[4] + 20..marks[4] + 60].chunks_exact_mut(4).for_each(|part| part.copy_from_slice(&[0xFF, 0x3C, 0xFE, 0]));
+    broken[marks[4] + 20..marks[4] + 60]
+        .chunks_exact_mut(4)
+        .for_each(|part| part.copy_from_slice(&[0xFF, 0x3C, 0xFE, 0]));
     let (rendered, damage) = accepted(&broken);
     assert!(damage.rows >= 0.75, "{damage:?}");
     let (ours, theirs) = (variant(&rendered, "400x400"), variant(&expected, "400x400"));

@@ -221,9 +221,8 @@ fn image_data_ends_with_its_last_code() {
 
 #[test]
 fn segments_hold_what_decoders_read_and_no_more() {
-    let segment = |marker: u8, payload: &[u8]| {
-        [&[0xFF, marker], &(payload.len() as u16 + 2).to_be_bytes()[..], payload].concat()
-    };
+    let segment =
+        |marker: u8, payload: &[u8]| [&[0xFF, marker], &(payload.len() as u16 + 2).to_be_bytes()[..], payload].concat();
     let longer = |file: &[u8], at: usize| {
         let length = usize::from(u16::from_be_bytes([file[at + 2], file[at + 3]]));
         let payload = [&file[at + 4..at + 2 + length], b"SECRET"].concat();

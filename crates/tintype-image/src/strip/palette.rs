@@ -43,15 +43,34 @@ impl Used {
     /// A table with zeros for the entries of so many bytes that no pixel has.
     pub(super) fn emptied(&self, table: &[u8], entry: usize) -> Vec<u8> {
         let mut out = table.to_vec();
+        let count = table.len() / entry;
         let entries = out.chunks_mut(entry).enumerate();
-        entries.filter(|(index, _)| !self.holds(*index)).for_each(|(_, entry)| entry.fill(0));
+        let unused = entries.filter(|(index, color)| !self.holds(*index) && !is_of_a_ramp(color, *index, count));
+        unused.for_each(|(_, entry)| entry.fill(0));
         out
     }
+}
+
+/// Whether a colour of so many is the grey that stands in its place where all are greys in their order. That tells nothing,
+/// and by it readers know pictures in grey.
+pub(super) fn is_of_a_ramp(color: &[u8], index: usize, count: usize) -> bool {
+    color.len() == 3 && color.iter().all(|&value| usize::from(value) * (count.max(2) - 1) == index * 255)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_unused_becomes_zeros_but_for_a_ramp_of_greys() {
+        let mut used = Used::default();
+        used.note(1);
+        let ramp: Vec<u8> = (0..=255).flat_map(|v| [v; 3]).collect();
+        assert_eq!(used.emptied(&ramp, 3), ramp);
+        assert_eq!(used.emptied(&ramp[..48], 3)[3..9], [1, 1, 1, 0, 0, 0], "of sixteen, others are the greys");
+        assert_eq!(used.emptied(b"abcdefghi", 3), b"\0\0\0def\0\0\0");
+        assert_eq!(used.emptied(b"abc", 1), b"\0b\0");
+    }
 
     #[test]
     fn indices_are_read_from_the_highest_bit_on() {

@@ -32,11 +32,7 @@ pub(super) enum Kind {
 }
 
 /// A TIFF file, less what is private.
-pub(super) fn strip<'a>(
-    bytes: &'a [u8],
-    header: &Header<'_>,
-    policy: MetadataPolicy,
-) -> Result<Cow<'a, [u8]>, Error> {
+pub(super) fn strip<'a>(bytes: &'a [u8], header: &Header<'_>, policy: MetadataPolicy) -> Result<Cow<'a, [u8]>, Error> {
     let broken = || Error::corrupt("the TIFF's directories are broken");
     scrub_but(&used_colors(bytes, header)?, bytes, Kind::File, policy).ok_or_else(broken)
 }

@@ -93,7 +93,7 @@ impl<'a> Bits<'a> {
     pub(super) fn left(&self) -> usize {
         let fill = self.data.iter().rev().take_while(|byte| **byte == 0xFF).count();
         let at_hand = (self.count.saturating_sub(self.padding) / 8) as usize;
-        (self.data.len() - self.at + at_hand).saturating_sub(fill)
+        (self.data.len() - self.at).saturating_sub(fill) + at_hand
     }
 
     /// Bytes up to the last one that a bit was taken of.
@@ -162,7 +162,9 @@ mod tests {
     fn what_was_not_taken_is_known_whatever_was_looked_at() {
         // Seven bytes that are to be taken, of one bit each more than the last is not.
         let taken = [1, 0xFF, 0, 2, 3, 0xFF, 0, 4, 0x80];
-        for more in [&b""[..], b"N33DLE-and-more", &[0xFF, 0, 0xFF, 0, 9], &[9, 0xFF, 0], &[0xFF, 0xFF], &[7, 0xFF, 0xFF]] {
+        for more in
+            [&b""[..], b"N33DLE-and-more", &[0xFF, 0, 0xFF, 0, 9], &[9, 0xFF, 0], &[0xFF, 0xFF], &[7, 0xFF, 0xFF]]
+        {
             let data = [&taken[..], more].concat();
             let mut bits = Bits::new(&data);
             for _ in 0..7 * 8 - 7 {

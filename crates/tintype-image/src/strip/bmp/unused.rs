@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::container::bmp::{Shape, Step, extent, steps};
-use crate::strip::palette::Used;
+use crate::strip::palette::{Used, is_of_a_ramp};
 
 /// The file with zeros in the padding of rows, and for colours that no pixel has.
 pub(super) fn emptied<'a>(bytes: &'a [u8], pixels: usize, shape: &Shape) -> Cow<'a, [u8]> {
@@ -102,7 +102,8 @@ fn empty_colors(out: &mut Edited<'_>, table: Range<usize>, shape: &Shape, used: 
     let end = table.end;
     let entries = table.step_by(shape.color).take_while(|at| at + shape.color <= end);
     for (index, at) in entries.take(shape.colors).enumerate() {
-        let kept = if used.holds(index) { COLOR } else { 0 };
+        let is_kept = used.holds(index) || is_of_a_ramp(&out.bytes[at..at + COLOR], index, shape.colors);
+        let kept = if is_kept { COLOR } else { 0 };
         out.empty(at + kept..at + shape.color);
     }
 }

@@ -45,7 +45,9 @@ impl Tables {
                 SOS => {
                     let Some(scan) = Scan::of(segment) else { continue };
                     for &[id, choice] in scan.components {
-                        if let Some(component) = components.iter_mut().find(|c: &&mut Component| c.id == id && !c.is_seen) {
+                        if let Some(component) =
+                            components.iter_mut().find(|c: &&mut Component| c.id == id && !c.is_seen)
+                        {
                             component.is_seen = true;
                             read.extend(quantisers[usize::from(component.quantiser)]);
                         }
@@ -71,8 +73,11 @@ impl Tables {
 
     /// A segment of tables, less those that no scan reads; nothing if that is all.
     pub(super) fn kept<'a>(&self, place: usize, segment: &Segment<'a>) -> Cow<'a, [u8]> {
-        let kept: Vec<&[u8]> =
-            tables(segment).enumerate().filter(|(n, _)| self.read.contains(&(place, *n))).map(|(_, table)| table).collect();
+        let kept: Vec<&[u8]> = tables(segment)
+            .enumerate()
+            .filter(|(n, _)| self.read.contains(&(place, *n)))
+            .map(|(_, table)| table)
+            .collect();
         match kept.concat() {
             kept if kept.is_empty() => Cow::Borrowed(&[]),
             kept if kept.len() == segment.payload.len() => Cow::Borrowed(segment.raw),

@@ -33,14 +33,7 @@ impl Frames {
     }
 
     /// One frame: its control, and its data, which is the file's own picture for some.
-    fn write(
-        &mut self,
-        chunks: &[Chunk<'_>],
-        start: usize,
-        header: &[u8],
-        number: &mut u32,
-        used: Option<&mut Used>,
-    ) {
+    fn write(&mut self, chunks: &[Chunk<'_>], start: usize, header: &[u8], number: &mut u32, used: Option<&mut Used>) {
         let Some(control) = chunks[0].data.first_chunk::<26>() else { return };
         let mut numbered = |kind: [u8; 4], data: &[u8]| {
             let mut chunk = Vec::new();
