@@ -52,7 +52,20 @@ def jpeg_places() -> dict[str, bytes]:
     tables = scans.rindex(b"\xff\xc4", 0, second)
     before = lambda *segments: plain[:20] + b"".join(segments) + plain[20:]
     between = lambda data: scans[:tables] + data + scans[tables:]
+    restarts = corpus.save(PICTURE, "JPEG", quality=88, restart_marker_blocks=4)
+    mark = restarts.index(b"\xff\xd2")
+    fourth = b"\3" + (NEEDLE * 4)[:64]
+    codes = b"\x13" + bytes(4) + bytes((len(NEEDLE),)) + bytes(11) + NEEDLE
+    quantiser = b"\0" + (NEEDLE * 4)[:64]
     return {
+        "behind the last code": plain[:-2] + NEEDLE + plain[-2:],
+        "behind the last code of a scan": scans[:tables] + NEEDLE + scans[tables:-2] + NEEDLE + scans[-2:],
+        "behind the last code of an interval": restarts[:mark] + NEEDLE + restarts[mark:],
+        "behind one interval too many": restarts[:-2] + b"\xff\xd0" + NEEDLE + restarts[-2:],
+        "quantiser of no component": before(segment(0xDB, fourth)), "codes of no scan": before(segment(0xC4, codes)),
+        "quantiser that is written over": plain[:2] + segment(0xDB, quantiser) + plain[2:],
+        "quantiser behind the pixels": plain[:-2] + segment(0xDB, quantiser) + plain[-2:],
+        "height behind the pixels": plain[:-2] + segment(0xDC, NEEDLE) + plain[-2:],
         "thumbnail with EXIF": plain[:2] + segment(0xE1, with_telling_thumbnail()) + plain[2:],
         "second image with EXIF": before(segment(0xE2, b"MPF\0II*\0" + bytes(40))) + telling_jpeg(),
         "JFXX with a JPEG": before(segment(0xE0, b"JFXX\0\x10" + telling_jpeg())),
@@ -66,11 +79,32 @@ def jpeg_places() -> dict[str, bytes]:
     }
 
 
+# --- colours of no pixel -----------------------------------------------------------------------------
+
+FEW = 32
+
+
+def with_palette(picture: Image.Image, kept: int = FEW) -> Image.Image:
+    """Of 256 colours the first are the picture's; the rest is a needle."""
+    out = picture.quantize(kept)
+    out.putpalette((bytes(out.getpalette())[:3 * kept]).ljust(3 * kept, b"\0") + (NEEDLE * 60)[:3 * (256 - kept)])
+    return out
+
+
 # --- PNG ---------------------------------------------------------------------------------------------
 
 def packed_pixels(extra: bytes = b"") -> bytes:
     rows = np.asarray(PICTURE)
     return zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows) + extra)
+
+
+def with_free_colours(interlaced: bool = False, frame: bool = False, extra: bytes = b"") -> bytes:
+    """A PNG of indices in which three colours in four are no pixel's: the others hold a needle."""
+    indices = np.asarray(PICTURE.convert("L"))[..., None] // 64 * 4
+    colours = [bytes((n, 255 - n, n // 2)) for n in range(256)]
+    needle = (NEEDLE * 60)[:768]
+    table = b"".join(colours[n] if n % 4 == 0 or n > 15 else needle[3 * n:3 * n + 3] for n in range(16)) + needle[:240 * 3]
+    return corpus.png(indices, 8, 3, interlaced, corpus.chunk(b"PLTE", table) + extra)
 
 
 def png_of(*chunks: tuple[bytes, bytes], pixels: list[bytes] | None = None) -> bytes:
@@ -106,6 +140,11 @@ def png_places() -> dict[str, bytes]:
         "packed XMP": png_of((b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP))),
         "thumbnail with EXIF": png_of((b"eXIf", with_telling_thumbnail()[6:])),
         "second EXIF": png_of((b"eXIf", corpus.exif(6).tobytes()[6:]), (b"eXIf", exif("gps:area")[6:])),
+        "colours of no pixel": with_free_colours(), "colours of no pixel, interlaced": with_free_colours(True),
+        "colours of no pixel, how opaque": with_free_colours(extra=corpus.chunk(b"tRNS", bytes((255,)) * 16 + NEEDLE)),
+        "colours of no pixel, filtered": corpus.save(with_palette(PICTURE), "PNG"),
+        "colours to choose": png_of((b"PLTE", (NEEDLE * 40)[:768])), "how often colours are": with_free_colours(extra=corpus.chunk(b"hIST", NEEDLE * 2)),
+        "long transparency": png_of((b"tRNS", b"\0\1\0\2\0\3" + NEEDLE)), "long background": png_of((b"bKGD", bytes(6) + NEEDLE)),
         "behind a frame": apng(NEEDLE), "frame past the last": apng(hidden_frame=True),
     }
 
@@ -120,7 +159,17 @@ def gif_places() -> dict[str, bytes]:
     application = lambda name, data: b"\x21\xff\x0b" + name + blocks(data)
     # The last frame's data ends before the trailer: an empty run. A run more before that is read by nobody.
     assert plain[-2:] == b"\0;"
+    free = plain.index(b"\x2c" + struct.pack("<4H", 0, 0, 64, 48))
+    table = 13 + 3 * (2 << (plain[10] & 7))
+    assert plain[10] & 0x80 and not plain[free + 9] & 0x80
+    few = plain[13:13 + 3 * 32]
+    told = few + (NEEDLE * 20)[:3 * (64 - 32)]
+    wider = plain[:10] + bytes((plain[10] & 0xF8 | 5,)) + plain[11:13] + told + plain[table:]
+    one = corpus.save(frames[0], "GIF")
+    at_image = one.index(b"\x2c" + struct.pack("<4H", 0, 0, 64, 48))
+    own = one[:10] + bytes((one[10] & 0x7F,)) + one[11:13] + one[table:at_image + 9] + bytes((0x85,)) + told + one[at_image + 10:]
     return {
+        "colours of no pixel": wider, "colours of no pixel, an image's own": own,
         "behind the last pixel": plain[:-2] + bytes((len(NEEDLE),)) + NEEDLE + b"\0;",
         "behind the last pixel, long": plain[:-2] + blocks(NEEDLE * 30) + b";",
         "profile that is none": plain[:at] + application(b"ICCRGBG1012", NEEDLE) + plain[at:],
@@ -212,6 +261,7 @@ def subifd(file: bytes) -> bytes:
 
 def tiff_places() -> dict[str, bytes]:
     save = lambda **options: corpus.save(PICTURE, "TIFF", **options)
+    save_of = lambda picture, **options: corpus.save(picture, "TIFF", **options)
     jpeg = save(compression="jpeg", quality=90)
     in_strip = lambda *segments: with_strip(jpeg, lambda strip: strip[:2] + b"".join(segments) + strip[2:])
     files = {
@@ -219,6 +269,7 @@ def tiff_places() -> dict[str, bytes]:
         "IPTC in a strip": in_strip(segment(0xED, IPTC)), "comment in a strip": in_strip(segment(0xFE, NEEDLE)),
         "thumbnail with EXIF in a strip": in_strip(segment(0xE1, with_telling_thumbnail())),
         "JFXX in a strip": in_strip(segment(0xE0, b"JFXX\0\x10" + telling_jpeg())),
+        "behind the last code in a strip": with_strip(jpeg, lambda strip: strip[:-2] + NEEDLE + strip[-2:]),
         "behind a strip's end": with_strip(jpeg, lambda strip: strip + NEEDLE),
         "JPEG behind a strip's end": with_strip(jpeg, lambda strip: strip + telling_jpeg()),
         "comment in the tables": with_value(jpeg, 347, value(jpeg, 347)[:2] + segment(0xFE, NEEDLE) + value(jpeg, 347)[2:]),
@@ -229,6 +280,10 @@ def tiff_places() -> dict[str, bytes]:
     files["fax strip longer than its pixels"] = with_strip(fax, lambda strip: strip + b"\0\0\0\0" + NEEDLE)
     files["packed with the pixels"] = with_strip(
         save(compression="tiff_adobe_deflate"), lambda strip: zlib.compress(zlib.decompress(strip) + NEEDLE))
+    for name, compression in (("plain", "raw"), ("LZW", "tiff_lzw"), ("deflate", "tiff_adobe_deflate"), ("runs", "packbits")):
+        indexed = save_of(PICTURE.quantize(FEW), compression=compression)
+        reds = value(indexed, 320)[:2 * FEW] + (NEEDLE * 40)[:2 * (256 - FEW)]
+        files[f"colours of no pixel, {name}"] = with_value(indexed, 320, reds + value(indexed, 320)[512:])
     files["padding of a tile"] = tiled(tile_with_needles())
     second = Image.frombytes("L", (96, 64), (NEEDLE * 300)[:96 * 64])
     files["second page"] = save(save_all=True, append_images=[second])
@@ -267,8 +322,25 @@ def bmp_places() -> dict[str, bytes]:
     head = struct.pack("<IiiHHIIiiII", 40, *PICTURE.size, 1, 8, 0, len(rows), 0, 0, 356, 0)
     at = 54 + 1024 + 400
     many = b"BM" + struct.pack("<IHHI", at + len(rows), 0, 0, at) + head + palette + (NEEDLE * 20)[:400] + rows
+    # The table of a picture of few colours, and what it holds besides; and the same where the pixels are packed.
+    few, told = np.asarray(PICTURE.convert("L")) // 64, palette[:16] + (NEEDLE * 50)[:1008]
+    bitmap = lambda pixels, bits, packing=0, table=b"", width=PICTURE.width: b"BM" + struct.pack(
+        "<IHHI", 54 + len(table) + len(pixels), 0, 0, 54 + len(table)) + struct.pack(
+        "<IiiHHIIiiII", 40, width, PICTURE.height, 1, bits, packing, len(pixels), 0, 0, len(table) // 4, 0) + table + pixels
+    free = bitmap(few[::-1].astype(np.uint8).tobytes(), 8, table=told)
+    packed_rows = b"".join(b"".join(bytes((1, int(v))) for v in row) + b"\0\0" for row in few[::-1])
+    packed_free = bitmap(packed_rows + b"\0\1", 8, 1, told)
+    # Rows of 93 pixels of three bytes end with one that is nobody's.
+    narrow = np.asarray(PICTURE)[::-1, :93, ::-1]
+    spread = bitmap(b"".join(row.tobytes() + NEEDLE[n % len(NEEDLE):][:1] for n, row in enumerate(narrow)), 24, width=93)
+    # Pixels behind the end of a row, and what fills up a stretch of pixels.
+    behind = NEEDLE[:len(NEEDLE) // 2 * 2]
+    beyond = bitmap(b"".join(b"".join(bytes((1, int(v))) for v in row) + behind + b"\0\0" for row in few[::-1]) + b"\0\1", 8, 1, palette)
+    unmarked = bitmap(packed_rows + NEEDLE, 8, 1, palette)
     gap = many[:46] + struct.pack("<I", 256) + many[50:]
-    return {"behind the runs": packed, "more colours than there are": many, "between colours and pixels": gap}
+    return {"behind the runs": packed, "more colours than there are": many, "between colours and pixels": gap,
+            "colours of no pixel": free, "colours of no pixel, packed": packed_free, "padding of rows": spread, "behind packed rows": beyond,
+            "behind runs without a mark": unmarked}
 
 
 PLACES = {"jpg": jpeg_places, "png": png_places, "gif": gif_places, "webp": webp_places, "tif": tiff_places, "bmp": bmp_places}
@@ -304,7 +376,16 @@ def inflated(data: bytes):
         at = data.find(b"\x78", at + 1)
 
 
+def padding(data: bytes) -> bytes:
+    """What fills up the rows of a BMP of 24 bits."""
+    if data[:2] != b"BM" or struct.unpack_from("<HI", data, 28) != (24, 0):
+        return b""
+    at, width = struct.unpack_from("<I", data, 10)[0], struct.unpack_from("<i", data, 18)[0]
+    rows = range(at, len(data), (width * 3 + 3) // 4 * 4)
+    return b"".join(data[row + width * 3:row + (width * 3 + 3) // 4 * 4] for row in rows)
+
+
 def found_in(data: bytes) -> bool:
     # A few bytes of it are enough to tell.
     part = NEEDLE[:12]
-    return part in data or any(part in unpacked for unpacked in inflated(data))
+    return part in data or part in padding(data) or any(part in unpacked for unpacked in inflated(data))

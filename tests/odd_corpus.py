@@ -1,6 +1,7 @@
-"""Odd and damaged files, and what an independent decoder makes of them: the pictures that they were made of, or Pillow's.
+"""Odd and damaged files, and what an independent decoder makes of them: the pictures that they were made of, Pillow's, libvips's.
 
-`tiffs()` maps a name to bytes and the picture in them; `damaged()` a name to bytes, and Pillow is asked what they show.
+`tiffs()` and `bmps()` map a name to bytes and the picture in them; `gifs()`, `jpegs()` and `damaged()` a name to bytes: others are asked
+what they show.
 """
 import io
 import struct
@@ -8,6 +9,7 @@ from functools import cache
 from itertools import product
 
 import numpy as np
+import pyvips
 from PIL import Image, ImageFile
 
 import corpus
@@ -164,6 +166,118 @@ def refused() -> dict[str, bytes]:
     }.items()}
 
 
+# --- BMP: a writer that writes any combination of what headers say -----------------------------------
+
+def bmp(rows: list[bytes], bits: int, size: tuple[int, int] = (WIDTH, HEIGHT), *, packing: int = 0, table: bytes = b"", masks: bytes = b"",
+        top_down: bool = False, old: bool = False, header: int = 40, end: bytes = b"") -> bytes:
+    """`rows` from the top, less their padding; packed ones as they are."""
+    stored = [row if packing in (1, 2) else row + b"\0" * (-len(row) % 4) for row in (rows if top_down else rows[::-1])]
+    pixels, (width, height) = b"".join(stored) + end, size
+    if old:
+        head = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        colours = len(table) // 4 if bits <= 8 else 0
+        head = struct.pack("<IiiHHIIiiII", header, width, -height if top_down else height, 1, bits, packing, len(pixels), 0, 0, colours, 0)
+        head = (head + masks).ljust(header, b"\0") if header > 40 else head + masks
+    at = 14 + len(head) + len(table)
+    return b"BM" + struct.pack("<IHHI", at + len(pixels), 0, 0, at) + head + table + pixels
+
+
+def runs(row: np.ndarray, bits: int) -> bytes:
+    """A row as both kinds of runs: what is equal, and what is not."""
+    pack = (lambda part: bytes(part)) if bits == 8 else (lambda part: packed(np.array([part]), 4, "<"))
+    out, at = b"", 0
+    while at < len(row):
+        same = at + 1
+        while same < len(row) and row[same] == row[at] and same - at < 255:
+            same += 1
+        if same - at > 2 or len(row) - at < 3:
+            value = int(row[at])
+            out += bytes((same - at, value if bits == 8 else value * 17))
+            at = same
+            continue
+        part = list(map(int, row[at:at + 7]))
+        data = pack(part)
+        out += bytes((0, len(part))) + data + b"\0" * (len(data) % 2) if len(part) > 2 else b"".join(
+            bytes((1, value if bits == 8 else value * 17)) for value in part)
+        at += len(part)
+    return out + b"\0\0"
+
+
+@cache
+def bmps() -> dict[str, tuple[bytes, Image.Image]]:
+    rgba = np.asarray(corpus.photo(WIDTH, HEIGHT, 90, "RGBA"))
+    rgb, grey, out = rgba[..., :3], np.asarray(corpus.photo(WIDTH, HEIGHT, 91, "L")), {}
+    colours = lambda bits: np.array([(n * 37 % 256, n * 101 % 256, (n * 7 + 40) % 256) for n in range(1 << bits)], np.uint8)
+    for bits, top_down, old in product((1, 4, 8), (False, True), (False, True)):
+        if not (top_down and old):
+            indices, table = grey >> (8 - bits), colours(bits)
+            entries = b"".join(bytes(colour[::-1]) + b"\0" * (not old) for colour in table)
+            data = bmp([packed(row[None], bits, "<") for row in indices], bits, table=entries, top_down=top_down, old=old)
+            out[f"palette{bits}{'-down' * top_down}{'-old' * old}"] = data, Image.fromarray(table[indices])
+    few = colours(8)[:40]
+    entries = b"".join(bytes(colour[::-1]) + b"\0" for colour in few)
+    out["palette8-few"] = bmp([bytes(row // 7) for row in grey], 8, table=entries), Image.fromarray(few[grey // 7])
+    # Flat stretches, so that there are runs of both kinds.
+    flat = np.asarray(corpus.photo(WIDTH, HEIGHT, 92, "L")) // 32 * 2
+    for bits, packing in ((8, 1), (4, 2)):
+        table = colours(4)
+        entries = b"".join(bytes(colour[::-1]) + b"\0" for colour in table)
+        data = bmp([runs(row, bits) for row in flat], bits, packing=packing, table=entries, end=b"\0\1")
+        out[f"runs{bits}"] = data, Image.fromarray(table[flat])
+    for name, (r, g, b), packing in (("555", (5, 5, 5), 0), ("565", (5, 6, 5), 3), ("444", (4, 4, 4), 3)):
+        parts = [rgb[..., c].astype(np.int64) >> (8 - n) for c, n in enumerate((r, g, b))]
+        words = parts[0] << (g + b) | parts[1] << b | parts[2]
+        masks = struct.pack("<III", (1 << r) - 1 << (g + b), (1 << g) - 1 << b, (1 << b) - 1) if packing else b""
+        levels = [(part * 255 + ((1 << n) - 1) // 2) // ((1 << n) - 1) for part, n in zip(parts, (r, g, b))]
+        out[f"rgb{name}"] = bmp([row.astype("<u2").tobytes() for row in words], 16, packing=packing, masks=masks), \
+            Image.fromarray(np.stack(levels, -1).astype(np.uint8))
+    picture = Image.fromarray(rgb)
+    for top_down, old in ((False, False), (True, False), (False, True)):
+        out[f"rgb24{'-down' * top_down}{'-old' * old}"] = bmp([row[:, ::-1].tobytes() for row in rgb], 24, top_down=top_down, old=old), picture
+    void = np.zeros((HEIGHT, WIDTH, 1), np.uint8)
+    out["rgb32"] = bmp([row.tobytes() for row in np.concatenate([rgb[..., ::-1], void], -1)], 32), picture
+    masks = struct.pack("<III", 0xFF, 0xFF00, 0xFF0000)
+    out["rgb32-masks"] = bmp([row.tobytes() for row in np.concatenate([rgb, void], -1)], 32, packing=3, masks=masks), picture
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    out["rgba32"] = bmp([row[:, [2, 1, 0, 3]].tobytes() for row in rgba], 32, packing=3, masks=masks, header=108), Image.fromarray(rgba)
+    return {f"{name}.bmp": file for name, file in out.items()}
+
+
+# --- GIF and JPEG -----------------------------------------------------------------------------------
+
+@cache
+def gifs() -> dict[str, bytes]:
+    """Stills that begin where others do not: interlaced, beside the corner, with a table of their own, with holes, with few colours."""
+    picture = corpus.photo(WIDTH, HEIGHT, 93)
+    out = {f"colours{n}": save(picture.quantize(n), "GIF", interlace=n % 3 == 0) for n in (2, 3, 6, 16, 33, 255, 256)}
+    plain = save(picture.quantize(64), "GIF", interlace=0)
+    at = plain.index(b"\x2c" + struct.pack("<4H", 0, 0, WIDTH, HEIGHT))
+    table = 3 << ((plain[10] & 7) + 1)
+    assert plain[10] & 0x80 and not plain[at + 9] & 0x80
+    # The table moves to the image; then a wider screen, with the image amid it.
+    own = plain[:10] + bytes((plain[10] & 0x7F,)) + plain[11:13] + plain[13 + table:at + 9] + \
+        bytes((plain[at + 9] | 0x80 | plain[10] & 7,)) + plain[13:13 + table] + plain[at + 10:]
+    out["own-table"] = own
+    wide = bytearray(plain)
+    struct.pack_into("<HH", wide, 6, WIDTH + 20, HEIGHT + 10)
+    struct.pack_into("<HH", wide, at + 1, 7, 5)
+    out["amid-its-screen"] = bytes(wide)
+    out["holes"] = save(picture.quantize(16), "GIF", transparency=3)
+    return {f"{name}.gif": data for name, data in out.items()}
+
+
+@cache
+def jpegs() -> dict[str, bytes]:
+    rgb, grey = corpus.photo(WIDTH, HEIGHT, 94), corpus.photo(WIDTH, HEIGHT, 95, "L")
+    out = {f"sampled-{how}": corpus.cjpeg(rgb, "-sample", how) for how in ("1x1", "2x1", "1x2", "2x2", "4x1", "1x4", "4x2", "3x1", "1x1,2x2,1x1")}
+    out |= {"progressive": corpus.cjpeg(rgb, "-progressive"), "restarts": corpus.cjpeg(rgb, "-restart", "2B"), "rgb": corpus.cjpeg(rgb, "-rgb"),
+            "restarts-progressive": corpus.cjpeg(rgb, "-restart", "2B", "-progressive"), "optimized": corpus.cjpeg(rgb, "-optimize"),
+            "smoothed": corpus.cjpeg(rgb, "-smooth", "50"), "poor": corpus.cjpeg(rgb, "-quality", "4"), "grey": save(grey, "JPEG", quality=85),
+            "grey-sampled": corpus.cjpeg(rgb, "-grayscale", "-sample", "2x2"), "cmyk": save(corpus.photo(WIDTH, HEIGHT, 96, "CMYK"), "JPEG")}
+    return {f"{name}.jpg": data for name, data in out.items()}
+
+
 # --- Damage ------------------------------------------------------------------------------------------
 
 @cache
@@ -174,13 +288,15 @@ def whole() -> dict[str, bytes]:
     return {
         "baseline.jpg": save(rgb, "JPEG", quality=85), "grey.jpg": save(grey, "JPEG", quality=85),
         "restart.jpg": save(rgb, "JPEG", quality=85, restart_marker_blocks=3), "progressive.jpg": save(rgb, "JPEG", quality=85, progressive=True),
-        "444.jpg": save(rgb, "JPEG", quality=85, subsampling=0), "rgb.png": save(rgb, "PNG"), "rgba.png": save(clear, "PNG"),
-        "palette.png": save(rgb.quantize(64), "PNG"), "still.gif": save(rgb.quantize(64), "GIF"),
+        "444.jpg": save(rgb, "JPEG", quality=85, subsampling=0), "rgb.png": save(rgb, "PNG"),
+        "interlaced.png": corpus.png(np.asarray(rgb), 8, 2, True), "wide-interlaced.png": corpus.png(np.asarray(clear).astype(np.uint16) * 257, 16, 6, True),
+        "rgba.png": save(clear, "PNG"),
+        "palette.png": save(rgb.quantize(64), "PNG"), "still.gif": save(rgb.quantize(64), "GIF"), "interlaced.gif": save(rgb.quantize(64), "GIF", interlace=1),
         "animated.gif": save(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=80, loop=0),
         "lossy.webp": save(rgb, "WEBP", quality=80), "lossless.webp": save(rgb, "WEBP", lossless=True), "rgb.bmp": save(rgb, "BMP"),
         "palette.bmp": save(rgb.quantize(200), "BMP"), "none.tif": save(rgb, "TIFF"), "lzw.tif": save(rgb, "TIFF", compression="tiff_lzw"),
         "deflate.tif": save(rgb, "TIFF", compression="tiff_adobe_deflate"),
-    }
+    } | {name: bmps()[name][0] for name in ("palette1.bmp", "palette4.bmp", "palette4-old.bmp", "rgb555.bmp", "rgb565.bmp", "runs8.bmp", "runs4.bmp")}
 
 
 @cache
@@ -209,3 +325,16 @@ def by_pillow(data: bytes) -> Image.Image | None:
         return None
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def by_vips(data: bytes) -> Image.Image | None:
+    """What libvips shows of a file, damaged or not, in sRGB of 8 bits; none where it gives up."""
+    try:
+        image = pyvips.Image.new_from_buffer(data, "", fail_on="none", access="random").autorot()
+        if image.get_typeof("icc-profile-data"):
+            image = image.icc_transform("srgb", embedded=True)
+        image = image.colourspace("srgb").cast("uchar")
+        pixels = np.ndarray((image.height, image.width, image.bands), np.uint8, image.write_to_memory())
+    except pyvips.Error:
+        return None
+    return Image.fromarray(pixels.squeeze(2) if image.bands == 1 else pixels)

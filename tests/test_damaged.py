@@ -53,6 +53,38 @@ def test_odd_tiffs_are_the_picture_they_were_made_of(tmp_path, say):
     assert checked > len(files) / 2
 
 
+def test_odd_bitmaps_are_the_picture_they_were_made_of(tmp_path, say):
+    files = {name: data for name, (data, _) in odd.bmps().items()}
+    errors = {}
+    for name, line in developed(tmp_path, files).items():
+        assert "picture" in line and line.get("damaged") is None, (name, line)
+        errors[name] = difference(opened(line["picture"]), odd.bmps()[name][1])
+    assert max(errors.values()) < .01, {name: error for name, error in errors.items() if error >= .01}
+    say(f"{len(files)} BMPs, each pixel as it was made")
+
+
+@pytest.mark.parametrize("kind", ["interlaced.png", "wide-interlaced.png"])
+def test_an_interlaced_picture_that_is_cut_is_coarse_and_has_no_hole(tmp_path, kind):
+    whole = odd.whole()[kind]
+    files = {f"{percent}.png": whole[: len(whole) * percent // 100] for percent in (5, 20, 45, 60, 80, 95)}
+    lines, away = developed(tmp_path, files, {"TINTYPE_LIMITS__DAMAGED": "0"}), []
+    for name in files:
+        damaged, percent = lines[name]["damaged"], int(name.removesuffix(".png"))
+        assert abs(damaged["rows"] - percent / 100) < .08 and damaged["why"] == "the PNG ends early", (name, damaged)
+        away.append(difference(opened(lines[name]["picture"]), opened(whole)))
+    assert away == sorted(away, reverse=True) and away[0] < 25 and away[-1] < 1, away
+    taken = {name for name, line in developed(tmp_path / "half", files).items() if "picture" in line}
+    assert taken == {"60.png", "80.png", "95.png"}
+
+
+def test_a_tiff_without_its_directory_is_refused(tmp_path):
+    """It says where the pixels are and how they are stored, and mostly lies at the end."""
+    data = odd.tiffs()["rgb8-pack1-predictor1.tif"][0]
+    (at,) = np.frombuffer(data, "<u4", 1, 4)
+    lines = developed(tmp_path, {"before.tif": data[:at], "within.tif": data[:at + 40]}, {"TINTYPE_LIMITS__DAMAGED": "0"})
+    assert [line["error"]["code"] for line in lines.values()] == ["corrupt"] * 2, lines
+
+
 def test_what_cannot_be_read_right_is_refused_by_name(tmp_path):
     lines = developed(tmp_path, odd.refused())
     guessed = [name for name, line in lines.items() if "error" not in line]

@@ -5,6 +5,7 @@
 //! is boxed, so it does not move, and is destroyed by `Drop`, unwinding or not.
 #![allow(unsafe_code)]
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
@@ -31,6 +32,8 @@ pub(crate) struct Losses {
     pub(crate) scans: i32,
     /// Rows of MCUs that the picture has.
     pub(crate) height: u32,
+    /// How far the file was read when all of a scan had been: a few bytes further than it goes, at most.
+    pub(crate) ends: Vec<usize>,
 }
 
 /// Rows of MCUs of one scan.
@@ -67,14 +70,31 @@ impl Losses {
 /// What the callbacks need; `client_data` points to it.
 struct Watch {
     deadline: Option<Instant>,
+    /// Where it lies in memory.
+    file: Range<usize>,
     losses: Losses,
     out: Vec<u8>,
     buffer: Vec<u8>,
 }
 
 impl Watch {
-    fn new(deadline: Option<Instant>) -> Box<Self> {
-        Box::new(Self { deadline, losses: Losses::default(), out: Vec::new(), buffer: Vec::new() })
+    fn new(deadline: Option<Instant>, file: &[u8]) -> Box<Self> {
+        let file = file.as_ptr_range();
+        let file = file.start.addr()..file.end.addr();
+        Box::new(Self { deadline, file, losses: Losses::default(), out: Vec::new(), buffer: Vec::new() })
+    }
+}
+
+impl Watch {
+    /// Notes how far the file has been read, which is the end of a scan when it was the last time during that scan.
+    fn note_end(&mut self, scan: i32, next: usize) {
+        let Some(index) = usize::try_from(scan).ok().and_then(|scan| scan.checked_sub(1)) else { return };
+        if index < MAX_SCANS as usize {
+            self.losses.ends.resize(self.losses.ends.len().max(index + 1), usize::MAX);
+            // At its end, or behind it, where libjpeg reads an end marker of its own, nothing is left.
+            let place = if self.file.contains(&next) { next - self.file.start } else { usize::MAX };
+            self.losses.ends[index] = place;
+        }
     }
 }
 
@@ -146,11 +166,14 @@ unsafe extern "C-unwind" fn emit_message(cinfo: &mut sys::jpeg_common_struct, _l
 }
 
 unsafe extern "C-unwind" fn watch_progress(cinfo: &mut sys::jpeg_common_struct) {
-    // SAFETY: set on decompressors alone, whose struct begins with the common one; `client_data` is theirs.
-    let (scan, watch) = unsafe {
+    // SAFETY: set on decompressors alone, whose struct begins with the common one; `client_data` is theirs, and so is the
+    // source, see `Decoder::new`.
+    let (scan, watch, next) = unsafe {
         let decoder: *const sys::jpeg_decompress_struct = std::ptr::from_mut(cinfo).cast();
-        ((*decoder).input_scan_number, &*cinfo.client_data.cast::<Watch>())
+        let watch = &mut *cinfo.client_data.cast::<Watch>();
+        ((*decoder).input_scan_number, watch, (*(*decoder).src).next_input_byte.addr())
     };
+    watch.note_end(scan, next);
     if scan > MAX_SCANS {
         fail(Error::corrupt(format!("the JPEG has more than {MAX_SCANS} scans")));
     }
@@ -191,7 +214,7 @@ impl<'a> Decoder<'a> {
         unsafe {
             let mut decoder = Self {
                 info: Box::new(std::mem::zeroed()),
-                watch: Watch::new(limits.deadline),
+                watch: Watch::new(limits.deadline, bytes),
                 _progress: Box::new(std::mem::zeroed()),
                 _errors: error_manager(),
                 _bytes: bytes,
@@ -315,7 +338,7 @@ impl Encoder {
         unsafe {
             let mut encoder = Self {
                 info: Box::new(std::mem::zeroed()),
-                watch: Watch::new(None),
+                watch: Watch::new(None, &[]),
                 _destination: Box::new(std::mem::zeroed()),
                 _errors: error_manager(),
             };

@@ -1,6 +1,7 @@
 //! The pipeline: every variant of one image, in one pass over its frames.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::auto::Look;
@@ -93,16 +94,26 @@ fn run<'a>(
 ) -> Result<Rendered<'a>, Error> {
     let header = probe::read(bytes, limits)?;
     let derived: Vec<&VariantSpec> = specs.iter().filter(|spec| !is_copied(spec, metadata, &header)).collect();
-    let (facts, developed, damaged) = match header.format {
+    let made = match header.format {
         Format::Jpeg => develop_jpeg(bytes, &derived, &header, limits)?,
         _ => develop_frames(bytes, &derived, &header, limits)?,
     };
-    let variants = collect(bytes, specs, metadata, &header, developed)?;
-    Ok(Rendered { facts, variants, damaged })
+    let stripped = || strip(bytes, &header, metadata, &made.spare);
+    let variants = collect(specs, metadata, &header, made.variants, stripped)?;
+    Ok(Rendered { facts: made.facts, variants, damaged: made.damage })
 }
 
-/// What is said of the original, its derived variants, and what is missing of it.
-type Made = (Facts, Vec<Variant<'static>>, Option<Damage>);
+/// What came of the pixels.
+struct Made {
+    /// What is said of the original.
+    facts: Facts,
+    /// Its derived variants.
+    variants: Vec<Variant<'static>>,
+    /// What is missing of it.
+    damage: Option<Damage>,
+    /// What of a JPEG no pixel needs.
+    spare: Vec<Range<usize>>,
+}
 
 /// A still picture in planes, no finer than its variants need.
 fn develop_jpeg(bytes: &[u8], specs: &[&VariantSpec], header: &Header<'_>, limits: &Limits) -> Result<Made, Error> {
@@ -139,7 +150,7 @@ fn develop_jpeg(bytes: &[u8], specs: &[&VariantSpec], header: &Header<'_>, limit
         });
         limits.check_time()?;
     }
-    Ok((facts, made, damage))
+    Ok(Made { facts, variants: made, damage, spare: decoded.spare })
 }
 
 /// How much smaller than the decoded picture a variant must be, at least: what lies between is left to Lanczos.
@@ -233,7 +244,7 @@ fn develop_frames(bytes: &[u8], specs: &[&VariantSpec], header: &Header<'_>, lim
     let facts = facts.filter(|_| frames == header.frames).ok_or_else(|| Error::corrupt("frames are missing"))?;
     let damage = limits.damaged.judge(source.frames.damage())?;
     let made = jobs.into_iter().map(finish).collect::<Result<_, _>>()?;
-    Ok((facts, made, damage))
+    Ok(Made { facts, variants: made, damage, spare: Vec::new() })
 }
 
 /// What is left of a still picture that went by.
@@ -258,7 +269,7 @@ fn develop_rows(mut kept: Kept, mut jobs: Vec<Job<'_>>, header: &Header<'_>, lim
         });
         limits.check_time()?;
     }
-    Ok((facts, made, damage))
+    Ok(Made { facts, variants: made, damage, spare: Vec::new() })
 }
 
 fn finish(job: Job<'_>) -> Result<Variant<'static>, Error> {
@@ -349,11 +360,11 @@ pub(crate) fn is_copied(spec: &VariantSpec, metadata: MetadataPolicy, header: &H
 
 /// Puts the developed files and the verbatim ones in the order of the specs.
 fn collect<'a>(
-    bytes: &'a [u8],
     specs: &[VariantSpec],
     metadata: MetadataPolicy,
     header: &Header<'_>,
     developed: Vec<Variant<'static>>,
+    stripped: impl Fn() -> Result<Cow<'a, [u8]>, Error>,
 ) -> Result<Vec<Variant<'a>>, Error> {
     let mut developed = developed.into_iter();
     let variant = |spec: &VariantSpec| {
@@ -361,8 +372,7 @@ fn collect<'a>(
             return developed.next().ok_or_else(|| Error::internal("a variant was not made"));
         }
         let (width, height) = header.upright_size();
-        let bytes = strip(bytes, header.format, metadata)?;
-        Ok(Variant { name: spec.name.clone(), bytes, format: header.format, width, height })
+        Ok(Variant { name: spec.name.clone(), bytes: stripped()?, format: header.format, width, height })
     };
     specs.iter().map(variant).collect()
 }

@@ -87,7 +87,8 @@ impl Bench {
     }
 
     pub fn strip(&self) -> Vec<u8> {
-        strip(&self.bytes, Format::Jpeg, MetadataPolicy::PrivateStripped).expect("strips").into_owned()
+        let header = probe::read(&self.bytes, &Limits::default()).expect("a good JPEG");
+        strip(&self.bytes, &header, MetadataPolicy::PrivateStripped, &[]).expect("strips").into_owned()
     }
 
     /// With `per_side` samples for the eight along each side of a block.

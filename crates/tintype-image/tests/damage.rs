@@ -155,18 +155,88 @@ fn more_image_data_than_the_size_takes_is_told() {
     assert!(variant(&rendered, "400x400") == variant(&expected, "400x400"));
 }
 
+/// A stretch that looks like a marker of no kind, and one whose length leads past the end: libjpeg goes on at the next
+/// restart, and so must what is handed to it.
+#[test]
+fn a_jpeg_goes_on_behind_what_looks_like_a_marker() {
+    let whole = photo(true);
+    let expected = develop(&whole, Tolerance::Refuse).unwrap();
+    let marks = restarts(&whole);
+    let mut broken = whole.clone();
+    broken[marks[4] + 20..marks[4] + 60]
+        .chunks_exact_mut(4)
+        .for_each(|part| part.copy_from_slice(&[0xFF, 0x3C, 0xFE, 0]));
+    let (rendered, damage) = accepted(&broken);
+    assert!(damage.rows >= 0.75, "{damage:?}");
+    let (ours, theirs) = (variant(&rendered, "400x400"), variant(&expected, "400x400"));
+    assert!(difference(ours, theirs, 0.8, 1.0) < 0.5);
+}
+
+/// Four quarters as old programs write them: each pixel an index or a colour of so many bits, in rows from the bottom.
+fn bitmap(bits: u16, packing: u32, table: &[u8], row: impl Fn(bool) -> Vec<u8>) -> Vec<u8> {
+    const START: u32 = 54;
+    let pixels: Vec<u8> = (0..24).rev().flat_map(|y| row(y < 12)).collect();
+    let colors = if bits <= 8 { table.len() as u32 / 4 } else { 0 };
+    let start = START + table.len() as u32;
+    let numbers = [0, 0, start, 40, 32, 24, 1 | u32::from(bits) << 16, packing, 0, 0, 0, colors, 0];
+    let numbers = numbers.into_iter().flat_map(u32::to_le_bytes);
+    b"BM".iter().copied().chain(numbers).chain(table.iter().copied()).chain(pixels).collect()
+}
+
+/// A bitmap of each kind that is seldom seen.
+fn bitmaps() -> Vec<(&'static str, Vec<u8>)> {
+    let table: Vec<u8> = common::QUARTERS.iter().flat_map(|&[r, g, b, _]| [b, g, r, 0]).collect();
+    let two = |top: bool| if top { [0, 1] } else { [2, 3] };
+    let marked = |mut file: Vec<u8>| {
+        file.extend([0, 1]);
+        file
+    };
+    let [red, green, blue] = [0xF800u32, 0x07E0, 0x001F].map(u32::to_le_bytes);
+    let to_565 = |index: usize| {
+        let [r, g, b, _] = common::QUARTERS[index].map(u16::from);
+        (r >> 3 << 11 | g >> 2 << 5 | b >> 3).to_le_bytes()
+    };
+    let to_555 = |index: usize| {
+        let [r, g, b, _] = common::QUARTERS[index].map(u16::from);
+        (r >> 3 << 10 | g >> 3 << 5 | b >> 3).to_le_bytes()
+    };
+    let wide = |top, to: &dyn Fn(usize) -> [u8; 2]| two(top).into_iter().flat_map(|i| to(i).repeat(16)).collect();
+    vec![
+        ("1 bit", bitmap(1, 0, &table[..8], |top| if top { vec![0, 0, 255, 255] } else { vec![255, 255, 0, 0] })),
+        ("4 bits", bitmap(4, 0, &table, |top| two(top).into_iter().flat_map(|i| vec![i as u8 * 0x11; 8]).collect())),
+        ("16 bits", bitmap(16, 0, &[], |top| wide(top, &to_555))),
+        ("16 bits by masks", bitmap(16, 3, &[red, green, blue].concat(), |top| wide(top, &to_565))),
+        (
+            "runs of 8 bits",
+            marked(bitmap(8, 1, &table, |top| {
+                let [left, right] = two(top).map(|i| i as u8);
+                [&[13, left, 0, 3, left, left, left, 0, 16, right][..], &[0, 0]].concat()
+            })),
+        ),
+        (
+            "runs of 4 bits",
+            marked(bitmap(4, 2, &table, |top| {
+                let [left, right] = two(top).map(|i| i as u8 * 0x11);
+                [&[11, left, 0, 5, left, left, left & 0xF0, 0, 16, right][..], &[0, 0]].concat()
+            })),
+        ),
+    ]
+}
+
 /// A cut still picture shows its rows, and nothing below.
 #[test]
 fn rows_of_a_cut_file_stay_in_their_place() {
-    for (name, why) in [
+    let named = [
         ("bmp_rgb.bmp", "the BMP ends early"),
         ("bmp_palette.bmp", "the BMP ends early"),
         ("bmp_rgba_alpha.bmp", "the BMP ends early"),
         ("png_rgb_16_bit.png", "the PNG ends early"),
         ("png_rgba_alpha.png", "the PNG ends early"),
-        ("photo.webp", "the WebP ends early"),
-    ] {
-        let whole = if name == "photo.webp" { photo_as_webp() } else { fixture(name) };
+    ];
+    let named = named.into_iter().map(|(name, why)| (name.to_owned(), why, fixture(name)));
+    let made = bitmaps().into_iter().map(|(name, file)| (format!("bmp of {name}"), "the BMP ends early", file));
+    let photo = ("photo.webp".to_owned(), "the WebP ends early", photo_as_webp());
+    for (name, why, whole) in named.chain(made).chain([photo]) {
         let expected = develop(&whole, Tolerance::Refuse).unwrap();
         let mut seen = Vec::new();
         let step = if name == "photo.webp" { whole.len() / 50 } else { 1 };
@@ -183,7 +253,85 @@ fn rows_of_a_cut_file_stay_in_their_place() {
             seen.push(damage.rows);
         }
         assert!(!seen.is_empty(), "{name}: no length leaves some of its rows");
+        let missing = |rows: f64| (rows * 24.0).round() as u32;
+        if name.starts_with("bmp") {
+            let all: std::collections::BTreeSet<u32> = seen.into_iter().map(missing).collect();
+            assert!(all.into_iter().eq(13..24), "{name}: each row counts");
+        }
     }
+}
+
+#[test]
+fn runs_without_their_mark_miss_no_pixel() {
+    for (name, whole) in bitmaps().into_iter().filter(|(name, _)| name.starts_with("runs")) {
+        let expected = develop(&whole, Tolerance::Refuse).unwrap();
+        // Without the mark, and without the end of the last row.
+        for less in [2, 4] {
+            let (rendered, damage) = accepted(&whole[..whole.len() - less]);
+            assert_eq!(damage.rows, 1.0, "{name}");
+            assert!(variant(&rendered, "400x400") == variant(&expected, "400x400"), "{name}");
+        }
+    }
+}
+
+/// The photo as an interlaced PNG.
+fn interlaced() -> Vec<u8> {
+    use std::io::Write;
+    let picture = image::load_from_memory(&photo(false)).unwrap().into_rgb8();
+    let (width, height) = picture.dimensions();
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    let passes: [(u32, u32, usize, usize); 7] =
+        [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+    for (left, top, across, down) in passes {
+        for y in (top..height).step_by(down) {
+            packed.write_all(&[0]).unwrap();
+            (left..width).step_by(across).for_each(|x| packed.write_all(&picture.get_pixel(x, y).0).unwrap());
+        }
+    }
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 1]].concat();
+    let chunks = [(b"IHDR", header), (b"IDAT", packed.finish().unwrap()), (b"IEND", Vec::new())];
+    let chunks: Vec<u8> = chunks.iter().flat_map(|(kind, data)| png_chunk(kind, data)).collect();
+    [b"\x89PNG\r\n\x1a\n", &chunks[..]].concat()
+}
+
+#[test]
+fn an_interlaced_png_that_is_cut_shows_its_passes() {
+    let whole = interlaced();
+    let picture = decode(&whole);
+    let expected = develop(&whole, Tolerance::Refuse).unwrap();
+    assert!(decode(variant(&expected, "400x400")) == picture, "the whole");
+    for percent in [60, 75, 90] {
+        let (rendered, damage) = accepted(&whole[..whole.len() * percent / 100]);
+        assert_eq!(damage.why, "the PNG ends early");
+        assert!((damage.rows - percent as f64 / 100.0).abs() < 0.05, "{percent}: {damage:?}");
+        let shown = decode(variant(&rendered, "400x400"));
+        // The last pass brings every second row, from the top; a row that it does not is as the one above.
+        let brought = ((damage.rows - 0.5) * 128.0) as u32;
+        for (x, y, pixel) in shown.enumerate_pixels() {
+            let is_there = y % 2 == 0 || y / 2 < brought;
+            let from = if is_there { y } else { y - 1 };
+            assert!(y / 2 == brought || pixel == picture.get_pixel(x, from), "{percent}: {x}, {y}");
+        }
+    }
+    // Of the first passes, a coarse picture, and no hole.
+    let one = &[spec("t", Some(400), None)];
+    let all = Limits { damaged: Tolerance::Rows(0.0), ..Limits::default() };
+    for percent in [4, 12, 30] {
+        let cut = &whole[..whole.len() * percent / 100];
+        let rendered = render(cut, one, MetadataPolicy::default(), &all).unwrap();
+        let damage = rendered.damaged.clone().unwrap();
+        assert!((damage.rows - percent as f64 / 100.0).abs() < 0.05, "{percent}: {damage:?}");
+        let away = difference(&rendered.variants[0].bytes, &whole, 0.0, 1.0);
+        assert!(away < 30.0, "{percent}: {away}");
+        assert_eq!(develop(cut, Tolerance::Half).unwrap_err().code, ErrorCode::Corrupt);
+    }
+    // Whole, but for a checksum.
+    let mut wrong = whole.clone();
+    let end = wrong.len() - 12;
+    wrong[end - 5] ^= 1;
+    let (rendered, damage) = accepted(&wrong);
+    assert!(damage.rows > 0.98, "{damage:?}");
+    assert!(difference(variant(&rendered, "400x400"), &whole, 0.0, 0.98) < 0.5);
 }
 
 #[test]

@@ -171,6 +171,111 @@ fn what_lies_behind_the_last_pixel_is_dropped() {
     }
 }
 
+/// Longer than what libjpeg reads ahead.
+const LONG: &[u8] = b"a SECRET that goes on for a while, so that all but its first bytes must go";
+
+/// What of it must go: libjpeg does not tell to the byte where the scans end that it reads.
+fn telling(name: &str) -> &'static [u8] {
+    if name.contains("progressive") { &LONG[8..] } else { &LONG[..6] }
+}
+
+#[track_caller]
+fn assert_goes(what: &str, needle: &[u8], carrier: &[u8], clean: &[u8]) {
+    assert!(holds(carrier, needle), "{what} proves nothing");
+    for policy in [MetadataPolicy::PrivateStripped, MetadataPolicy::None] {
+        let stripped = strip(carrier, policy);
+        assert!(!holds(&stripped, needle), "{what} {policy:?}");
+        assert_eq!(decode(&stripped), decode(clean), "{what} {policy:?}: the pixels changed");
+        assert!(strip(&stripped, policy) == stripped, "{what} {policy:?}: stripping twice is not stripping once");
+    }
+    assert!(strip(carrier, MetadataPolicy::Keep) == carrier, "{what}: keep keeps all");
+}
+
+#[test]
+fn image_data_ends_with_its_last_code() {
+    let names = fixtures().into_iter().filter(|(name, _)| name.starts_with("jpeg"));
+    let mut progressive = 0;
+    for (name, whole) in names {
+        // None of it stays but what it takes to fill the last byte.
+        let stripped = strip(&whole, MetadataPolicy::None);
+        assert_eq!(decode(&stripped), decode(&whole), "{name}");
+        let end = whole.len() - 2;
+        let more = [&whole[..end], LONG, &whole[end..]].concat();
+        assert_goes(&name, telling(&name), &more, &whole);
+        progressive += u32::from(name.contains("progressive"));
+        // Behind a marker that begins another interval, where all are there.
+        let restarted = [&whole[..end], b"\xFF\xD3", LONG, &whole[end..]].concat();
+        if !name.contains("progressive") {
+            assert_goes(&name, telling(&name), &restarted, &whole);
+        }
+    }
+    assert!(progressive > 0);
+    let whole = fixture("jpeg_restart.jpg");
+    let scan = whole.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+    let marks = (scan..whole.len() - 1).filter(|&at| whole[at] == 0xFF && matches!(whole[at + 1], 0xD0..=0xD7));
+    for at in marks {
+        let more = [&whole[..at], LONG, &whole[at..]].concat();
+        assert_goes("between intervals", telling(""), &more, &whole);
+    }
+}
+
+#[test]
+fn segments_hold_what_decoders_read_and_no_more() {
+    let segment =
+        |marker: u8, payload: &[u8]| [&[0xFF, marker], &(payload.len() as u16 + 2).to_be_bytes()[..], payload].concat();
+    let longer = |file: &[u8], at: usize| {
+        let length = usize::from(u16::from_be_bytes([file[at + 2], file[at + 3]]));
+        let payload = [&file[at + 4..at + 2 + length], b"SECRET"].concat();
+        [&file[..at], &segment(file[at + 1], &payload), &file[at + 2 + length..]].concat()
+    };
+    let steps = [&[3][..], &b"SECRET".repeat(11)[..64]].concat();
+    let codes = [&[3, 0, 0, 6][..], &[0; 13], b"SECRET"].concat();
+    for name in ["jpeg_444.jpg", "jpeg_progressive.jpg"] {
+        let whole = fixture(name);
+        let at = |marker: u8| whole.windows(2).position(|pair| pair == [0xFF, marker]).unwrap();
+        let (scan, end) = (at(0xDA), whole.len() - 2);
+        let before = |more: &[u8]| [&whole[..scan], more, &whole[scan..]].concat();
+        assert_goes(name, b"SECRET", &before(&segment(0xDB, &steps)), &whole);
+        assert_goes(name, b"SECRET", &before(&segment(0xC4, &codes)), &whole);
+        assert_goes(name, b"SECRET", &before(&segment(0xDC, b"\0\x18SECRET")), &whole);
+        assert_goes(name, b"SECRET", &before(&segment(0xCC, b"SECRET")), &whole);
+        // Read, but written over before it is used.
+        let first = [&[0][..], &steps[1..]].concat();
+        let at_start = [&whole[..2], &segment(0xDB, &first), &whole[2..]].concat();
+        assert_goes(name, b"SECRET", &at_start, &whole);
+        // Behind the last scan.
+        let behind = [&whole[..end], &segment(0xDB, &first), &whole[end..]].concat();
+        assert_goes(name, b"SECRET", &behind, &whole);
+    }
+    // What libjpeg would refuse, and others read on.
+    let whole = fixture("jpeg_444.jpg");
+    let at = |marker: u8| whole.windows(2).position(|pair| pair == [0xFF, marker]).unwrap();
+    for marker in [0xC0, 0xDA] {
+        assert_goes("a longer header", b"SECRET", &longer(&whole, at(marker)), &whole);
+    }
+}
+
+#[test]
+fn colours_that_no_pixel_has_are_zeros() {
+    // Four colours, and as many more.
+    let gif = fixture("gif_still.gif");
+    assert_eq!(gif[10] & 0x87, 0x81);
+    let wider = |more: &[u8]| [&gif[..10], &[gif[10] + 1], &gif[11..25], more, &gif[25..]].concat();
+    assert_goes("GIF", b"SECRET", &wider(b"SECRETSECRET"), &gif);
+    assert!(strip(&wider(b"SECRETSECRET"), MetadataPolicy::None) == wider(&[0; 12]));
+    let bmp = fixture("bmp_palette.bmp");
+    assert_eq!((bmp[10], bmp[46]), (70, 4));
+    let wider = |more: &[u8]| {
+        let mut out = [&bmp[..70], more, &bmp[70..]].concat();
+        (out[10], out[46]) = (86, 8);
+        let length = out.len() as u32;
+        out[2..6].copy_from_slice(&length.to_le_bytes());
+        out
+    };
+    assert_goes("BMP", b"SECRET", &wider(b"SECRETSECRETSECR"), &bmp);
+    assert!(strip(&wider(b"SECRETSECRETSECR"), MetadataPolicy::None) == wider(&[0; 16]));
+}
+
 #[test]
 fn when_and_with_what_is_read_without_pixels() {
     for name in PRIVATE {

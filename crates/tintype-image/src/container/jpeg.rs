@@ -32,8 +32,8 @@ pub(crate) fn segments(bytes: &[u8]) -> Segments<'_> {
     Segments { bytes, at: 2, done: false, over_breaks: false }
 }
 
-/// The same, for a copy of them: where a broken stretch of a scan looks like a marker that there is none of, decoders look on
-/// for the next restart.
+/// The same, as decoders go on: where a broken stretch of a scan looks like a marker that there is none of, they look for the
+/// next restart.
 pub(crate) fn segments_over_breaks(bytes: &[u8]) -> Segments<'_> {
     Segments { over_breaks: true, ..segments(bytes) }
 }
@@ -97,6 +97,11 @@ impl<'a> Segments<'a> {
         }
         length
     }
+}
+
+/// What lies before the first break, of what follows a start of scan.
+pub(crate) fn unbroken(entropy: &[u8]) -> &[u8] {
+    &entropy[..entropy_length(entropy)]
 }
 
 /// The next restart marker, if nothing but reserved markers lies before it.

@@ -26,6 +26,54 @@ pub(crate) struct Png<'a> {
     pub(crate) ends: bool,
 }
 
+/// How the rows of a picture's data lie (7.2 and 8).
+pub(crate) struct Shape {
+    /// Of a pixel.
+    pub(crate) bits: usize,
+    /// Pixels across and rows, of each pass that has any; one pass, where the picture is not interlaced.
+    pub(crate) passes: Vec<(usize, usize)>,
+}
+
+impl Shape {
+    /// By the file's header, and by a size where it is not the file's. `None` for what is no header.
+    pub(crate) fn of(header: &[u8], size: Option<(usize, usize)>) -> Option<Self> {
+        /// Where each pass begins, and how far its pixels are apart.
+        const ADAM7: [(usize, usize, usize, usize); 7] =
+            [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+        let [depth, color, _, _, interlaced] = *header.get(8..13)?.first_chunk::<5>()?;
+        let (width, height) = match size {
+            Some(size) => size,
+            None => (be32(header, 0)? as usize, be32(header, 4)? as usize),
+        };
+        let samples = match color {
+            0 | PALETTE => 1,
+            2 => 3,
+            4 => 2,
+            6 => 4,
+            _ => return None,
+        };
+        let pass = |&(left, top, across, down): &(usize, usize, usize, usize)| {
+            (width.saturating_sub(left).div_ceil(across), height.saturating_sub(top).div_ceil(down))
+        };
+        let passes = if interlaced == 0 { vec![(width, height)] } else { ADAM7.iter().map(pass).collect() };
+        let passes = passes.into_iter().filter(|&(width, rows)| width > 0 && rows > 0).collect();
+        Some(Self { bits: usize::from(depth) * samples, passes })
+    }
+
+    /// Bytes of a row of so many pixels, with that which says how it is filtered.
+    pub(crate) fn row(&self, width: usize) -> Option<usize> {
+        width.checked_mul(self.bits)?.div_ceil(8).checked_add(1)
+    }
+
+    /// Bytes of all rows.
+    pub(crate) fn length(&self) -> Option<usize> {
+        self.passes.iter().try_fold(0usize, |sum, &(width, rows)| sum.checked_add(self.row(width)?.checked_mul(rows)?))
+    }
+}
+
+/// The colour type of pictures whose pixels are indices.
+pub(crate) const PALETTE: u8 = 3;
+
 /// Every chunk up to IEND, or to where the file is cut.
 pub(crate) fn chunks(bytes: &[u8]) -> Png<'_> {
     let mut chunks = Vec::new();

@@ -11,5 +11,5 @@ pub(super) fn open<'a>(bytes: &[u8], header: &Header<'_>, limits: &Limits) -> Re
     if file.size()? != (header.width, header.height) {
         return Err(Error::corrupt("the image contradicts itself on its size"));
     }
-    Ok(Source { lossless: false, ..still(Rows::of(file.decode()?), file.icc()) })
+    Ok(Source { lossless: false, ..still(Rows::damaged(file.decode()?, None), file.icc()) })
 }

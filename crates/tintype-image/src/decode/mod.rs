@@ -7,7 +7,7 @@ mod heif;
 pub(crate) mod jpeg;
 mod png;
 mod rows;
-mod tiff;
+pub(crate) mod tiff;
 mod webp;
 
 use crate::damage::Damage;

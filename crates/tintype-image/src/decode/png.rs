@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Cursor;
 
-use png::{BitDepth, BlendOp, ColorType, DisposeOp, FrameControl, Transformations};
+use png::{BitDepth, BlendOp, ColorType, DisposeOp, FrameControl, InterlaceInfo, Transformations};
 
 use super::rows::{fill, past_the_end};
 use super::{Delay, Frame, FrameSource, RowSource, Rows, Source, still};
@@ -20,18 +20,17 @@ type Reader<'a> = png::Reader<Cursor<Cow<'a, [u8]>>>;
 pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) -> Result<Source<'a>, Error> {
     let file = container::png::chunks(bytes);
     let damage = (!file.ends).then_some(NO_END);
-    let mut decoder = png::Decoder::new(Cursor::new(with_end(bytes, &file)));
-    // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
-    decoder.set_limits(png::Limits { bytes: memory(limits) });
-    decoder.set_ignore_text_chunk(true);
-    decoder.set_transformations(Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(|e| error(&e))?;
+    let mut reader = reader(with_end(bytes, &file), limits)?;
     let icc = color::png::icc(reader.info());
     let animation = reader.info().animation_control;
     // Of an animation that is cut before its first frame, the picture for other programs is all there is.
     let Some(animation) = animation.filter(|_| file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL"))
     else {
-        return Ok(still(read_still(reader, damage)?, icc));
+        if reader.info().interlaced {
+            let read_again = || self::reader(bytes.into(), limits);
+            return Ok(still(read_interlaced(reader, damage, read_again)?, icc));
+        }
+        return Ok(still(read_still(reader)?, icc));
     };
     let (width, height) = reader.info().size();
     // A picture before the first frame control is for programs that know no animation.
@@ -44,14 +43,21 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
     Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: super::Frames::Animation(Box::new(frames)) })
 }
 
+fn reader<'a>(file: Cow<'a, [u8]>, limits: &Limits) -> Result<Reader<'a>, Error> {
+    let mut decoder = png::Decoder::new(Cursor::new(file));
+    // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
+    decoder.set_limits(png::Limits { bytes: memory(limits) });
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder.read_info().map_err(|e| error(&e))
+}
+
 const NO_END: &str = "the PNG's end chunk is missing";
 
-/// The file, with an end where all else is there: of what it does not read row by row, the decoder wants it.
+/// The file, with an end where all else is there: of an animation, the decoder wants it.
 fn with_end<'a>(bytes: &'a [u8], file: &Png<'_>) -> Cow<'a, [u8]> {
-    const INTERLACED: usize = 28;
-    let is_read_whole =
-        bytes.get(INTERLACED) == Some(&1) || file.chunks.iter().any(|chunk| matches!(&chunk.kind, b"acTL" | b"fcTL"));
-    if file.ends || !is_read_whole || file.chunks.last().is_none_or(Chunk::is_cut) {
+    let is_animation = file.chunks.iter().any(|chunk| matches!(&chunk.kind, b"acTL" | b"fcTL"));
+    if file.ends || !is_animation || file.chunks.last().is_none_or(Chunk::is_cut) {
         return Cow::Borrowed(bytes);
     }
     let length: usize = file.chunks.iter().map(|chunk| chunk.raw.len()).sum();
@@ -92,19 +98,62 @@ fn read_end(reader: &mut Reader<'_>) -> Option<Damage> {
     Some(Damage::beside_the_rows(why))
 }
 
-/// A still picture: row by row, unless its rows are spread over the file.
-fn read_still<'a>(mut reader: Reader<'a>, damage: Option<&str>) -> Result<Rows<'a>, Error> {
-    if reader.info().interlaced {
-        let pixels = read_frame(&mut reader)?;
-        let damage = read_end(&mut reader).or(damage.map(Damage::beside_the_rows));
-        return Ok(Rows::damaged(pixels, damage));
-    }
+/// A still picture, row by row.
+fn read_still(reader: Reader<'_>) -> Result<Rows<'_>, Error> {
     let (width, height) = reader.info().size();
     let (color, depth) = reader.output_color_type();
     let layout = layout(color)?;
     let wide = if depth == BitDepth::Sixteen { vec![0; width as usize * layout.channels() * 2] } else { Vec::new() };
     let still = Still { reader, wide, layout, height, read: 0, damage: None };
     Ok(Rows { width, height, layout, source: Box::new(still) })
+}
+
+/// A picture whose rows are spread over the file. One that is not whole is read once more, as far as it goes.
+fn read_interlaced<'a>(
+    mut reader: Reader<'a>,
+    damage: Option<&str>,
+    read_again: impl FnOnce() -> Result<Reader<'a>, Error>,
+) -> Result<Rows<'static>, Error> {
+    let (pixels, missing) = match read_frame(&mut reader) {
+        Ok(pixels) => (pixels, None),
+        Err(_) => {
+            reader = read_again()?;
+            read_passes(&mut reader)?
+        }
+    };
+    let damage = missing.or_else(|| read_end(&mut reader)).or(damage.map(Damage::beside_the_rows));
+    Ok(Rows::damaged(pixels, damage))
+}
+
+/// What is there of an interlaced picture. As browsers show it: a pixel stands for those right of it and below it that
+/// later passes would have brought. What counts is the part of the pixels that came, for each pass has some of every row.
+fn read_passes(reader: &mut Reader<'_>) -> Result<(Pixels, Option<Damage>), Error> {
+    let (width, height) = reader.info().size();
+    let (color, depth) = reader.output_color_type();
+    let layout = layout(color)?;
+    let bits = layout.channels() * depth as usize;
+    let stride = width as usize * bits / 8;
+    let mut data = vec![0; stride * height as usize];
+    fill(&mut data, layout);
+    let mut there = 0;
+    let why = loop {
+        match reader.next_interlaced_row() {
+            Ok(None) => break None,
+            Ok(Some(row)) => {
+                let InterlaceInfo::Adam7(pass) = row.interlace() else {
+                    return Err(Error::internal("a row of a PNG is of no pass"));
+                };
+                png::splat_interlaced_row(&mut data, stride, row.data(), pass, bits as u8);
+                there += (row.data().len() * 8 / bits) as u64;
+            }
+            Err(error) => break Some(why(error)?),
+        }
+    };
+    if depth == BitDepth::Sixteen {
+        narrow(&mut data);
+    }
+    let damage = why.map(|why| Damage::new(there, u64::from(width) * u64::from(height), why));
+    Ok((Pixels { width, height, layout, data }, damage))
 }
 
 struct Still<'a> {

@@ -33,12 +33,7 @@ impl Rows<'_> {
         Ok((pixels, damage))
     }
 
-    /// A picture that could only be decoded whole.
-    pub(super) fn of(pixels: Pixels) -> Self {
-        Self::damaged(pixels, None)
-    }
-
-    /// The same of a picture of which something may be missing.
+    /// A picture that could only be decoded whole, and what is missing of it.
     pub(super) fn damaged(pixels: Pixels, damage: Option<Damage>) -> Self {
         let (width, height, layout) = (pixels.width, pixels.height, pixels.layout);
         Self { width, height, layout, source: Box::new(Whole { pixels, next: 0, damage }) }

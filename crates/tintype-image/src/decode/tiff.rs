@@ -48,6 +48,34 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
     Ok(still(rows, icc(bytes)))
 }
 
+/// Hands over the index of every pixel, where they are indices. Says whether all were.
+pub(crate) fn each_index(bytes: &[u8], header: &Header<'_>, mut take: impl FnMut(u8)) -> Result<bool, Error> {
+    let no_page = || Error::corrupt("the TIFF has no page");
+    let file = Tiff::new(bytes).ok_or_else(no_page)?;
+    let directory = file.first().ok_or_else(no_page)?;
+    let page = page::read(&file, &directory)?;
+    if page.color != Color::Palette || page.bits > 8 {
+        return Ok(false);
+    }
+    let viewed = view::of(bytes, &file, &directory, &page)?;
+    let mut rows = Bands::open(reader(viewed.into(), header)?, None, page.extra, header)?;
+    if rows.layout != Layout::Gray {
+        return Ok(false);
+    }
+    let spread = spread(page.bits);
+    let mut row = vec![0; rows.width as usize];
+    for _ in 0..rows.height {
+        rows.source.read_row(&mut row)?;
+        row.iter().for_each(|&gray| take(gray / spread));
+    }
+    Ok(rows.source.finish()?.is_none())
+}
+
+/// The grey decoder spreads indices of fewer bits over 0 to 255: how far apart they are then.
+fn spread(bits: u32) -> u8 {
+    (255 / ((1u32 << bits.clamp(1, 8)) - 1)) as u8
+}
+
 fn reader<'a>(file: Cow<'a, [u8]>, header: &Header<'_>) -> Result<Reader<'a>, Error> {
     let limits = memory(file.len(), header);
     let mut decoder = Decoder::new(Cursor::new(file)).map_err(|e| error(&e))?.with_limits(limits);
@@ -245,8 +273,7 @@ impl Palette {
 
     fn look_up(&self, indices: &[u8]) -> Vec<u8> {
         let size = self.colors.len() / 3;
-        // The grey decoder has spread the indices of fewer bits over 0 to 255.
-        let spread = 255 / ((1usize << self.bits) - 1).max(1);
+        let spread = usize::from(spread(self.bits));
         let channel = |index: usize, c: usize| ((self.colors[c * size + index] * 255 + 32_767) / 65_535) as u8;
         let color = |&gray: &u8| {
             let index = (usize::from(gray) / spread).min(size - 1);

@@ -1,40 +1,49 @@
-//! JPEG: segments are dropped, entropy-coded data is copied.
+//! JPEG: segments are dropped, entropy-coded data is copied up to its last code.
+
+mod tables;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
+use self::tables::{DHT, DQT, Tables};
 use super::copy::Copy;
 use super::{exif, profile};
 use crate::container::jpeg::{self, EOI, EXIF, ICC, SOS, Segment, is_frame};
+use crate::decode;
 use crate::error::Error;
 use crate::spec::MetadataPolicy;
 
-pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]>, Error> {
+/// Strips; `spare` is what no pixel needs, from the first scan on.
+pub(super) fn strip<'a>(
+    bytes: &'a [u8],
+    policy: MetadataPolicy,
+    spare: &[Range<usize>],
+) -> Result<Cow<'a, [u8]>, Error> {
     let mut out = Copy::of(bytes);
     out.push(&bytes[..2]);
-    let (mut seen_exif, mut seen_scan) = (false, false);
+    let mut seen_exif = false;
     let mut profile = kept_profile(bytes);
-    for segment in jpeg::segments_over_breaks(bytes) {
-        let segment = match segment {
-            Ok(segment) => segment,
-            // The end of a damaged file is missing here, too.
-            Err(_) if seen_scan => break,
-            Err(error) => return Err(error),
-        };
-        seen_scan |= segment.marker == SOS;
+    let (placed, error) = placed(bytes, spare);
+    // The end of a damaged file is missing here, too.
+    if let Some(error) = error.filter(|_| !placed.iter().any(|placed| placed.segment.marker == SOS)) {
+        return Err(error);
+    }
+    let tables = Tables::of(&placed);
+    for (i, Placed { segment, .. }) in placed.iter().enumerate() {
         match segment.marker {
-            0xE0 => out.push(&without_thumbnail(&segment)),
+            0xE0 => out.push(&without_thumbnail(segment)),
             0xE1 if !seen_exif && segment.payload.starts_with(EXIF) => {
                 seen_exif = true;
                 out.push(&stripped_exif(segment.payload, policy));
             }
             // All of it where its first part was.
             0xE2 if segment.payload.starts_with(ICC) => profile.drain(..).for_each(|part| out.push(&part)),
-            0xEE => out.push(&adobes_fields(&segment)),
-            marker if is_of_the_pixels(marker) => {
-                out.push(segment.raw);
-                out.push(segment.entropy);
+            0xEE => out.push(&adobes_fields(segment)),
+            DHT | DQT => out.push(&tables.kept(i, segment)),
+            _ => {
+                out.push(&of_the_pixels(segment));
+                placed[i].entropy(spare).for_each(|part| out.push(&bytes[part]));
             }
-            _ => {}
         }
     }
     Ok(out.finish())
@@ -42,27 +51,98 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]
 
 /// The JPEG of a strip or a tile, or the tables of all of them: nothing of it is metadata, for the file around it has a
 /// place for that. Never longer than it was.
-pub(super) fn of_a_strip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn of_a_strip(bytes: &[u8], tables: &[u8]) -> Vec<u8> {
+    let spare = spare_of_a_strip(bytes, tables);
     let mut out = bytes[..2.min(bytes.len())].to_vec();
     // What decoders can read of one that is cut short ends where it breaks off.
-    for segment in jpeg::segments(bytes).map_while(Result::ok) {
-        match segment.marker {
-            0xE0 => out.extend(without_thumbnail(&segment)),
-            0xEE => out.extend(adobes_fields(&segment)),
-            marker if is_of_the_pixels(marker) => {
-                out.extend_from_slice(segment.raw);
-                out.extend_from_slice(segment.entropy);
+    for placed in placed(bytes, &spare).0 {
+        match placed.segment.marker {
+            0xE0 => out.extend(without_thumbnail(&placed.segment)),
+            0xEE => out.extend(adobes_fields(&placed.segment)),
+            DHT | DQT => out.extend_from_slice(placed.segment.raw),
+            _ => {
+                out.extend_from_slice(&of_the_pixels(&placed.segment));
+                placed.entropy(&spare).for_each(|part| out.extend_from_slice(&bytes[part]));
             }
-            _ => {}
         }
     }
     out
 }
 
-/// Frames, tables, restarts, scans and the end: all that a decoder reads.
-fn is_of_the_pixels(marker: u8) -> bool {
-    const TABLES: [u8; 5] = [0xC4, 0xCC, 0xDB, 0xDC, 0xDD];
-    is_frame(marker) || TABLES.contains(&marker) || marker == SOS || marker == EOI
+/// What no pixel of a strip needs, which is found with the tables that it is decoded by.
+fn spare_of_a_strip(bytes: &[u8], tables: &[u8]) -> Vec<Range<usize>> {
+    const START: usize = 2;
+    let tables = tables.get(START..).unwrap_or_default();
+    let tables = tables.strip_suffix(&[0xFF, EOI]).unwrap_or(tables);
+    let Some((start, rest)) = bytes.split_at_checked(START) else { return Vec::new() };
+    let spare = decode::jpeg::spare(&[start, tables, rest].concat());
+    let in_strip = |range: Range<usize>| Some(range.start.checked_sub(tables.len())?..range.end - tables.len());
+    spare.into_iter().filter_map(in_strip).collect()
+}
+
+/// A segment, and where what follows it lies.
+struct Placed<'a> {
+    segment: Segment<'a>,
+    entropy: Range<usize>,
+}
+
+impl Placed<'_> {
+    /// What of its image data pixels need.
+    fn entropy(&self, spare: &[Range<usize>]) -> impl Iterator<Item = Range<usize>> {
+        let Range { mut start, end } = self.entropy;
+        let mut parts = Vec::new();
+        for gap in spare {
+            let gap = gap.start.clamp(start, end)..gap.end.clamp(start, end);
+            if !gap.is_empty() {
+                parts.push(start..gap.start);
+                start = gap.end;
+            }
+        }
+        parts.push(start..end);
+        parts.into_iter().filter(|part| !part.is_empty())
+    }
+}
+
+/// The segments that pixels may need, and what came in their way.
+fn placed<'a>(bytes: &'a [u8], spare: &[Range<usize>]) -> (Vec<Placed<'a>>, Option<Error>) {
+    let mut segments = jpeg::segments_over_breaks(bytes);
+    let mut out = Vec::new();
+    while let Some(segment) = segments.next() {
+        let segment = match segment {
+            Ok(segment) => segment,
+            Err(error) => return (out, Some(error)),
+        };
+        let end = segments.position();
+        let entropy = end - segment.entropy.len()..end;
+        let start = entropy.start - segment.raw.len();
+        if !spare.iter().any(|range| range.contains(&start)) {
+            out.push(Placed { segment, entropy });
+        }
+    }
+    (out, None)
+}
+
+/// Of frames, scans, restarts and the end, which is all that a decoder reads besides tables, as much as it reads; nothing
+/// of anything else. A frame's height that comes behind it is not read here.
+fn of_the_pixels<'a>(segment: &Segment<'a>) -> Cow<'a, [u8]> {
+    const RESTARTS: u8 = 0xDD;
+    let counted = |at: usize| segment.payload.get(at).map_or(0, |&count| usize::from(count));
+    let length = match segment.marker {
+        EOI => return Cow::Borrowed(segment.raw),
+        RESTARTS => 2,
+        SOS => 1 + 2 * counted(0) + 3,
+        marker if is_frame(marker) => 6 + 3 * counted(5),
+        _ => return Cow::Borrowed(&[]),
+    };
+    match segment.payload.get(..length) {
+        Some(payload) if payload.len() < segment.payload.len() => Cow::Owned(written(segment.marker, payload)),
+        _ => Cow::Borrowed(segment.raw),
+    }
+}
+
+/// A segment of a payload that came in one.
+fn written(marker: u8, payload: &[u8]) -> Vec<u8> {
+    [&[0xFF, marker], &(payload.len() as u16 + 2).to_be_bytes()[..], payload].concat()
 }
 
 /// The segments of the colour profile. Parts that make none are nothing, whatever they call themselves.

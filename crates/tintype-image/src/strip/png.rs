@@ -2,6 +2,7 @@
 
 mod data;
 mod frames;
+mod indices;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,8 +14,9 @@ use flate2::read::{ZlibDecoder, ZlibEncoder};
 use self::data::Data;
 use self::frames::Frames;
 use super::copy::Copy;
+use super::palette::Used;
 use super::{exif, profile};
-use crate::container::png::{Chunk, chunks, write_chunk};
+use crate::container::png::{Chunk, PALETTE, Shape, chunks, write_chunk};
 use crate::error::Error;
 use crate::spec::MetadataPolicy;
 
@@ -27,9 +29,11 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]
     let chunks = chunks(bytes).chunks;
     let is_cut = chunks.last().is_some_and(|last| last.kind == *b"IDAT" && last.is_cut());
     let header = chunks.first().filter(|chunk| chunk.kind == *b"IHDR").map_or(&[][..], |chunk| chunk.data);
-    let mut frames = Frames::of(&chunks, header);
+    let color = header.get(9).copied().unwrap_or_default();
+    let mut used = (color == PALETTE).then(Used::default);
+    let mut frames = Frames::of(&chunks, header, used.as_mut());
+    let mut data = Some(Data::of(&chunks, Shape::of(header, None), used.as_mut()));
     let mut seen = HashSet::new();
-    let mut data = Some(Data::of(&chunks, header));
     for (i, chunk) in chunks.iter().enumerate() {
         match &chunk.kind {
             b"eXIf" => {
@@ -52,7 +56,12 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]
             }
             b"acTL" | b"fcTL" | b"fdAT" => frames.push_to(&mut out, i),
             b"IEND" => push_chunk(&mut out, chunk.kind, &[]),
-            _ if is_plain(chunk) && seen.insert(chunk.kind) => out.push(chunk.raw),
+            b"PLTE" | b"tRNS" if used.is_some() => {
+                if let Some(kept) = kept_table(chunk, &chunks, used.as_ref()).filter(|_| seen.insert(chunk.kind)) {
+                    push_chunk(&mut out, chunk.kind, &kept);
+                }
+            }
+            _ if is_plain(chunk, color) && seen.insert(chunk.kind) => out.push(chunk.raw),
             _ => {}
         }
     }
@@ -65,25 +74,41 @@ fn push_chunk(out: &mut Copy<'_>, kind: [u8; 4], data: &[u8]) {
     out.push(&chunk);
 }
 
-/// Whether a chunk says something of the pixels, in no more bytes than that takes.
-fn is_plain(chunk: &Chunk<'_>) -> bool {
-    let length = chunk.data.len();
-    match &chunk.kind {
-        b"IHDR" => length == 13,
-        b"PLTE" => length.is_multiple_of(3) && length <= 3 * 256,
-        b"tRNS" => length <= 256,
-        b"cHRM" => length == 32,
-        b"gAMA" => length == 4,
-        b"sBIT" => length <= 4,
-        b"sRGB" => length == 1,
-        b"cICP" => length == 4,
-        b"mDCV" => length == 24,
-        b"cLLI" => length == 8,
-        b"bKGD" => length <= 6,
-        b"hIST" => length <= 2 * 256,
-        b"pHYs" => length == 9,
-        _ => false,
+/// Whether a chunk says something of the pixels, in just as many bytes as that takes.
+fn is_plain(chunk: &Chunk<'_>, color: u8) -> bool {
+    let length = match (&chunk.kind, color) {
+        (b"IHDR", _) => 13,
+        (b"tRNS", 0) => 2,
+        (b"tRNS", 2) => 6,
+        (b"cHRM", _) => 32,
+        (b"gAMA", _) => 4,
+        (b"sBIT", 0) => 1,
+        (b"sBIT", 4) => 2,
+        (b"sBIT", 2 | PALETTE) => 3,
+        (b"sBIT", 6) => 4,
+        (b"sRGB", _) => 1,
+        (b"cICP", _) => 4,
+        (b"mDCV", _) => 24,
+        (b"cLLI", _) => 8,
+        (b"bKGD", PALETTE) => 1,
+        (b"bKGD", 0 | 4) => 2,
+        (b"bKGD", 2 | 6) => 6,
+        (b"pHYs", _) => 9,
+        _ => return false,
+    };
+    chunk.data.len() == length
+}
+
+/// The table of colours, or that of how opaque they are, with zeros for those that neither a pixel has nor the background.
+fn kept_table(chunk: &Chunk<'_>, chunks: &[Chunk<'_>], used: Option<&Used>) -> Option<Vec<u8>> {
+    const COLORS: usize = 256;
+    let entry = if chunk.kind == *b"PLTE" { 3 } else { 1 };
+    let is_table = chunk.data.len().is_multiple_of(entry) && chunk.data.len() <= COLORS * entry;
+    let mut used = used.filter(|_| is_table)?.clone();
+    if let Some(&[background]) = chunks.iter().find(|chunk| chunk.kind == *b"bKGD").map(|chunk| chunk.data) {
+        used.note(background);
     }
+    Some(used.emptied(chunk.data, entry))
 }
 
 /// A colour profile under a name that says nothing, and with nothing behind it.

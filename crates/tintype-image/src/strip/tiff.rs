@@ -13,10 +13,13 @@ use std::ops::Range;
 
 use self::parts::{Layout, Part};
 use self::tags::Stays;
+use super::palette::Used;
 use super::{jpeg, profile};
 use crate::container::tiff::{Directory, Entry, Tiff};
+use crate::decode;
 use crate::error::Error;
 use crate::exif::EXIF_IFD;
+use crate::probe::Header;
 use crate::spec::MetadataPolicy;
 
 /// What the directories belong to.
@@ -29,17 +32,31 @@ pub(super) enum Kind {
 }
 
 /// A TIFF file, less what is private.
-pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]>, Error> {
-    scrub(bytes, Kind::File, policy).ok_or_else(|| Error::corrupt("the TIFF's directories are broken"))
+pub(super) fn strip<'a>(bytes: &'a [u8], header: &Header<'_>, policy: MetadataPolicy) -> Result<Cow<'a, [u8]>, Error> {
+    let broken = || Error::corrupt("the TIFF's directories are broken");
+    scrub_but(&used_colors(bytes, header)?, bytes, Kind::File, policy).ok_or_else(broken)
+}
+
+/// The colours that pixels have, where there is a table of them: only a decoder finds that.
+fn used_colors(bytes: &[u8], header: &Header<'_>) -> Result<Used, Error> {
+    let mut used = Used::default();
+    let all_were_read = decode::tiff::each_index(bytes, header, |index| used.note(index))?;
+    Ok(if all_were_read { used } else { Used::all() })
 }
 
 /// Scrubs; `None` when the directories break the format's rules.
 pub(super) fn scrub(bytes: &[u8], kind: Kind, policy: MetadataPolicy) -> Option<Cow<'_, [u8]>> {
+    scrub_but(&Used::all(), bytes, kind, policy)
+}
+
+/// The same, where not all colours of the table are some pixel's.
+fn scrub_but<'a>(used: &Used, bytes: &'a [u8], kind: Kind, policy: MetadataPolicy) -> Option<Cow<'a, [u8]>> {
     let mut scrubber = Scrubber {
         tiff: Tiff::new(bytes)?,
         bytes,
         kind,
         policy,
+        used,
         budget: bytes.len().saturating_mul(SHARED),
         kept: Vec::from([Range { start: 0, end: 8 }]),
         end: 0,
@@ -58,6 +75,7 @@ struct Scrubber<'a> {
     bytes: &'a [u8],
     kind: Kind,
     policy: MetadataPolicy,
+    used: &'a Used,
     /// How many bytes of directories, tables and pixels may still be read.
     budget: usize,
     /// Bytes that are copied.
@@ -164,6 +182,14 @@ impl Scrubber<'_> {
                 (length as u32, length)
             }
             Stays::JpegTables if is_bytes => return self.keep_tables(entry, range),
+            Stays::Colors(most) if entry.kind == tags::SHORT && entry.count <= most => {
+                self.keep_colors(entry, range.start)?;
+                (entry.count, 0)
+            }
+            Stays::Colors(most) if tags::is_number(entry.kind) => {
+                let count = entry.count.min(most);
+                (count, count as usize * size)
+            }
             _ => return None,
         };
         let length = count as usize * size;
@@ -178,8 +204,24 @@ impl Scrubber<'_> {
         Some(Kept { tag: entry.tag, kind: entry.kind, count, field })
     }
 
+    /// Of a table of colours those that pixels have: all reds, then all greens and blues.
+    fn keep_colors(&mut self, entry: &Entry, start: usize) -> Option<()> {
+        let colors = (entry.count / 3).max(1) as usize;
+        let values: Vec<u32> = self.tiff.numbers(entry)?.collect();
+        let is_used = |at: usize| self.used.holds(at % colors);
+        let is_wide = |at: usize| values[at] > 0xFF;
+        let mut kept: Vec<usize> = (0..values.len()).filter(|&at| is_used(at)).collect();
+        // A table without any is taken for one of 8 bits.
+        if !kept.iter().any(|&at| is_wide(at)) {
+            kept.extend((0..values.len()).find(|&at| is_wide(at)));
+        }
+        const SIZE: usize = 2;
+        self.kept.extend(kept.into_iter().map(|at| start + at * SIZE..start + (at + 1) * SIZE));
+        Some(())
+    }
+
     fn keep_tables(&mut self, entry: &Entry, range: Range<usize>) -> Option<Kept> {
-        let tables = jpeg::of_a_strip(&self.bytes[range.clone()]);
+        let tables = jpeg::of_a_strip(&self.bytes[range.clone()], &[]);
         let (count, field) = (tables.len() as u32, self.tiff.put32(u32::try_from(range.start).ok()?));
         // Tables so short are none.
         if tables.len() <= field.len() {
@@ -195,6 +237,7 @@ impl Scrubber<'_> {
             return Some(());
         };
         let tiff = self.tiff;
+        let tables = page.find(tags::JPEG_TABLES).and_then(|entry| tiff.value(entry)).unwrap_or_default();
         let (Some(offsets), Some(lengths)) = (tiff.numbers(offsets), tiff.numbers(lengths)) else {
             return Some(());
         };
@@ -208,7 +251,7 @@ impl Scrubber<'_> {
                 continue;
             }
             self.spend(end - at)?;
-            self.keep_part(at, layout.keep(index, &self.bytes[at..end])?)?;
+            self.keep_part(at, layout.keep(index, &self.bytes[at..end], tables)?)?;
         }
         Some(())
     }

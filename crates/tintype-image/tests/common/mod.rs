@@ -11,6 +11,9 @@ pub const BLUE: [u8; 4] = [30, 30, 200, 255];
 pub const WHITE: [u8; 4] = [255, 255, 255, 255];
 pub const CLEAR: [u8; 4] = [255, 255, 255, 0];
 
+/// Of the picture: top left, top right, bottom left, bottom right.
+pub const QUARTERS: [[u8; 4]; 4] = [RED, GREEN, BLUE, WHITE];
+
 pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }

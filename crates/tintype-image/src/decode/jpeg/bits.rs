@@ -93,7 +93,24 @@ impl<'a> Bits<'a> {
     pub(super) fn left(&self) -> usize {
         let fill = self.data.iter().rev().take_while(|byte| **byte == 0xFF).count();
         let at_hand = (self.count.saturating_sub(self.padding) / 8) as usize;
-        (self.data.len() - self.at + at_hand).saturating_sub(fill)
+        (self.data.len() - self.at).saturating_sub(fill) + at_hand
+    }
+
+    /// Bytes up to the last one that a bit was taken of.
+    pub(super) fn used(&self) -> usize {
+        let mut at = self.at;
+        let mut not_taken = self.count.saturating_sub(self.padding) / 8;
+        while not_taken > 0 && at > 0 {
+            at -= 1;
+            match (self.data[at], at.checked_sub(1).map(|before| self.data[before])) {
+                // It fills up, and is no byte of the data.
+                (0xFF, _) => continue,
+                (0, Some(0xFF)) => at -= 1,
+                _ => {}
+            }
+            not_taken -= 1;
+        }
+        at
     }
 
     /// Whether bits were taken that are not there.
@@ -139,6 +156,28 @@ mod tests {
         let (values, overran) = read(&[1, 0xFF, 0, 2, 3, 4, 5, 6, 7, 8, 0xFF, 0, 0xFF, 0], 8);
         assert_eq!(values[..11], [1, 0xFF, 2, 3, 4, 5, 6, 7, 8, 0xFF, 0xFF]);
         assert!(overran, "three of the fourteen bytes are stuffing");
+    }
+
+    #[test]
+    fn what_was_not_taken_is_known_whatever_was_looked_at() {
+        // Seven bytes that are to be taken, of one bit each more than the last is not.
+        let taken = [1, 0xFF, 0, 2, 3, 0xFF, 0, 4, 0x80];
+        for more in
+            [&b""[..], b"N33DLE-and-more", &[0xFF, 0, 0xFF, 0, 9], &[9, 0xFF, 0], &[0xFF, 0xFF], &[7, 0xFF, 0xFF]]
+        {
+            let data = [&taken[..], more].concat();
+            let mut bits = Bits::new(&data);
+            for _ in 0..7 * 8 - 7 {
+                bits.refill();
+                bits.skip(1);
+            }
+            let fill = more.iter().rev().take_while(|byte| **byte == 0xFF).count();
+            assert_eq!(bits.left() > 0, more.len() > fill, "{more:x?}");
+            if more.len() > fill {
+                assert_eq!(bits.used(), taken.len(), "{more:x?}");
+            }
+            assert!(!bits.overran());
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the segments before the image data say (T.81, annex B): sizes, tables, colour.
 
+use std::ops::Range;
+
 use super::huffman::{Kind, Table};
 use crate::container::jpeg::{self, EOI, SOS, Segment, Segments};
 use crate::container::{be16, jpeg::ICC};
@@ -19,13 +21,22 @@ pub(super) struct Frame<'a> {
     pub(super) scan: Option<Scan<'a>>,
     /// The headers of all scans.
     pub(super) scans: Vec<&'a [u8]>,
+    /// Where the image data of each lies, broken stretches included.
+    pub(super) entropy: Vec<Range<usize>>,
     /// Whether the file goes on to its end marker.
     pub(super) ends: bool,
     /// How much of the file can be read: up to its end marker, or to the last segment that is whole.
     pub(super) length: usize,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// Notes a scan, behind which the segments are.
+    fn note(&mut self, scan: &Segment<'a>, segments: &Segments<'a>) {
+        self.length = segments.position();
+        self.scans.push(scan.payload);
+        self.entropy.push(self.length - scan.entropy.len()..self.length);
+    }
+
     /// Which of the components a scan's header names.
     pub(super) fn components_of(&self, scan: &[u8]) -> impl Iterator<Item = usize> {
         let ids = scan.get(1..).unwrap_or_default().chunks_exact(2).take(scan.first().copied().unwrap_or(0).into());
@@ -77,13 +88,13 @@ struct Reader<'a> {
 /// Reads the headers.
 pub(super) fn read(bytes: &[u8]) -> Result<Frame<'_>, Error> {
     let mut reader = Reader::default();
-    let mut segments = jpeg::segments(bytes);
+    let mut segments = jpeg::segments_over_breaks(bytes);
     while let Some(segment) = segments.next() {
         let segment = segment?;
         match segment.marker {
             SOS => {
                 let mut frame = reader.finish(&segment)?;
-                frame.scans.push(segment.payload);
+                frame.note(&segment, &segments);
                 read_end(&mut frame, segments);
                 return Ok(frame);
             }
@@ -96,11 +107,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Frame<'_>, Error> {
 
 /// Looks where the file ends, and at the scans until there.
 fn read_end<'a>(frame: &mut Frame<'a>, mut segments: Segments<'a>) {
-    frame.length = segments.position();
     while let Some(Ok(segment)) = segments.next() {
         frame.length = segments.position();
         match segment.marker {
-            SOS => frame.scans.push(segment.payload),
+            SOS => frame.note(&segment, &segments),
             EOI => frame.ends = true,
             _ => {}
         }
@@ -184,6 +194,7 @@ impl<'a> Reader<'a> {
             icc: (!icc.is_empty()).then_some(icc),
             scan,
             scans: Vec::new(),
+            entropy: Vec::new(),
             ends: false,
             length: 0,
         })
@@ -230,7 +241,8 @@ impl<'a> Reader<'a> {
         if tables.len() != components.len() {
             return Err(broken());
         }
-        Ok(Some(Scan { entropy: sos.entropy, restart: self.restart, tables }))
+        // What lies behind a break is libjpeg's.
+        Ok(Some(Scan { entropy: jpeg::unbroken(sos.entropy), restart: self.restart, tables }))
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) mod pattern;
 mod scan;
 mod whole;
 
+use std::ops::Range;
+
 use crate::damage::Damage;
 use crate::error::{Error, ErrorCode};
 use crate::jpeg_codec::Losses;
@@ -32,6 +34,8 @@ pub(crate) struct Decoded {
     pub(crate) inverted: bool,
     /// What is missing.
     pub(crate) damage: Option<Damage>,
+    /// What of the file, from its first scan on, no pixel needs.
+    pub(crate) spare: Vec<Range<usize>>,
 }
 
 /// Samples for the eight along each side of a block that there is code for.
@@ -42,15 +46,23 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
     let mut frame = frame::read(bytes)?;
     let mut canvases = canvases(&frame, per_side);
     let read = frame.scan.take().map(|scan| read_scan(&frame, &scan, &mut canvases, per_side, limits));
+    let mut spare = Vec::new();
     let damage = match read {
-        Some(Ok(excess)) => damage::beside_the_rows(&frame, excess),
+        Some(Ok(rest)) => {
+            spare = spare_of_scan(&frame, &rest);
+            damage::beside_the_rows(&frame, rest.is_much)
+        }
         Some(Err(error)) if error.code != ErrorCode::Corrupt => return Err(error),
         broken => {
             if broken.is_some() {
                 canvases = self::canvases(&frame, per_side);
             }
             let losses = read_whole(&bytes[..frame.length], &mut canvases, per_side, limits)?;
-            damage::of(&frame, &losses)
+            let damage = damage::of(&frame, &losses);
+            if damage.is_none() {
+                spare = spare_of_scans(&frame, &losses.ends);
+            }
+            damage
         }
     };
     let mut planes = Vec::new();
@@ -67,7 +79,33 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
         means.push(mean);
     }
     let planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means, roughness };
-    Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted, damage })
+    Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted, damage, spare })
+}
+
+/// What of a lone JPEG, as those in a TIFF are, no pixel needs: found by decoding no more of it than the means.
+pub(crate) fn spare(bytes: &[u8]) -> Vec<Range<usize>> {
+    let Ok(mut frame) = frame::read(bytes) else { return Vec::new() };
+    let mut canvases = canvases(&frame, 1);
+    let scan = frame.scan.take();
+    let rest = scan.and_then(|scan| read_scan(&frame, &scan, &mut canvases, 1, &Limits::default()).ok());
+    rest.map(|rest| spare_of_scan(&frame, &rest)).unwrap_or_default()
+}
+
+/// What no pixel needs of a file whose one scan holds all of them: stretches of its image data, and what follows that.
+fn spare_of_scan(frame: &Frame<'_>, rest: &scan::Rest) -> Vec<Range<usize>> {
+    let Some(start) = frame.entropy.first().map(|entropy| entropy.start) else { return Vec::new() };
+    let spare = rest.spare.iter().map(|range| start + range.start..start + range.end);
+    let end = frame.length - if frame.ends { END_MARKER } else { 0 };
+    spare.chain([start + rest.read..end]).filter(|range| !range.is_empty()).collect()
+}
+
+/// Bytes of the marker that ends a file.
+const END_MARKER: usize = 2;
+
+/// What no pixel needs of many scans, by where libjpeg was when it had read each: it reads a few bytes ahead.
+fn spare_of_scans(frame: &Frame<'_>, ends: &[usize]) -> Vec<Range<usize>> {
+    let scans = frame.entropy.iter().zip(ends);
+    scans.filter(|(entropy, end)| entropy.contains(end)).map(|(entropy, &end)| end..entropy.end).collect()
 }
 
 /// Whether every sample is there of a picture whose colours are stored apart. What does not leave as a JPEG, which
@@ -117,7 +155,7 @@ fn read_scan(
     canvases: &mut [Canvas],
     per_side: usize,
     limits: &Limits,
-) -> Result<bool, Error> {
+) -> Result<scan::Rest, Error> {
     match per_side {
         1 => scan::read::<1>(frame, scan, canvases, limits),
         2 => scan::read::<4>(frame, scan, canvases, limits),

@@ -1,5 +1,7 @@
 //! One sequential scan of all components, MCU by MCU (T.81, annex A.2 and F.2).
 
+use std::ops::Range;
+
 use super::bits::{Bits, REFILLED};
 use super::canvas::{Block, Canvas};
 use super::frame::{Frame, Scan};
@@ -29,14 +31,36 @@ struct Coder<'a, const SAMPLES: usize> {
 /// Bytes of image data that may be left over: some cameras write a few more.
 const SPARE: usize = 16;
 
-/// Reads the scan into the canvases, `SAMPLES` for each block. Says whether there was much more of it than it takes,
-/// which means that somewhere it was misread; `Corrupt` where it cannot be read at all.
+/// What a scan held besides its picture.
+#[derive(Default)]
+pub(super) struct Rest {
+    /// Stretches of the image data that no code lies in: between restart intervals, and at the end.
+    pub(super) spare: Vec<Range<usize>>,
+    /// Whether that was so much that somewhere something was misread.
+    pub(super) is_much: bool,
+    /// How far the image data was looked at.
+    pub(super) read: usize,
+}
+
+impl Rest {
+    /// Notes what is left of an interval, between where it begins and ends.
+    fn note(&mut self, bits: &Bits<'_>, interval: &Range<usize>, end: usize) {
+        let from = if bits.left() > 0 { interval.start + bits.used() } else { interval.end };
+        if from < end {
+            self.spare.push(from..end);
+            self.is_much |= end - from >= SPARE;
+        }
+    }
+}
+
+/// Reads the scan into the canvases, `SAMPLES` for each block. Says what there was besides; `Corrupt` where it cannot be
+/// read at all.
 pub(super) fn read<const SAMPLES: usize>(
     frame: &Frame<'_>,
     scan: &Scan<'_>,
     canvases: &mut [Canvas],
     limits: &Limits,
-) -> Result<bool, Error> {
+) -> Result<Rest, Error> {
     vectorized(Read::<SAMPLES> { frame, scan, canvases, limits })
 }
 
@@ -48,7 +72,7 @@ struct Read<'a, const SAMPLES: usize> {
 }
 
 impl<const SAMPLES: usize> Work for Read<'_, SAMPLES> {
-    type Output = Result<bool, Error>;
+    type Output = Result<Rest, Error>;
 
     #[inline(always)]
     fn run(self) -> Self::Output {
@@ -62,7 +86,7 @@ fn read_mcus<const SAMPLES: usize>(
     scan: &Scan<'_>,
     canvases: &mut [Canvas],
     limits: &Limits,
-) -> Result<bool, Error> {
+) -> Result<Rest, Error> {
     // A lone component is not interleaved: its MCU is one block, whatever its sampling.
     let alone = frame.components.len() == 1;
     let (mcus_across, mcus_down) = if alone { (canvases[0].across, canvases[0].down) } else { mcus(frame) };
@@ -80,18 +104,20 @@ fn read_mcus<const SAMPLES: usize>(
             before: 0,
         })
         .collect();
-    let mut intervals = Intervals { rest: Some(scan.entropy), number: 0 };
-    let mut bits = Bits::new(intervals.next()?);
+    let mut intervals = Intervals { data: scan.entropy, next: Some(0), number: 0 };
+    let mut interval = intervals.next()?;
+    let mut bits = Bits::new(&scan.entropy[interval.clone()]);
     let mut left = scan.restart;
-    let (mut broken, mut excess) = (false, false);
+    let (mut broken, mut rest) = (false, Rest { read: scan.entropy.len(), ..Rest::default() });
     for y in 0..mcus_down {
         limits.check_time()?;
         for x in 0..mcus_across {
             if scan.restart > 0 {
                 if left == 0 {
                     check(&bits, broken)?;
-                    excess |= bits.left() >= SPARE;
-                    bits = Bits::new(intervals.next()?);
+                    rest.note(&bits, &interval, interval.end);
+                    interval = intervals.next()?;
+                    bits = Bits::new(&scan.entropy[interval.clone()]);
                     coders.iter_mut().for_each(|coder| coder.before = 0);
                     left = scan.restart;
                 }
@@ -103,7 +129,8 @@ fn read_mcus<const SAMPLES: usize>(
         }
         check(&bits, broken)?;
     }
-    Ok(excess || bits.left() >= SPARE)
+    rest.note(&bits, &interval, scan.entropy.len());
+    Ok(rest)
 }
 
 /// MCUs across and down, when blocks are interleaved.
@@ -198,23 +225,26 @@ fn read_block<const SAMPLES: usize>(
 
 /// The entropy-coded data between restart markers.
 struct Intervals<'a> {
-    rest: Option<&'a [u8]>,
+    data: &'a [u8],
+    /// Where the next one begins, if there is one.
+    next: Option<usize>,
     number: u8,
 }
 
-impl<'a> Intervals<'a> {
-    fn next(&mut self) -> Result<&'a [u8], Error> {
-        let data = self.rest.ok_or_else(|| Error::corrupt("the JPEG ends early"))?;
+impl Intervals<'_> {
+    fn next(&mut self) -> Result<Range<usize>, Error> {
+        let start = self.next.ok_or_else(|| Error::corrupt("the JPEG ends early"))?;
+        let data = &self.data[start..];
         let marker = memchr::memchr_iter(0xFF, data).find(|&at| matches!(data.get(at + 1), Some(0xD0..=0xD7)));
         let Some(at) = marker else {
-            self.rest = None;
-            return Ok(data);
+            self.next = None;
+            return Ok(start..self.data.len());
         };
         if data[at + 1] != 0xD0 + self.number {
             return Err(Error::corrupt("a restart marker of the JPEG is missing"));
         }
         self.number = (self.number + 1) % 8;
-        self.rest = Some(&data[at + 2..]);
-        Ok(&data[..at])
+        self.next = Some(start + at + 2);
+        Ok(start..start + at)
     }
 }

@@ -23,11 +23,12 @@ pub(in crate::strip) enum Extent {
     Broken,
 }
 
-/// Looks through a stream that lies in pieces.
-pub(in crate::strip) fn extent(pieces: &[&[u8]], needed: usize) -> Extent {
+/// Looks through a stream that lies in pieces; shows what it holds, up to what is needed and somewhat beyond.
+pub(in crate::strip) fn extent(pieces: &[&[u8]], needed: usize, mut show: impl FnMut(&[u8])) -> Extent {
     let mut inflated = 0;
     let mut longer = false;
     let end = inflate(pieces, |data| {
+        show(data);
         inflated += data.len();
         longer = inflated > needed;
         !longer
@@ -114,18 +115,18 @@ mod tests {
         let longer = [&stream[..], b"SECRET"].concat();
         for size in [1, 7, 8192, longer.len()] {
             let pieces: Vec<&[u8]> = longer.chunks(size).collect();
-            assert_eq!(extent(&pieces, data.len()), Extent::Ends(stream.len()), "{size}");
+            assert_eq!(extent(&pieces, data.len(), |_| {}), Extent::Ends(stream.len()), "{size}");
         }
-        assert_eq!(extent(&[&stream[..stream.len() / 2]], data.len()), Extent::Broken);
-        assert_eq!(extent(&[b"SECRET, and no stream"], 10), Extent::Broken);
+        assert_eq!(extent(&[&stream[..stream.len() / 2]], data.len(), |_| {}), Extent::Broken);
+        assert_eq!(extent(&[b"SECRET, and no stream"], 10, |_| {}), Extent::Broken);
     }
 
     #[test]
     fn what_is_too_long_is_shortened() {
         let stream = packed(b"pixelsSECRET");
-        assert_eq!(extent(&[&stream], 6), Extent::Longer);
+        assert_eq!(extent(&[&stream], 6, |_| {}), Extent::Longer);
         let short = shortened(&[&stream], 6);
-        assert_eq!(extent(&[&short], 6), Extent::Ends(short.len()));
+        assert_eq!(extent(&[&short], 6, |_| {}), Extent::Ends(short.len()));
         let mut inflated = Vec::new();
         inflate(&[&short], |data| {
             inflated.extend_from_slice(data);

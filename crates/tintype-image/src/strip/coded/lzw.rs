@@ -31,8 +31,14 @@ const MOST_CODES: usize = 4096;
 const WIDEST: u32 = 12;
 
 /// The end of a stream that is to give `needed` bytes, of samples of so many bits. `None` where all of it is read: it gives
-/// fewer, or is broken before.
-pub(in crate::strip) fn end(stream: &[u8], order: Order, sample_bits: u32, needed: usize) -> Option<End> {
+/// fewer, or is broken before. Shows every code that stands for a sample alone: all texts are made of those.
+pub(in crate::strip) fn end(
+    stream: &[u8],
+    order: Order,
+    sample_bits: u32,
+    needed: usize,
+    mut show: impl FnMut(usize),
+) -> Option<End> {
     if !(1..WIDEST).contains(&sample_bits) {
         return None;
     }
@@ -57,6 +63,9 @@ pub(in crate::strip) fn end(stream: &[u8], order: Order, sample_bits: u32, neede
         }
         if given >= needed {
             return Some(End { bits: before, is_marked: false, width });
+        }
+        if code < clear {
+            show(code);
         }
         let length = match last {
             _ if code < clear => 1,
@@ -143,21 +152,29 @@ mod tests {
     #[test]
     fn the_end_is_found_marked_or_not() {
         let whole = stream(&[(4, 3), (1, 3), (6, 3), (5, 3)]);
-        let found = end(&[&whole[..], b"SECRET"].concat(), Order::LowFirst, 2, 3);
+        let found = end(&[&whole[..], b"SECRET"].concat(), Order::LowFirst, 2, 3, |_| {});
         assert_eq!(found.map(|end| (end.bits, end.is_marked)), Some((12, true)));
         let more = stream(&[(4, 3), (1, 3), (6, 3), (1, 3), (1, 4), (2, 4)]);
-        let found = end(&more, Order::LowFirst, 2, 3).expect("three bytes are there");
+        let found = end(&more, Order::LowFirst, 2, 3, |_| {}).expect("three bytes are there");
         assert_eq!((found.bits, found.is_marked), (9, false));
         let cut = ended(&more, 2, found);
-        let again = end(&cut, Order::LowFirst, 2, 3).expect("three bytes are there still");
+        let again = end(&cut, Order::LowFirst, 2, 3, |_| {}).expect("three bytes are there still");
         assert!(again.is_marked && again.bytes() == cut.len());
+    }
+
+    #[test]
+    fn samples_are_shown_up_to_the_last_that_is_needed() {
+        let codes = stream(&[(4, 3), (1, 3), (6, 3), (3, 3), (2, 4), (5, 4)]);
+        let mut shown = Vec::new();
+        assert!(end(&codes, Order::LowFirst, 2, 4, |sample| shown.push(sample)).is_some());
+        assert_eq!(shown, [1, 3]);
     }
 
     #[test]
     fn what_gives_too_little_ends_with_its_mark_or_not_at_all() {
         let whole = stream(&[(4, 3), (1, 3), (6, 3), (5, 3)]);
-        assert_eq!(end(&whole, Order::LowFirst, 2, 4).map(|end| end.bits), Some(12));
-        assert_eq!(end(&whole[..1], Order::LowFirst, 2, 3), None);
-        assert_eq!(end(&[], Order::LowFirst, 0, 1), None);
+        assert_eq!(end(&whole, Order::LowFirst, 2, 4, |_| {}).map(|end| end.bits), Some(12));
+        assert_eq!(end(&whole[..1], Order::LowFirst, 2, 3, |_| {}), None);
+        assert_eq!(end(&[], Order::LowFirst, 0, 1, |_| {}), None);
     }
 }

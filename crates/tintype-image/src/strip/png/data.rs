@@ -2,12 +2,9 @@
 
 use super::super::coded::deflate::{Extent, extent, shortened};
 use super::super::copy::Copy;
-use crate::container::be32;
-use crate::container::png::{Chunk, write_chunk};
-
-/// The passes of an interlaced picture: where each begins, and how far its pixels are apart.
-const ADAM7: [(usize, usize, usize, usize); 7] =
-    [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+use super::indices::Indices;
+use crate::container::png::{Chunk, Shape, write_chunk};
+use crate::strip::palette::Used;
 
 /// Most bytes of a chunk that is written anew.
 const CHUNK: usize = 1 << 20;
@@ -21,20 +18,38 @@ pub(super) enum Data<'a> {
 }
 
 impl<'a> Data<'a> {
-    /// The data of the file's own picture.
-    pub(super) fn of(chunks: &[Chunk<'a>], header: &[u8]) -> Self {
-        Self::of_chunks(chunks.iter().filter(|chunk| chunk.kind == *b"IDAT").copied().collect(), 0, header, None)
+    /// The data of the file's own picture. Notes which colours it has, where it has a table of them.
+    pub(super) fn of(chunks: &[Chunk<'a>], shape: Option<Shape>, used: Option<&mut Used>) -> Self {
+        Self::of_chunks(chunks.iter().filter(|chunk| chunk.kind == *b"IDAT").copied().collect(), 0, shape, used)
     }
 
     /// The data of chunks, each less its first bytes.
-    pub(super) fn of_chunks(chunks: Vec<Chunk<'a>>, skip: usize, header: &[u8], size: Option<(usize, usize)>) -> Self {
+    pub(super) fn of_chunks(
+        chunks: Vec<Chunk<'a>>,
+        skip: usize,
+        shape: Option<Shape>,
+        mut used: Option<&mut Used>,
+    ) -> Self {
         let pieces: Vec<&[u8]> = chunks.iter().map(|chunk| &chunk.data[skip.min(chunk.data.len())..]).collect();
-        let Some(needed) = needed(header, size) else { return Self::Head(chunks, usize::MAX) };
-        match extent(&pieces, needed) {
+        let needed = shape.as_ref().and_then(Shape::length);
+        let found = match (shape.zip(needed), used.as_deref_mut()) {
+            (None, _) => Extent::Broken,
+            (Some((_, needed)), None) => extent(&pieces, needed, |_| {}),
+            (Some((shape, needed)), Some(used)) => {
+                let mut indices = Indices::new(&shape, used);
+                extent(&pieces, needed, |data| indices.note(data))
+            }
+        };
+        match found {
             Extent::Ends(end) => Self::Head(chunks, end),
-            Extent::Longer => Self::Packed(shortened(&pieces, needed)),
+            Extent::Longer => Self::Packed(shortened(&pieces, needed.unwrap_or_default())),
             // As far as it goes, decoders show it.
-            Extent::Broken => Self::Head(chunks, usize::MAX),
+            Extent::Broken => {
+                if let Some(used) = used {
+                    *used = Used::all();
+                }
+                Self::Head(chunks, usize::MAX)
+            }
         }
     }
 
@@ -70,32 +85,4 @@ impl<'a> Data<'a> {
             }
         }
     }
-}
-
-/// Bytes that the pixels take unpacked, by the file's header, and by a size where it is not the file's.
-fn needed(header: &[u8], size: Option<(usize, usize)>) -> Option<usize> {
-    let [depth, color, _, _, interlaced] = *header.get(8..13)?.first_chunk::<5>()?;
-    let (width, height) = match size {
-        Some(size) => size,
-        None => (be32(header, 0)? as usize, be32(header, 4)? as usize),
-    };
-    let samples = match color {
-        0 | 3 => 1,
-        2 => 3,
-        4 => 2,
-        6 => 4,
-        _ => return None,
-    };
-    let bits = usize::from(depth) * samples;
-    let rows = |width: usize, height: usize| {
-        // Each row has a byte that says how it is filtered.
-        if width == 0 { Some(0) } else { width.checked_mul(bits)?.div_ceil(8).checked_add(1)?.checked_mul(height) }
-    };
-    if interlaced == 0 {
-        return rows(width, height);
-    }
-    let pass = |&(left, top, across, down): &(usize, usize, usize, usize)| {
-        rows(width.saturating_sub(left).div_ceil(across), height.saturating_sub(top).div_ceil(down))
-    };
-    ADAM7.iter().map(pass).sum()
 }

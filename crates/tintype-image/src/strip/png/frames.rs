@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::super::copy::Copy;
 use super::data::Data;
 use crate::container::be32;
-use crate::container::png::{Chunk, write_chunk};
+use crate::container::png::{Chunk, Shape, write_chunk};
+use crate::strip::palette::Used;
 
 /// What is written in the place of chunks, by their place in the file.
 pub(super) struct Frames {
@@ -13,7 +14,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn of(chunks: &[Chunk<'_>], header: &[u8]) -> Self {
+    pub(super) fn of(chunks: &[Chunk<'_>], header: &[u8], mut used: Option<&mut Used>) -> Self {
         let mut frames = Self { written: BTreeMap::new() };
         let pixels = chunks.iter().position(|chunk| chunk.kind == *b"IDAT").unwrap_or(0);
         // Behind the pixels it would be too late: such a file is a still picture.
@@ -26,13 +27,13 @@ impl Frames {
         let mut number = 0;
         for (i, &start) in starts.iter().enumerate().take(count as usize) {
             let end = starts.get(i + 1).copied().unwrap_or(chunks.len());
-            frames.write(&chunks[start..end], start, header, &mut number);
+            frames.write(&chunks[start..end], start, header, &mut number, used.as_deref_mut());
         }
         frames
     }
 
     /// One frame: its control, and its data, which is the file's own picture for some.
-    fn write(&mut self, chunks: &[Chunk<'_>], start: usize, header: &[u8], number: &mut u32) {
+    fn write(&mut self, chunks: &[Chunk<'_>], start: usize, header: &[u8], number: &mut u32, used: Option<&mut Used>) {
         let Some(control) = chunks[0].data.first_chunk::<26>() else { return };
         let mut numbered = |kind: [u8; 4], data: &[u8]| {
             let mut chunk = Vec::new();
@@ -45,7 +46,8 @@ impl Frames {
         let Some(first) = chunks.iter().position(data) else { return };
         let side = |at| be32(control, at).map(|side| side as usize);
         let parts = chunks.iter().filter(|chunk| data(chunk)).copied().collect();
-        let parts = Data::of_chunks(parts, 4, header, side(4).zip(side(8)));
+        let shape = Shape::of(header, side(4).zip(side(8)));
+        let parts = Data::of_chunks(parts, 4, shape, used);
         let written: Vec<u8> = parts.pieces(4).iter().flat_map(|piece| numbered(*b"fdAT", piece)).collect();
         self.written.insert(start + first, written);
     }

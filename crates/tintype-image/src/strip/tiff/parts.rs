@@ -110,8 +110,8 @@ impl Layout {
         row.checked_mul(rows.div_ceil(down))
     }
 
-    /// What stays of a strip or tile; `None` where its size says nothing.
-    pub(super) fn keep(&self, index: usize, data: &[u8]) -> Option<Part> {
+    /// What stays of a strip or tile, for which a JPEG may need tables; `None` where its size says nothing.
+    pub(super) fn keep(&self, index: usize, data: &[u8], tables: &[u8]) -> Option<Part> {
         let (columns, rows) = self.seen(index);
         let least = self.length(self.part.0, rows)?;
         // Some readers unpack tiles as a whole, beyond the end of the page.
@@ -123,8 +123,8 @@ impl Layout {
         Some(match self.compression {
             PLAIN if self.are_tiles && self.shared == (1, 1) => Part::Kept(self.rows(columns, rows, data.len())?),
             PLAIN => head(least),
-            LZW => head(lzw::end(&straight, Order::HighFirst, 8, needed).map_or(data.len(), lzw::End::bytes)),
-            DEFLATE | OLD_DEFLATE => match deflate::extent(&[&straight], needed) {
+            LZW => head(lzw::end(&straight, Order::HighFirst, 8, needed, |_| {}).map_or(data.len(), lzw::End::bytes)),
+            DEFLATE | OLD_DEFLATE => match deflate::extent(&[&straight], needed, |_| {}) {
                 Extent::Ends(end) => head(end),
                 Extent::Broken => head(data.len()),
                 Extent::Longer => match deflate::shortened(&[&straight], needed) {
@@ -134,7 +134,7 @@ impl Layout {
             },
             PACK_BITS => head(runs::pack_bits(&straight, needed)),
             FAX_4 => head(fax::group_4(&straight, self.part.0, rows)),
-            JPEG | OLD_JPEG => Part::Anew(jpeg::of_a_strip(data)),
+            JPEG | OLD_JPEG => Part::Anew(jpeg::of_a_strip(data, tables)),
             _ => head(data.len()),
         })
     }

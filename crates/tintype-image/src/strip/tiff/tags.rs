@@ -25,6 +25,8 @@ pub(super) enum Stays {
     Texts,
     /// A colour profile.
     Profile,
+    /// At most so many numbers, those of colours that pixels have.
+    Colors(u32),
     /// JPEG tables.
     JpegTables,
 }
@@ -59,7 +61,8 @@ pub(super) fn of_pixels(tag: u16, page: Page) -> Option<Stays> {
         254..=257 | 259 | 262..=266 | 277..=279 | 282..=284 | 290 | 292 | 293 | 296 | 317 | 322 | 323 | 332 | 334 => 1,
         258 | 280 | 281 | 338..=341 => page.samples,
         291 => values,
-        301 | 320 => 3 * values,
+        301 => 3 * values,
+        320 => return Some(Stays::Colors(3 * values)),
         297 | 318 | 321 | 530 => 2,
         319 | 342 | 529 => 6,
         336 | 532 => 2 * page.samples.max(3),
@@ -98,6 +101,9 @@ pub(super) fn in_exif(tag: u16) -> Option<Stays> {
         _ => None,
     }
 }
+
+/// The type of 16-bit numbers.
+pub(super) const SHORT: u16 = 3;
 
 /// Whether values of a type are numbers: of TIFF's, all but texts and bytes without a meaning.
 pub(super) fn is_number(kind: u16) -> bool {
