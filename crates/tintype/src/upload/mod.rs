@@ -226,7 +226,8 @@ impl Upload {
             pin.etag = developed.and_then(|read| read.etag.clone());
         }
         if pin.sha256.is_none() {
-            pin.sha256 = developed.filter(|read| read.pin().is_same(&pin) == Some(true)).map(|read| read.sha256.clone());
+            pin.sha256 =
+                developed.filter(|read| read.pin().is_same(&pin) == Some(true)).map(|read| read.sha256.clone());
         }
         pin
     }

@@ -22,7 +22,10 @@ pub(super) async fn names_of_a_removed_upload_are_looked_at_again(ledger: &SqlLe
     assert!(later.contains(&recheck), "since the same time");
     let other = Recheck { since: recheck.since - LONG, ..recheck.clone() };
     ledger.rechecked(&other, None).await.unwrap();
-    assert!(ledger.rechecks(OffsetDateTime::now_utc() + 11 * LONG, 1000).await.unwrap().contains(&recheck), "begun anew");
+    assert!(
+        ledger.rechecks(OffsetDateTime::now_utc() + 11 * LONG, 1000).await.unwrap().contains(&recheck),
+        "begun anew"
+    );
     ledger.rechecked(&recheck, None).await.unwrap();
     assert!(!ledger.rechecks(OffsetDateTime::now_utc() + 11 * LONG, 1000).await.unwrap().contains(&recheck));
 }

@@ -8,7 +8,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
 
-use super::{SqlLedger, damage, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, rechecks, sql, turns};
+use super::{
+    SqlLedger, damage, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, rechecks, sql, turns,
+};
 use crate::event::StorageEvent;
 use crate::ledger::LedgerError;
 use crate::queue::{Depth, Job, JobEnd, JobRow, JobState, Leased, Queue, QueueError};

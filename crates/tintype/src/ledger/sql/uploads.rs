@@ -110,7 +110,8 @@ impl Ledger for SqlLedger {
     async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError> {
         let mut tx = self.begin().await?;
         let pin = event.pin();
-        let known = locked(&mut tx, self, id).await?.map(|row| row.state()).filter(|known| known.is_same(&pin) == Some(true));
+        let known =
+            locked(&mut tx, self, id).await?.map(|row| row.state()).filter(|known| known.is_same(&pin) == Some(true));
         let pin = Pin { sha256: known.and_then(|known| known.sha256), ..pin };
         // What nobody claimed in time has no original any more, whatever the store still shows of it.
         let opened = sqlx::query(
