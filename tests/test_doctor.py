@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support import s3, tintype
+from support.flaky import Flaky
 from support.ministack import TOOLS, MiniStack
 from support.process import REPO, free_port, wait_for
 
@@ -55,7 +56,7 @@ def test_embedded_store_holds(serve, receiver):
     visit = Visit("s3://tintype", "--endpoint", server.store, "--origin", PAGE,
                   env={"AWS_ACCESS_KEY_ID": s3.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": s3.SECRET_KEY})
     assert visit.code == 0, visit.told
-    assert visit.states("credentials", "form upload", "CORS", "processing", "variants", *CLIENTS, *CLOSED) == {"ok"}
+    assert visit.states("credentials", "form upload", "conditional writes", "CORS", "processing", "variants", *CLIENTS, *CLOSED) == {"ok"}
     # What an embedded store has no setting for is no mistake.
     assert visit.states("notification", "trigger apart", "public access block", "originals expire", "incomplete uploads",
                         "variants stay", "ownership", "encryption", "versioning", "TLS only") == {"skipped"}
@@ -165,7 +166,7 @@ def test_seaweedfs_tells_nobody(seaweedfs):
     at = seaweedfs.bucket("doctor")
     visit = Visit(f"s3://{at.bucket}", "--endpoint", at.endpoint, env=at.env, wait="1s")
     assert visit.code == 1, visit.told
-    assert visit.states("credentials", "form upload", *CLIENTS, *CLOSED) == {"ok"}
+    assert visit.states("credentials", "form upload", "conditional writes", *CLIENTS, *CLOSED) == {"ok"}
     assert visit.checks["processing"]["state"] == "problem"
     assert "/v1/events" in visit.checks["processing"]["fix"]["how"]
     assert "public" in visit.checks["variants"]["seen"]
@@ -182,7 +183,7 @@ def test_ceph_holds_once_its_trigger_is_apart(ceph, tmp_path, receiver):
         visit = Visit(*args, env=at.env)
         assert visit.code == 1
         assert "trigger apart" in visit.those("problem"), "its notification has no prefix"
-        assert visit.states("credentials", "form upload", "processing", *CLIENTS, *CLOSED) == {"ok"}, visit.told
+        assert visit.states("credentials", "form upload", "conditional writes", "processing", *CLIENTS, *CLOSED) == {"ok"}, visit.told
 
         told = at.s3.get_bucket_notification_configuration(Bucket=at.bucket)["TopicConfigurations"][0]
         told["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "temp/"}]}}
@@ -459,6 +460,25 @@ def test_a_store_that_believes_anyone_is_found_out(tmp_path):
         assert keys(server.client(), "photos") == []
     finally:
         server.stop()
+
+
+def test_a_store_that_ignores_conditions_is_found_out(tmp_path):
+    """Some say 200 to If-None-Match and If-Match, and write whatever is there."""
+    server = LocalAws(tmp_path / "aws", strict=False)
+    ignoring = Flaky(server.endpoint, lambda method, key: None, drop=("if-none-match", "if-match"))
+    unknowing = Flaky(server.endpoint, lambda method, key, headers: 501 if "If-None-Match" in headers else None)
+    try:
+        server.client().create_bucket(Bucket="photos")
+        of = lambda endpoint: Visit("s3://photos", "--endpoint", endpoint, env=server.keys, wait="1s").checks["conditional writes"]
+        kept, ignored, unknown = of(server.endpoint), of(ignoring.endpoint), of(unknowing.endpoint)
+        assert kept["state"] == "ok", kept
+        assert ignored["state"] == "warning" and "If-None-Match: * and If-Match is ignored" in ignored["seen"], ignored
+        assert unknown["state"] == "warning" and "501" in unknown["seen"], unknown
+        assert "one instance" in ignored["fix"]["how"]
+        assert keys(server.client(), "photos") == []
+    finally:
+        for one in (ignoring, unknowing, server):
+            one.stop()
 
 
 # --- wrong usage, and buckets that cannot be reached ---

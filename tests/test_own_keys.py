@@ -124,3 +124,22 @@ def test_variants_of_one_format_do_not_meet_either(tmp_path):
         assert public(server, "a") == before
     finally:
         server.stop()
+
+
+def test_a_set_keeps_the_names_of_variants_that_its_preset_has_since(tmp_path):
+    """Its manifest names none of them yet; the next retry would find them another's."""
+    config = tmp_path / "tintype.toml"
+    presets = lambda more: config.write_text(f'[presets.default]\nvariants = [{{ name = "original" }}, {{ name = "32", width = 32 }}{more}]\n')
+    presets("")
+    server = tintype.Server(tmp_path, args=("--config", str(config)))
+    try:
+        first = put(server, "temp/a.jpg", PHOTOS[0])
+        assert first["status"] == "completed" and len(public(server, "a")) == 3, first["error"]
+        server.stop()
+        presets(', { name = "64", width = 64, format = "webp" }')
+        server.start()
+        assert "temp/a.jpg" in refused(put(server, "temp/a.png", PNG))
+        assert server.call("POST", f"/v1/uploads/{first['id']}/retry").status_code == 202
+        assert server.finish(first["id"])["status"] == "completed" and len(public(server, "a")) == 4
+    finally:
+        server.stop()

@@ -20,7 +20,8 @@ class Flaky:
     though the caller may be gone by then), a number of seconds below 1 (handed on after them). It may look into
     `heard`, every request that was handed on, as (method, key)."""
 
-    def __init__(self, endpoint: str, refuse):
+    def __init__(self, endpoint: str, refuse, drop: tuple = ()):
+        """`drop`: headers that it keeps to itself, in lower case. Only a store that checks no signature goes on then."""
         behind = urlsplit(endpoint)
         self.released = threading.Event()
         self.heard = []
@@ -48,7 +49,7 @@ class Flaky:
                     return self.reset()
                 # The Host header stays: it is part of the signature.
                 connection = http.client.HTTPConnection(behind.hostname, behind.port, timeout=30)
-                connection.request(self.command, self.path, body, dict(self.headers))
+                connection.request(self.command, self.path, body, {n: v for n, v in self.headers.items() if n.lower() not in drop})
                 got = connection.getresponse()
                 data = got.read()
                 connection.close()

@@ -321,6 +321,11 @@ pub fn manifest_of(original_variant: &Key) -> Option<Key> {
     Key::new(format!("{original_variant}{MANIFEST}")).ok()
 }
 
+/// The variant `original` that a manifest would be beside, by its place.
+pub fn of_manifest(place: &Key) -> Option<Key> {
+    Key::new(place.0.strip_suffix(MANIFEST)?).ok()
+}
+
 /// What a variant's name adds to the stem of its original. Names with one suffix would be one key.
 pub fn suffix(variant: &str) -> String {
     match variant {

@@ -40,6 +40,8 @@ pub mod presign;
 pub mod process;
 pub mod queue;
 #[cfg(feature = "server")]
+pub(crate) mod recheck;
+#[cfg(feature = "server")]
 mod request_id;
 #[cfg(feature = "server")]
 pub mod room;

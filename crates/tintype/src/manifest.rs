@@ -208,7 +208,12 @@ pub struct PresetRef {
 impl Original {
     /// The state of it that was read.
     pub fn pin(&self) -> Pin {
-        Pin { etag: self.etag.clone(), version: self.version.clone(), sequencer: self.sequencer.clone() }
+        Pin {
+            etag: self.etag.clone(),
+            version: self.version.clone(),
+            sequencer: self.sequencer.clone(),
+            sha256: Some(self.sha256.clone()),
+        }
     }
 }
 
@@ -222,6 +227,14 @@ impl Manifest {
         };
         let own = self.variants.iter().filter(|_| self.original.key == *original).filter(is_own);
         own.map(|variant| variant.key.clone()).collect()
+    }
+
+    /// Whether both seal the same variants of the same bytes.
+    pub fn is_set_of(&self, other: &Self) -> bool {
+        let set = |manifest: &Self| {
+            manifest.variants.iter().map(|variant| (variant.key.clone(), variant.sha256.clone())).collect::<Vec<_>>()
+        };
+        self.original.sha256 == other.original.sha256 && set(self) == set(other)
     }
 
     /// The key of the variant called `original`, which the seed's API calls the processed key.

@@ -14,6 +14,7 @@ use crate::event::accept::accept;
 use crate::event::order::Rule;
 use crate::key::Key;
 use crate::metrics;
+use crate::recheck;
 use crate::store::{Listed, Pin, StoreError};
 use crate::upload::{Status, Upload, UploadId};
 
@@ -125,6 +126,7 @@ async fn expire(app: &App) -> anyhow::Result<()> {
     let now = OffsetDateTime::now_utc();
     app.ledger.forget(now - IDEMPOTENCY).await?;
     app.finish_deletions().await?;
+    recheck::all(app).await?;
     let expired: Vec<UploadId> = app.ledger.expire(now).await?;
     metrics::expired(expired.len());
     for id in &expired {
@@ -185,7 +187,7 @@ async fn take_up(app: &Arc<App>, key: Key, object: Listed, upload: Option<&Uploa
         Some(pin) if app.config.rule(&key) == Rule::FirstBytes => pin,
         _ => Pin { etag: object.etag, ..Pin::default() },
     };
-    let Pin { etag, version, sequencer } = pin;
+    let Pin { etag, version, sequencer, .. } = pin;
     accept(app, StorageEvent { bucket: None, key, size: Some(object.size), etag, version, sequencer }).await?;
     Ok(())
 }

@@ -241,13 +241,15 @@ impl App {
     /// # Errors
     /// When ledger or store fail: try again.
     pub async fn finish_deletions(&self) -> Result<(), DeleteError> {
-        // By then a worker that had a job of it in hand knows, and has stopped, and so has what it was writing.
-        let before = OffsetDateTime::now_utc() - 2 * self.config.lease - self.longest_write();
+        let before = OffsetDateTime::now_utc() - self.settled_after();
         loop {
             let going = self.ledger.deleting(before, DELETIONS).await?;
             for upload in &going {
                 self.erase_variants(upload).await?;
-                self.erase_named(upload).await?;
+                for key in self.named(&upload.key).await? {
+                    tracing::warn!(upload = %upload.id, %key, "an object of a deleted upload had come back");
+                    self.store.delete(&key).await?;
+                }
                 if upload.was_asked_for() || self.is_older(upload, before).await? {
                     self.store.delete(&upload.key).await?;
                 }
@@ -269,6 +271,12 @@ impl App {
         }
     }
 
+    /// By then a worker that had a job in hand which was taken from it knows, and has stopped, and so has what it was
+    /// writing: unless the worker itself was stopped.
+    pub fn settled_after(&self) -> Duration {
+        2 * self.config.lease + self.longest_write()
+    }
+
     /// How long after its writer has gone a write can come into effect.
     fn longest_write(&self) -> Duration {
         match self.config.store {
@@ -277,14 +285,10 @@ impl App {
         }
     }
 
-    /// Removes whatever lies where the variants of an upload lie that is known by its key, whichever preset made it.
-    async fn erase_named(&self, upload: &Upload) -> Result<(), StoreError> {
-        let Some(prefix) = self.layout.output_prefix(&upload.key) else { return Ok(()) };
-        for object in self.store.list(&prefix).await? {
-            tracing::warn!(upload = %upload.id, key = %object.key, "an object of a deleted upload had come back");
-            self.store.delete(&object.key).await?;
-        }
-        Ok(())
+    /// Whatever lies where the variants of an upload lie that is known by its key, whichever preset made it.
+    pub async fn named(&self, key: &Key) -> Result<Vec<Key>, StoreError> {
+        let Some(prefix) = self.layout.output_prefix(key) else { return Ok(Vec::new()) };
+        Ok(self.store.list(&prefix).await?.into_iter().map(|object| object.key).collect())
     }
 
     /// Removes an upload's original, its variants and its manifest from the store; never what is another's, whatever a
@@ -310,7 +314,13 @@ impl App {
 
     /// Whether the store holds a manifest of an upload.
     pub async fn has_manifest(&self, upload: &Upload) -> Result<bool, StoreError> {
-        Ok(!self.sets(upload, &self.outputs(upload)).await?.own.is_empty())
+        Ok(!self.sealed(upload).await?.is_empty())
+    }
+
+    /// The manifests that the store holds of an upload.
+    pub async fn sealed(&self, upload: &Upload) -> Result<Vec<Manifest>, StoreError> {
+        let sets = self.sets(upload, &self.outputs(upload)).await?;
+        Ok(sets.own.into_iter().map(|(_, manifest)| manifest).collect())
     }
 
     /// What is sealed of the keys that an upload's outputs can have.

@@ -5,6 +5,7 @@
 
 mod access;
 mod bucket;
+mod conditions;
 mod cors;
 mod decoders;
 mod events;
@@ -76,6 +77,8 @@ pub async fn examine(exam: &Exam) -> Vec<Finding> {
     let upload = upload::check(exam).await;
     let answer = upload.as_ref().ok().and_then(|(_, answer)| answer.clone());
     rows.add(upload::name(exam.method), upload.map(|(findings, _)| findings));
+    exam.step("conditional writes");
+    rows.add(conditions::NAME, conditions::check(exam).await);
     exam.step("CORS");
     rows.add(cors::NAME, cors::check(exam, answer.as_ref()).await);
     exam.step("events");

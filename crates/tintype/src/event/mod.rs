@@ -48,7 +48,7 @@ pub struct StorageEvent {
 impl StorageEvent {
     /// The state of the object that this event tells of.
     pub fn pin(&self) -> Pin {
-        Pin { etag: self.etag.clone(), version: self.version.clone(), sequencer: self.sequencer.clone() }
+        Pin { etag: self.etag.clone(), version: self.version.clone(), sequencer: self.sequencer.clone(), sha256: None }
     }
 }
 

@@ -72,7 +72,7 @@ impl Pin {
     /// The state that is developed again while the object at the key has this entity tag: the known one, or where the
     /// newest counts the one that is there. None when the known one is gone for good.
     pub fn again(self, etag: Option<String>, rule: Rule) -> Option<Self> {
-        let now = Self { etag, version: None, sequencer: self.sequencer.clone() };
+        let now = Self { etag, sequencer: self.sequencer.clone(), ..Self::default() };
         match self.is_same(&now) {
             _ if !self.is_known() => Some(now),
             Some(false) if rule == Rule::Newest => Some(now),
@@ -107,7 +107,7 @@ mod tests {
 
     fn pin(etag: &str, sequencer: &str) -> Pin {
         let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        Pin { etag: text(etag), version: None, sequencer: text(sequencer) }
+        Pin { etag: text(etag), sequencer: text(sequencer), ..Pin::default() }
     }
 
     #[test]

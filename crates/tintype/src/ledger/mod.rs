@@ -289,6 +289,16 @@ pub enum Marked {
     InHand,
 }
 
+/// An original under whose names a lost process may still write: one that was stopped, or whose writes were on their way,
+/// when its job was taken over or its upload removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recheck {
+    /// The original's key.
+    pub key: Key,
+    /// Since when it is looked at.
+    pub since: OffsetDateTime,
+}
+
 /// A key that servers call with. Its secret half is kept as a hash alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
@@ -358,7 +368,7 @@ pub trait Ledger: Send + Sync {
     /// Uploads that lapsed and whose objects may still be there.
     async fn lapsed(&self, most: u32) -> Result<Vec<Upload>, LedgerError>;
 
-    /// Says that the objects of a lapsed upload are gone.
+    /// Says that the objects of a lapsed upload are gone. There is a [`Recheck`] from now on.
     async fn cleared(&self, id: &UploadId) -> Result<(), LedgerError>;
 
     /// One upload.
@@ -380,8 +390,13 @@ pub trait Ledger: Send + Sync {
     async fn activity(&self, since: OffsetDateTime) -> Result<Activity, LedgerError>;
 
     /// Says that an upload is to be developed again from the state that the event names, whatever its manifest says. There
-    /// is one job for that. False when there is no such upload (any more).
+    /// is one job for that. Bytes that are known to be those of that state stay known. False when there is no such upload
+    /// (any more).
     async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError>;
+
+    /// Says what the bytes of an upload's pinned state were found to be, by their SHA-256; gives the one that is known, which
+    /// is the first that was said.
+    async fn first_read(&self, id: &UploadId, sha256: &str) -> Result<String, LedgerError>;
 
     /// Records how an upload ended, the callback that tells it, and the end of the job that found it out, in one
     /// transaction. The same outcome found out again is told again under its id, another under another.
@@ -407,8 +422,15 @@ pub trait Ledger: Send + Sync {
     /// Uploads whose deletion was begun before a time and not ended: their objects may still be there.
     async fn deleting(&self, before: OffsetDateTime, most: u32) -> Result<Vec<Upload>, LedgerError>;
 
-    /// The second half: forgets the upload. If there was a credential for it, its key is revoked until it is forgotten.
+    /// The second half: forgets the upload. If there was a credential for it, its key is revoked until it is forgotten, a day
+    /// from now at the earliest. There is a [`Recheck`] from now on.
     async fn remove(&self, upload: &Upload) -> Result<(), LedgerError>;
+
+    /// Names that are to be looked at by a time, those first that are due longest.
+    async fn rechecks(&self, due: OffsetDateTime, most: u32) -> Result<Vec<Recheck>, LedgerError>;
+
+    /// Says that one was looked at, and when that is to be done again, if it is.
+    async fn rechecked(&self, recheck: &Recheck, next: Option<OffsetDateTime>) -> Result<(), LedgerError>;
 
     /// Reads all of the ledger. False when it is known to be damaged, now or from before.
     async fn check(&self) -> Result<bool, LedgerError>;

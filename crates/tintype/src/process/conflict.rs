@@ -6,7 +6,8 @@ use tintype_image::OutputFormat;
 use super::load::{Original, Sealed, sealed};
 use super::{ProcessError, Processor};
 use crate::error::Failure;
-use crate::key::Key;
+use crate::key::{self, Key};
+use crate::manifest::Manifest;
 use crate::preset::Preset;
 
 /// Refuses an original by its name alone, whatever else is in the bucket: its outputs would be those of another.
@@ -32,12 +33,22 @@ pub async fn by_manifest(processor: &Processor, original: &Original, preset: &Pr
     let outputs = processor.layout.possible_keys(key, preset, &original.extension);
     let stored = try_join_all(places.iter().map(|place| sealed(processor, place))).await?;
     for (place, Sealed { manifest, .. }) in places.iter().zip(stored).filter_map(|(place, set)| Some((place, set?))) {
-        let meets = *place == original.manifest_key || manifest.variants.iter().any(|v| outputs.contains(&v.key));
-        if manifest.original.key != *key && meets {
+        let meets = || *place == original.manifest_key || has_one_of(processor, &manifest, place, preset, &outputs);
+        if manifest.original.key != *key && meets() {
             return Err(taken(key, &manifest.original.key).into());
         }
     }
     Ok(())
+}
+
+/// Whether a set has one of some keys, or will, once it is made again: its preset may have grown since.
+fn has_one_of(processor: &Processor, set: &Manifest, place: &Key, preset: &Preset, keys: &[Key]) -> bool {
+    if set.variants.iter().any(|variant| keys.contains(&variant.key)) {
+        return true;
+    }
+    let extension = key::of_manifest(place).and_then(|original| original.extension());
+    let Some(extension) = extension.filter(|_| set.preset.name == preset.name) else { return false };
+    processor.layout.possible_keys(&set.original.key, preset, &extension).iter().any(|made| keys.contains(made))
 }
 
 /// Where the manifests of others are looked for; nowhere where none can be met.

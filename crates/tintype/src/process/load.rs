@@ -44,6 +44,19 @@ pub async fn read(processor: &Processor, task: &Task) -> Result<Object, ProcessE
     Ok(processor.source.get_pinned(&task.key, &task.pin, processor.max_bytes).await?)
 }
 
+/// Refuses bytes other than those that the state which was asked for is known to have, though its entity tag be the same.
+///
+/// # Errors
+/// `original_changed`, or [`ProcessError::Passing`].
+pub async fn hold_to_first(task: &Task, object: &Object) -> Result<(), ProcessError> {
+    let Some(first) = &task.first_bytes else { return Ok(()) };
+    if first.are(&hex(&Sha256::digest(&object.bytes))).await? {
+        return Ok(());
+    }
+    let why = format!("the object `{}` was replaced by other bytes of the same entity tag", task.key);
+    Err(Failure::new("original_changed", why).into())
+}
+
 /// What the bytes are, and where what comes of them goes.
 pub fn original(processor: &Processor, task: &Task, object: Object) -> Result<Original, ProcessError> {
     let format = sniff(&object)?;
@@ -116,7 +129,8 @@ pub async fn is_whole(processor: &Processor, manifest: &Manifest) -> Result<bool
 }
 
 /// Whether a variant is in the store, and nothing else under its key. The entity tag it was written under says so; where
-/// it is another, or unknown, the bytes do.
+/// it is another, or unknown, the bytes do. That a tag may be an MD5 does no harm here: nobody but Tintype writes variants, and
+/// whoever could make two of one MD5 would have uploaded both.
 pub async fn is_there(processor: &Processor, variant: &Variant) -> Result<bool, ProcessError> {
     let found = match processor.target.head(&variant.key).await {
         Ok(found) => found,

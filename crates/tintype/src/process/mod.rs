@@ -5,6 +5,8 @@ mod analyze;
 #[cfg(all(feature = "server", target_os = "linux"))]
 mod boxed;
 mod conflict;
+#[cfg(feature = "server")]
+mod lease;
 mod load;
 mod look;
 mod memory;
@@ -86,6 +88,17 @@ pub struct Processor {
 pub trait Fence: Debug + Send + Sync {
     /// Whether it is.
     async fn holds(&self) -> Result<bool, StoreError>;
+
+    /// The same before every single write: as much of the proof as costs little.
+    async fn may_write(&self) -> Result<bool, StoreError>;
+}
+
+/// Who knows which bytes an original has in the state that was asked for, should it be known: there are two files of one MD5,
+/// which many stores' entity tags are.
+#[async_trait]
+pub trait FirstBytes: Debug + Send + Sync {
+    /// Whether bytes of this SHA-256 are those. The first that are asked about are, from then on.
+    async fn are(&self, sha256: &str) -> Result<bool, StoreError>;
 }
 
 /// One original to work on.
@@ -113,6 +126,8 @@ pub struct Task {
     pub turn: Option<Turn>,
     /// What is asked before each write that others would see.
     pub fence: Option<Arc<dyn Fence>>,
+    /// What is asked about the bytes that were read, before anything is made of them.
+    pub first_bytes: Option<Arc<dyn FirstBytes>>,
 }
 
 /// What tells one state of an original from another of the same bytes.
@@ -138,6 +153,7 @@ impl Task {
             order: Order::Asked,
             turn: None,
             fence: None,
+            first_bytes: None,
         }
     }
 
@@ -351,6 +367,7 @@ impl Processor {
         let load = async {
             let object = load::read(self, task).await?;
             watch.read(&object.meta);
+            load::hold_to_first(task, &object).await?;
             load::original(self, task, object)
         };
         let original = load.instrument(debug_span!("load")).await?;

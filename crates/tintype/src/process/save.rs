@@ -210,19 +210,26 @@ impl Set {
         self.in_time(key, self.processor.target.delete(key)).await
     }
 
-    /// A change that ends in its time: what is cut off may come late, but no later than a lease lasts.
+    /// A change that is this process's to make, and ends in its time: what is cut off may come late, but no later than a lease
+    /// lasts. The time is looked at before anything goes on, as it is when the process was stopped for longer.
     async fn in_time<T>(
         &self,
         key: &Key,
         change: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, ProcessError> {
         let longest = self.processor.longest_write.map(|longest| Instant::now() + longest);
+        if let Some(fence) = &self.task.fence
+            && !fence.may_write().await?
+        {
+            return Err(taken_over());
+        }
         let Some(end) = longest.into_iter().chain(self.task.saved_by).min() else { return Ok(change.await?) };
-        match tokio::time::timeout_at(end.into(), change).await {
-            Ok(done) => Ok(done?),
-            Err(_) => {
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(end.into()) => {
                 Err(ProcessError::Passing(format!("{key} could not be written in the time there is for a write")))
             }
+            done = change => Ok(done?),
         }
     }
 
@@ -284,9 +291,7 @@ impl Set {
             return Err(ProcessError::Passing(GIVEN_UP.to_owned()));
         }
         match &self.task.fence {
-            Some(fence) if !fence.holds().await? => {
-                Err(ProcessError::Passing("another process has taken this work over".to_owned()))
-            }
+            Some(fence) if !fence.holds().await? => Err(taken_over()),
             _ => Ok(()),
         }
     }
@@ -315,6 +320,10 @@ impl Set {
             engine: ENGINE.to_owned(),
         }
     }
+}
+
+fn taken_over() -> ProcessError {
+    ProcessError::Passing("another process has taken this work over".to_owned())
 }
 
 /// What goes with a manifest.

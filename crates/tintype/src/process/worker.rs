@@ -1,27 +1,32 @@
 //! Takes jobs, develops their originals, records how they ended.
 
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use rand::RngExt;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{ProcessError, Step, Task, Watch};
+use super::lease::{Lease, Moment, PROOFS};
+use super::{FirstBytes, ProcessError, Step, Task, Watch};
 use crate::app::App;
+use crate::config::StoreUrl;
 use crate::error::Failure;
 use crate::event::StorageEvent;
 use crate::event::accept::take_in;
 use crate::event::order::Rule;
-use crate::ledger::Finished;
+use crate::ledger::{Finished, Ledger};
 use crate::manifest::Manifest;
 use crate::metrics;
 use crate::queue::{Job, JobEnd, Leased, QueueError};
+use crate::recheck;
 use crate::store::StoreError;
 use crate::trace;
-use crate::upload::{Outcome, Status, Upload};
+use crate::upload::{Outcome, Status, Upload, UploadId};
 
 /// How long to sleep when there is no job and nobody calls.
 const IDLE: Duration = Duration::from_secs(1);
@@ -29,8 +34,6 @@ const IDLE: Duration = Duration::from_secs(1);
 const NO_ROOM: Duration = Duration::from_secs(5);
 /// Longest pause between tries while the store fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// How often a lease is extended in its length.
-const BEATS: u32 = 3;
 
 /// When workers end.
 #[derive(Debug, Clone, Default)]
@@ -51,13 +54,16 @@ pub async fn run(app: Arc<App>, stop: Stop) {
             pause_for_room(&stop).await;
             continue;
         }
+        let asked = Moment::now();
         match app.queue.claim(app.config.lease).await {
             Ok(Some(leased)) => {
                 // There may be more than one worker was woken for.
                 app.signals.jobs.notify_one();
                 let Leased { id, attempt, job, traceparent, .. } = &leased;
                 let span = tracing::info_span!("job", upload = %job.upload_id, job = id, attempt);
-                work(&app, &leased, &stop).instrument(trace::follow(span, traceparent.as_deref())).await;
+                let span = trace::follow(span, traceparent.as_deref());
+                let lease = Arc::new(Lease::new(app.queue.clone(), leased, app.config.lease, asked));
+                work(&app, &lease, &stop).instrument(span).await;
             }
             Ok(None) => rest(&app, &stop).await,
             Err(error) => {
@@ -68,8 +74,8 @@ pub async fn run(app: Arc<App>, stop: Stop) {
     }
 }
 
-async fn work(app: &App, leased: &Leased, stop: &Stop) {
-    if let Err(error) = hold(app, leased, stop).await {
+async fn work(app: &App, lease: &Arc<Lease>, stop: &Stop) {
+    if let Err(error) = hold(app, lease, stop).await {
         tracing::error!(%error, "a job could not be settled; it will be done again");
     }
 }
@@ -90,24 +96,27 @@ async fn pause_for_room(stop: &Stop) {
 }
 
 /// Does a job for as long as it is this worker's.
-async fn hold(app: &App, leased: &Leased, stop: &Stop) -> Result<(), QueueError> {
+async fn hold(app: &App, lease: &Arc<Lease>, stop: &Stop) -> Result<(), QueueError> {
+    let leased = &lease.leased;
     let upload = app.ledger.get(&leased.job.upload_id).await.map_err(|e| QueueError(e.to_string()))?;
     let Some(upload) = upload else {
         // Deleted since.
         return app.queue.drop_job(leased).await;
     };
-    tokio::select! {
-        done = handle(app, &upload, leased, stop) => done,
-        () = lost(app, leased) => {
-            quiet(app, leased).await;
-            abandon(app, &upload).await
-        }
+    let done = tokio::select! {
+        done = handle(app, &upload, lease, stop) => done,
+        () = lost(lease) => Ok(()),
         () = stop.now.cancelled() => {
             tracing::warn!("no time left: the job is handed on");
             quiet(app, leased).await;
             app.queue.release(leased).await
         }
+    };
+    if lease.is_lost() {
+        quiet(app, leased).await;
+        abandon(app, &upload).await?;
     }
+    done
 }
 
 /// A job ends when all it started has ended: what it was writing when it was cut off is written or refused by now.
@@ -116,38 +125,41 @@ async fn quiet(app: &App, leased: &Leased) {
 }
 
 /// Extends the lease again and again; done once it is lost, or may be.
-async fn lost(app: &App, leased: &Leased) {
-    let lease = app.config.lease;
+async fn lost(lease: &Lease) {
+    let length = lease.length();
     let mut held = Instant::now();
     loop {
-        tokio::time::sleep(lease / BEATS).await;
-        match app.queue.extend(leased, lease).await {
+        tokio::time::sleep(length / PROOFS).await;
+        match lease.extend().await {
             Ok(true) => held = Instant::now(),
             Ok(false) => return,
-            Err(error) if held.elapsed() < lease => tracing::warn!(%error, "a lease could not be extended"),
-            Err(_) => return,
+            Err(error) if held.elapsed() < length => tracing::warn!(%error, "a lease could not be extended"),
+            Err(_) => return lease.lose(),
         }
     }
 }
 
-/// The job is another's by now, or its upload was deleted: then what was written meanwhile goes too.
+/// The job is another's by now, or its upload was deleted: then what was written meanwhile goes too, and what another sealed
+/// is looked at.
 async fn abandon(app: &App, upload: &Upload) -> Result<(), QueueError> {
     tracing::warn!("a job was taken away: its lease ran out, or its upload was deleted");
-    if app.ledger.get(&upload.id).await.is_ok_and(|row| row.is_none()) {
-        app.erase_variants(upload).await.map_err(|e| QueueError(e.to_string()))?;
+    match app.ledger.get(&upload.id).await {
+        Ok(None) => app.erase_variants(upload).await.map_err(|e| QueueError(e.to_string())),
+        _ => recheck::look(app, &upload.key).await.map_err(|e| QueueError(e.to_string())),
     }
-    Ok(())
 }
 
-async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Result<(), QueueError> {
+async fn handle(app: &App, upload: &Upload, lease: &Arc<Lease>, stop: &Stop) -> Result<(), QueueError> {
+    let leased = &lease.leased;
     let job = &leased.job;
     // Only a crash skips the end of an attempt: such a job would take every worker down in turn.
     if leased.crashes >= app.config.crashes {
         let why = format!("given up: {} attempts ended without a word", leased.crashes);
-        if !leave_nothing(app, upload, leased).await {
+        if !leave_nothing(app, upload, lease).await {
             tracing::warn!("variants of an upload that failed are left; they go with the original");
         }
-        return record(app, upload, &Outcome::Failed(Failure::new("internal", &why)), JobEnd::Dead(leased, &why)).await;
+        let outcome = Outcome::Failed(Failure::new("internal", &why));
+        return record(app, upload, &outcome, lease, JobEnd::Dead(leased, &why)).await;
     }
     let Some(preset) = app.config.presets.get(&upload.preset).cloned() else {
         let why = format!(
@@ -155,7 +167,7 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
             upload.preset,
             app.config.presets.names()
         );
-        return fail(app, upload, leased, Failure::new("invalid_request", why)).await;
+        return fail(app, upload, lease, Failure::new("invalid_request", why)).await;
     };
     let task = Task {
         pin: job.event.pin(),
@@ -163,12 +175,15 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
         force: job.force,
         // Of other bytes under this key, the job of a worker that died may have writes on their way.
         again: leased.attempt > 1 || app.config.replaceable || !app.layout.is_upload_key(&job.event.key),
+        fence: Some(lease.clone()),
+        first_bytes: first_bytes(app, upload, job),
         ..Task::new(job.event.key.clone(), preset)
     };
     let progress = Progress::default();
     match app.processor.develop_watched(&task, &progress).await {
         Ok(developed) => {
-            record(app, upload, &Outcome::Completed(Box::new(developed.manifest)), JobEnd::Done(leased)).await
+            let outcome = Outcome::Completed(Box::new(developed.manifest));
+            record(app, upload, &outcome, lease, JobEnd::Done(leased)).await
         }
         Err(ProcessError::Full(why)) => {
             tracing::warn!(why, "no room for variants; will try again, however often it takes");
@@ -177,15 +192,17 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
             app.queue.release(leased).await
         }
         Err(ProcessError::Final(failure)) => match stands(app, upload, job, &failure).await? {
-            Stands::Done(manifest) => record(app, upload, &Outcome::Completed(manifest), JobEnd::Done(leased)).await,
+            Stands::Done(manifest) => {
+                record(app, upload, &Outcome::Completed(manifest), lease, JobEnd::Done(leased)).await
+            }
             Stands::Renewed => app.queue.drop_job(leased).await,
             Stands::Again => app.queue.retry(leased, pause(leased.attempt), &failure.message).await,
             Stands::Failed => {
                 let wrote = progress.may_have_written() || leased.attempt > 1;
                 if wrote || may_have_variants(app, upload).await {
-                    return fail(app, upload, leased, failure).await;
+                    return fail(app, upload, lease, failure).await;
                 }
-                record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await
+                record(app, upload, &Outcome::Failed(failure), lease, JobEnd::Done(leased)).await
             }
         },
         Err(error) if leased.attempt < app.config.attempts => {
@@ -195,13 +212,50 @@ async fn handle(app: &App, upload: &Upload, leased: &Leased, stop: &Stop) -> Res
             app.queue.retry(leased, pause, &error.to_string()).await
         }
         Err(error) => {
-            if !leave_nothing(app, upload, leased).await {
+            if !leave_nothing(app, upload, lease).await {
                 tracing::warn!("variants of an upload that failed are left; they go with the original");
             }
             let failure = error.given_up(leased.attempt);
             let why = failure.message.clone();
-            record(app, upload, &Outcome::Failed(failure), JobEnd::Dead(leased, &why)).await
+            record(app, upload, &Outcome::Failed(failure), lease, JobEnd::Dead(leased, &why)).await
         }
+    }
+}
+
+/// The bytes of an upload that was asked for, where a store lets others come in their place: until they are read, an entity tag
+/// is all that is known of them.
+fn first_bytes(app: &App, upload: &Upload, job: &Job) -> Option<Arc<dyn FirstBytes>> {
+    let is_named = app.config.rule(&upload.key) == Rule::Newest || job.event.version.is_some();
+    let (ledger, id, known) = (app.ledger.clone(), upload.id.clone(), upload.state().sha256);
+    match app.config.store {
+        _ if is_named => None,
+        // It takes no second file.
+        StoreUrl::Embedded if known.is_none() => None,
+        _ => Some(Arc::new(FirstRead { ledger, id, known })),
+    }
+}
+
+/// What the ledger knows of an upload's bytes.
+struct FirstRead {
+    ledger: Arc<dyn Ledger>,
+    id: UploadId,
+    known: Option<String>,
+}
+
+impl Debug for FirstRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FirstRead").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl FirstBytes for FirstRead {
+    async fn are(&self, sha256: &str) -> Result<bool, StoreError> {
+        if let Some(known) = &self.known {
+            return Ok(known == sha256);
+        }
+        let first = self.ledger.first_read(&self.id, sha256).await;
+        Ok(first.map_err(|error| StoreError::Unavailable(error.to_string()))? == sha256)
     }
 }
 
@@ -235,10 +289,16 @@ async fn stands(app: &App, upload: &Upload, job: &Job, failure: &Failure) -> Res
     if let (Status::Completed, false, Some(manifest)) = (upload.status, job.force, &upload.manifest) {
         return Ok(Stands::Done(Box::new(manifest.clone())));
     }
-    if failure.code != "original_changed" || app.config.rule(&upload.key) == Rule::FirstBytes {
+    let broken = |error: &dyn std::fmt::Display| QueueError(error.to_string());
+    if failure.code != "original_changed" {
         return Ok(Stands::Failed);
     }
-    let broken = |error: &dyn std::fmt::Display| QueueError(error.to_string());
+    if app.config.rule(&upload.key) == Rule::FirstBytes {
+        // What was made of the first bytes stays, whatever is at the key now.
+        let Some(manifest) = &upload.manifest else { return Ok(Stands::Failed) };
+        let is_there = recheck::shows(app, upload, manifest).await.map_err(|e| broken(&e))?;
+        return Ok(if is_there { Stands::Done(Box::new(manifest.clone())) } else { Stands::Failed });
+    }
     let now = match app.store.head(&upload.key).await {
         Ok(now) => now,
         Err(StoreError::NotFound(_)) => return Ok(Stands::Failed),
@@ -254,19 +314,20 @@ async fn stands(app: &App, upload: &Upload, job: &Job, failure: &Failure) -> Res
 }
 
 /// Records a failure once nothing of an earlier set is left: what a status says and what the public can read are one thing.
-async fn fail(app: &App, upload: &Upload, leased: &Leased, failure: Failure) -> Result<(), QueueError> {
-    if !leave_nothing(app, upload, leased).await && leased.attempt < app.config.attempts {
+async fn fail(app: &App, upload: &Upload, lease: &Lease, failure: Failure) -> Result<(), QueueError> {
+    let leased = &lease.leased;
+    if !leave_nothing(app, upload, lease).await && leased.attempt < app.config.attempts {
         let why = format!("it failed with {}, and its variants could not be removed", failure.code);
         return app.queue.retry(leased, pause(leased.attempt), &why).await;
     }
-    record(app, upload, &Outcome::Failed(failure), JobEnd::Done(leased)).await
+    record(app, upload, &Outcome::Failed(failure), lease, JobEnd::Done(leased)).await
 }
 
 /// Removes every variant and the manifest of an upload that fails, before its end is recorded: cut off in between, the job
 /// is done again. False when the store would not.
-async fn leave_nothing(app: &App, upload: &Upload, leased: &Leased) -> bool {
+async fn leave_nothing(app: &App, upload: &Upload, lease: &Lease) -> bool {
     // Whose lease has run out would remove what another writes; it records nothing either.
-    if !app.queue.extend(leased, app.config.lease).await.unwrap_or(false) {
+    if !lease.extend().await.unwrap_or(false) {
         return true;
     }
     match app.erase_variants(upload).await {
@@ -297,14 +358,23 @@ impl Watch for Progress {
 }
 
 /// One transaction for the outcome, its callback and the job's end; then whoever waits is told.
-async fn record(app: &App, upload: &Upload, outcome: &Outcome, end: JobEnd<'_>) -> Result<(), QueueError> {
-    let (JobEnd::Done(leased) | JobEnd::Dead(leased, _)) = end;
+async fn record(
+    app: &App,
+    upload: &Upload,
+    outcome: &Outcome,
+    lease: &Lease,
+    end: JobEnd<'_>,
+) -> Result<(), QueueError> {
+    let leased = &lease.leased;
     let finished = app.settle(upload, outcome, Some(end)).await.map_err(|e| QueueError(e.to_string()))?;
     if finished == Finished::Recorded {
         metrics::job_done(OffsetDateTime::now_utc() - leased.queued_at);
     }
     match (finished, outcome) {
-        (Finished::LeaseLost, _) => tracing::warn!("done too late: another has the job"),
+        (Finished::LeaseLost, _) => {
+            tracing::warn!("done too late: another has the job");
+            lease.lose();
+        }
         (Finished::Gone, _) => tracing::info!("deleted while it was developed"),
         (Finished::Recorded, Outcome::Completed(manifest)) => {
             tracing::info!(variants = manifest.variants.len(), "completed");

@@ -121,7 +121,8 @@ pub struct QueueError(pub String);
 /// The jobs.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Takes the oldest job that is due, for the length of a lease. Jobs of one upload are done one after another.
+    /// Takes the oldest job that is due, for the length of a lease. Jobs of one upload are done one after another. Of one that is
+    /// taken over from a process that was lost there is a [`crate::ledger::Recheck`] from now on.
     async fn claim(&self, lease: Duration) -> Result<Option<Leased>, QueueError>;
 
     /// Holds a job for another lease from now. False when it is not the caller's any more: stop working on it.

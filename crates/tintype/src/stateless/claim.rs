@@ -232,4 +232,8 @@ impl Fence for Held {
         }
         Ok(self.read().await?.is_some_and(|(note, _)| note.owner == self.owner))
     }
+
+    async fn may_write(&self) -> Result<bool, StoreError> {
+        Ok(Instant::now() < self.end && OffsetDateTime::now_utc() < self.until)
+    }
 }

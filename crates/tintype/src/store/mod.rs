@@ -90,6 +90,9 @@ pub struct Pin {
     /// Its place in the store's own order of what happened to the key, if the store gave one.
     #[serde(default)]
     pub sequencer: Option<String>,
+    /// SHA-256 of its bytes, in hex, once they were read: an entity tag may be an MD5, of which there can be two files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 impl Pin {

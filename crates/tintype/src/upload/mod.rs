@@ -220,13 +220,16 @@ impl Upload {
 impl Upload {
     /// The state of its original that counts; of rows from before pins, that of what was developed.
     pub fn state(&self) -> Pin {
-        let developed = || self.manifest.as_ref().and_then(|manifest| manifest.original.etag.clone());
-        match &self.pin {
-            Some(pin) if pin.is_known() => pin.clone(),
-            pin => {
-                Pin { etag: developed(), version: None, sequencer: pin.as_ref().and_then(|pin| pin.sequencer.clone()) }
-            }
+        let developed = self.manifest.as_ref().map(|manifest| &manifest.original).filter(|read| read.key == self.key);
+        let mut pin = self.pin.clone().unwrap_or_default();
+        if !pin.is_known() {
+            pin.etag = developed.and_then(|read| read.etag.clone());
         }
+        if pin.sha256.is_none() {
+            pin.sha256 =
+                developed.filter(|read| read.pin().is_same(&pin) == Some(true)).map(|read| read.sha256.clone());
+        }
+        pin
     }
 
     /// Whether its original came, and all of it was removed since nobody claimed it in time.

@@ -41,7 +41,7 @@ async fn remove(verifier: &Verifier, findings: &mut [Finding]) {
 /// The event that a new job is to work on, or why there can be none.
 async fn event(verifier: &Verifier, row: &Upload) -> Result<Result<StorageEvent, String>, VerifyError> {
     let event = |size, pin: Pin| {
-        let Pin { etag, version, sequencer } = pin;
+        let Pin { etag, version, sequencer, .. } = pin;
         StorageEvent { bucket: None, key: row.key.clone(), size, etag, version, sequencer }
     };
     let found = match verifier.store.head(&row.key).await {

@@ -4,6 +4,7 @@
 mod arrivals;
 mod deliveries;
 mod listings;
+mod rechecks;
 
 use std::collections::HashMap;
 
@@ -116,6 +117,9 @@ async fn conforms(ledger: &SqlLedger) {
     arrivals::the_newest_version_wins(ledger).await;
     arrivals::what_was_developed_is_developed_again(ledger).await;
     arrivals::an_unclaimed_upload_lapses(ledger).await;
+    rechecks::names_of_a_removed_upload_are_looked_at_again(ledger).await;
+    rechecks::whoever_takes_a_job_over_is_followed_by_a_look(ledger).await;
+    rechecks::the_first_bytes_that_are_read_are_known(ledger).await;
     what_waits_is_hastened(ledger).await;
     what_jobs_came_to_is_kept(ledger).await;
     a_job_comes_and_goes_with_its_upload(ledger).await;

@@ -64,9 +64,12 @@ async fn follow(tx: &mut AnyConnection, mut row: Upload, arrival: Arrival<'_>) -
     let sequencer = later(known.sequencer.as_deref(), told.sequencer.as_deref());
     // The job reads the state that is pinned, whatever the event left out; what the pin left out it may add.
     let pin = match news {
-        News::Same if known.is_same(&told) == Some(true) => {
-            Pin { etag: known.etag.or(told.etag), version: known.version.or(told.version), sequencer }
-        }
+        News::Same if known.is_same(&told) == Some(true) => Pin {
+            etag: known.etag.or(told.etag),
+            version: known.version.or(told.version),
+            sequencer,
+            sha256: known.sha256,
+        },
         News::Same => Pin { sequencer, ..known },
         _ => Pin { sequencer, ..told },
     };

@@ -4,7 +4,7 @@ use sqlx::Row;
 use time::OffsetDateTime;
 
 use super::uploads::{COLUMNS, read};
-use super::{SqlLedger, deliveries, history, millis, read_time, sql};
+use super::{SqlLedger, deliveries, history, millis, read_time, rechecks, sql};
 use crate::ledger::{LedgerError, Notice};
 use crate::upload::{Upload, UploadId};
 
@@ -71,7 +71,10 @@ pub(super) async fn lapsed(ledger: &SqlLedger, most: u32) -> Result<Vec<Upload>,
 }
 
 pub(super) async fn cleared(ledger: &SqlLedger, id: &UploadId) -> Result<(), LedgerError> {
+    let mut tx = ledger.begin().await?;
     let query = "UPDATE uploads SET manifest = NULL, processed_key = NULL WHERE id = $1 AND status = 'expired'";
-    sqlx::query(query).bind(id.as_str()).execute(&ledger.writer).await?;
+    sqlx::query(query).bind(id.as_str()).execute(&mut *tx).await?;
+    rechecks::add(&mut tx, id).await?;
+    tx.commit().await?;
     Ok(())
 }

@@ -19,12 +19,13 @@ use crate::ledger::LedgerError;
 use crate::manifest::ENGINE;
 
 /// Every table but that of the migrations, with the order of its rows.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 10] = [
     ("secrets", "name"),
     ("api_keys", "id"),
     ("uploads", "id"),
     ("idempotency", "key"),
     ("revoked", "key"),
+    ("rechecks", "key"),
     ("jobs", "id"),
     ("job_attempts", "id"),
     ("deliveries", "id"),
@@ -311,6 +312,7 @@ mod tests {
             ),
             ("INSERT INTO idempotency (key, request, upload_ids, created_at) VALUES ('i', $1, '[]', 1)", odd),
             ("INSERT INTO revoked (key, until) VALUES ($1, 5)", odd),
+            ("INSERT INTO rechecks (key, since, due_at) VALUES ($1, 5, 6)", odd),
             (
                 "INSERT INTO jobs (id, upload_id, event, force, due_at, lease, created_at)
                  VALUES (41, '@', $1, 1, 1, 'held', 1)",

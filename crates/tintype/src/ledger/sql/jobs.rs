@@ -8,7 +8,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use time::OffsetDateTime;
 
-use super::{SqlLedger, damage, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, sql, turns};
+use super::{
+    SqlLedger, damage, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, rechecks, sql, turns,
+};
 use crate::event::StorageEvent;
 use crate::ledger::LedgerError;
 use crate::queue::{Depth, Job, JobEnd, JobRow, JobState, Leased, Queue, QueueError};
@@ -126,7 +128,14 @@ impl Queue for SqlLedger {
                 Err(error) => return Err(error.into()),
                 Ok(None) => return Ok(None),
                 Ok(Some(row)) => match read_leased(&row) {
-                    Ok(leased) => return Ok(Some(leased)),
+                    Ok(leased) => {
+                        // Cut off before this, the job is taken over once more.
+                        if leased.crashes > 0 {
+                            let mut writer = self.writer.acquire().await.map_err(LedgerError::from)?;
+                            rechecks::add(&mut writer, &leased.job.upload_id).await?;
+                        }
+                        return Ok(Some(leased));
+                    }
                     // No worker can do it, and none behind it may wait: it is set aside, and its original taken up anew.
                     Err(error) => self.set_aside(&row, &error).await?,
                 },

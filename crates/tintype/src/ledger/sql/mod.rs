@@ -14,6 +14,7 @@ mod jobs;
 mod keys;
 mod open;
 mod pooler;
+mod rechecks;
 pub mod schema;
 #[cfg(test)]
 mod testing;

@@ -10,7 +10,7 @@ use super::{Dialect, damage};
 use crate::ledger::LedgerError;
 
 /// Name, and text in SQLite's and in Postgres's words. Once released, a text never changes.
-const MIGRATIONS: [(&str, &str, &str); 6] = [
+const MIGRATIONS: [(&str, &str, &str); 7] = [
     (
         "ledger",
         include_str!("../../../migrations/sqlite/0001_ledger.sql"),
@@ -40,6 +40,11 @@ const MIGRATIONS: [(&str, &str, &str); 6] = [
         "fair",
         include_str!("../../../migrations/sqlite/0006_fair.sql"),
         include_str!("../../../migrations/postgres/0006_fair.sql"),
+    ),
+    (
+        "rechecks",
+        include_str!("../../../migrations/sqlite/0007_rechecks.sql"),
+        include_str!("../../../migrations/postgres/0007_rechecks.sql"),
     ),
 ];
 

@@ -10,16 +10,17 @@ use time::OffsetDateTime;
 
 use super::{
     SqlLedger, arrivals, claims, cursor, deliveries, history, jobs, keys, millis, now, read_count, read_id, read_time,
-    read_time_if, sql, whole,
+    read_time_if, rechecks, sql, whole,
 };
 use crate::event::StorageEvent;
 use crate::event::order::Stale;
 use crate::key::Key;
 use crate::ledger::{
     Activity, ApiKey, Arrival, Arrived, Attempt, Claim, Created, Delivery, Finished, Idempotency, JobAttempt, Ledger,
-    LedgerError, Marked, Next, Notice, Outstanding, Page, Search,
+    LedgerError, Marked, Next, Notice, Outstanding, Page, Recheck, Search,
 };
 use crate::queue::JobEnd;
+use crate::store::Pin;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
 pub(super) const COLUMNS: &str = "id, key, status, policy, extension, preset, processed_key, manifest, error, created_at, \
@@ -117,13 +118,17 @@ impl Ledger for SqlLedger {
 
     async fn reopen(&self, id: &UploadId, event: &StorageEvent) -> Result<bool, LedgerError> {
         let mut tx = self.begin().await?;
+        let pin = event.pin();
+        let known =
+            locked(&mut tx, self, id).await?.map(|row| row.state()).filter(|known| known.is_same(&pin) == Some(true));
+        let pin = Pin { sha256: known.and_then(|known| known.sha256), ..pin };
         // What nobody claimed in time has no original any more, whatever the store still shows of it.
         let opened = sqlx::query(
             "UPDATE uploads SET status = 'processing', pin = $2
              WHERE id = $1 AND deleted_at IS NULL AND NOT (status = 'expired' AND pin IS NOT NULL)",
         )
         .bind(id.as_str())
-        .bind(serde_json::to_string(&event.pin())?)
+        .bind(serde_json::to_string(&pin)?)
         .execute(&mut *tx)
         .await?;
         if opened.rows_affected() == 0 {
@@ -133,6 +138,22 @@ impl Ledger for SqlLedger {
         jobs::replace_waiting(&mut tx, id, event, true).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    async fn first_read(&self, id: &UploadId, sha256: &str) -> Result<String, LedgerError> {
+        let mut tx = self.begin().await?;
+        let Some(row) = locked(&mut tx, self, id).await? else { return Ok(sha256.to_owned()) };
+        if let Some(known) = row.state().sha256 {
+            return Ok(known);
+        }
+        let pin = Pin { sha256: Some(sha256.to_owned()), ..row.pin.unwrap_or_default() };
+        sqlx::query("UPDATE uploads SET pin = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(serde_json::to_string(&pin)?)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(sha256.to_owned())
     }
 
     async fn finish(
@@ -216,12 +237,21 @@ impl Ledger for SqlLedger {
         if upload.expires_at > upload.created_at {
             revoke(&mut tx, upload).await?;
         }
+        rechecks::add(&mut tx, &upload.id).await?;
         deliveries::forget(&mut tx, &upload.id).await?;
         jobs::forget(&mut tx, &upload.id).await?;
         history::forget(&mut tx, &upload.id).await?;
         sqlx::query("DELETE FROM uploads WHERE id = $1").bind(upload.id.as_str()).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    async fn rechecks(&self, due: OffsetDateTime, most: u32) -> Result<Vec<Recheck>, LedgerError> {
+        rechecks::due(self, due, most).await
+    }
+
+    async fn rechecked(&self, recheck: &Recheck, next: Option<OffsetDateTime>) -> Result<(), LedgerError> {
+        rechecks::done(self, recheck, next).await
     }
 
     async fn check(&self) -> Result<bool, LedgerError> {
@@ -332,12 +362,20 @@ fn pattern(text: &str) -> String {
     text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
 
+/// A row that nobody else changes until the transaction ends.
+async fn locked(tx: &mut AnyConnection, ledger: &SqlLedger, id: &UploadId) -> Result<Option<Upload>, LedgerError> {
+    let lock = ledger.dialect.locked();
+    let query = format!("SELECT {COLUMNS} FROM uploads WHERE id = $1 AND deleted_at IS NULL {lock}");
+    let row = sqlx::query(sql(query)).bind(id.as_str()).fetch_optional(tx).await?;
+    row.as_ref().map(read).transpose()
+}
+
 async fn revoke(tx: &mut AnyConnection, upload: &Upload) -> Result<(), LedgerError> {
     sqlx::query(
         "INSERT INTO revoked (key, until) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET until = excluded.until",
     )
     .bind(upload.key.as_str())
-    .bind(millis(upload.expires_at))
+    .bind(millis(upload.expires_at).max(now()))
     .execute(tx)
     .await?;
     Ok(())

@@ -87,6 +87,7 @@ const COLUMNS: &[(&str, &[(&str, Kind)])] = &[
     ),
     ("idempotency", &[("key", Name), ("request", Name), ("upload_ids", Like(ids)), ("created_at", Time)]),
     ("revoked", &[("key", Object), ("until", Time)]),
+    ("rechecks", &[("key", Object), ("since", Time), ("due_at", Time)]),
     (
         "jobs",
         &[
