@@ -13,6 +13,7 @@ pub(crate) mod pattern;
 mod scan;
 mod whole;
 
+use std::iter;
 use std::ops::Range;
 
 use crate::damage::Damage;
@@ -96,7 +97,7 @@ fn spare_of_scan(frame: &Frame<'_>, rest: &scan::Rest) -> Vec<Range<usize>> {
     let Some(start) = frame.entropy.first().map(|entropy| entropy.start) else { return Vec::new() };
     let spare = rest.spare.iter().map(|range| start + range.start..start + range.end);
     let end = frame.length - if frame.ends { END_MARKER } else { 0 };
-    spare.chain([start + rest.read..end]).filter(|range| !range.is_empty()).collect()
+    spare.chain(iter::once(start + rest.read..end)).filter(|range| !range.is_empty()).collect()
 }
 
 /// Bytes of the marker that ends a file.

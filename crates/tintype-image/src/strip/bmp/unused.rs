@@ -81,7 +81,7 @@ fn empty_runs(out: &mut Edited<'_>, data: &[u8], pixels: usize, shape: &Shape, u
             }
             Step::Pixels(count, indices) => {
                 used.note_packed(&data[indices.clone()], shape.bits, count);
-                if count * shape.bits % 8 > 0 {
+                if !(count * shape.bits).is_multiple_of(8) {
                     out.set(pixels + indices.end - 1, data[indices.end - 1] & 0xF0);
                 }
                 out.empty(pixels + indices.end..pixels + end);
