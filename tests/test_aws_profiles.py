@@ -150,6 +150,38 @@ def test_a_session_of_sso_by_the_command_line_and_renewed_before_it_ends(serve, 
     assert other.returncode == 1 and "aws sso login --profile work" in other.stdout and "Token for work" in other.stdout, other.stdout
 
 
+USAGE_OF_VERSION_1 = """
+Note: AWS CLI version 2, the latest major version of the AWS CLI, is now stable and recommended for general use.
+
+usage: aws [options] <command> <subcommand> [<subcommand> ...] [parameters]
+To see help text, you can run:
+  aws help
+
+aws: error: argument operation: Invalid choice, valid choices are:
+
+add-model                                | get
+import                                   | list
+"""
+
+
+@pytest.mark.parametrize("command", ["doctor", "backfill"])
+@pytest.mark.parametrize("found", ["version 1", "none"])
+def test_the_command_line_has_to_be_of_version_2(home, command, found):
+    """`pip install awscli` gives version 1, which knows no `export-credentials`."""
+    home.write("config", "[profile work]\nrole_arn = arn:aws:iam::123456789012:role/Photos\nsource_profile = default\n")
+    if found == "version 1":
+        home.program("aws", f"cat >&2 <<'END'\n{USAGE_OF_VERSION_1}END\nexit 252\n")
+    else:
+        home.env["PATH"] = str(home.at / "bin")
+    done = tintype.run(command, home.env["TINTYPE_STORE__URL"], env=home.env | {"AWS_PROFILE": "work"}, timeout=60)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0 and "takes version 2 of the AWS command line" in said, said
+    assert "docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html" in said
+    assert said.count("AWS_ACCESS_KEY_ID") == 1, "what to do is said once"
+    for wrong in ("denied access", "Generic S3", "usage:", "log in", "Install it"):
+        assert wrong not in said, said
+
+
 def test_a_session_that_runs_out_while_a_new_one_is_not_to_be_had(serve, home):
     home.write("config", "[profile work]\nsso_start_url = https://example.awsapps.com/start\n")
     answer = home.at / "answer"

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import socket
 import sqlite3
 import ssl
@@ -19,7 +20,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 import corpus
 from support import tintype
 from support.ministack import MiniStack
-from support.process import wait_for
+from support.process import REPO, wait_for
 from support.rawend import NeverConnects, RawEndpoint, black_hole, dripping
 from support.receiver import SECRET, Receiver
 from support.upload import boto3_style
@@ -499,3 +500,11 @@ def test_wrong_questions_are_told_what_would_be_right(serve, receiver, tmp_path)
         answer = server.call("POST", "/v1/deliveries/resend", json=body)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), answer.text
     assert server.call("GET", "/v1/deliveries?status=lost").status_code == 400
+
+
+def test_the_signature_that_the_page_prints_is_what_its_command_and_a_library_give():
+    page = (REPO / "docs/callbacks.md").read_text()
+    secret, told = re.search(r"the secret `(whsec_\S+)`", page)[1], re.search(r"the signature is `(v1,\S+)`", page)[1]
+    command = re.search(r"```sh\n(printf 'msg_1.*?)```", page, re.S)[1]
+    done = subprocess.run(["bash", "-euc", command], capture_output=True, text=True, check=True)
+    assert f"v1,{done.stdout.strip()}" == told == Webhook(secret).sign("msg_1", datetime.fromtimestamp(1_700_000_000, timezone.utc), "{}")

@@ -185,6 +185,7 @@ def test_a_form_that_is_saved_while_its_photo_is_on_its_way_has_it(serve, projec
         assert (saved["then"], saved["by"], len(saved["photos"])) == (then, by, photos), (way, saved)
     assert "Not uploaded" in seen["failed"]["said"] and seen["failed"]["role"] == "alert" and seen["failed"]["stayed"]
     assert seen["again"]["photos"] == [], "who was told may go on without it"
+    assert seen["empty"] == {"said": "Not uploaded: the file is empty", "asked": []}
     assert seen["seen late"]["stayed"] and seen["seen late"]["focus"] == "file"
     assert seen["required"]["stayed"] and "required" in seen["required by the server"]
     assert "was not uploaded" in seen["without JavaScript"]
@@ -257,6 +258,33 @@ def test_what_a_project_claims_stays_and_the_rest_has_expired(with_server):
     wait_for("the other's end", lambda: look(left)["status"] == "expired", 60)
     stays = look(kept)
     assert stays["status"] == "completed" and {requests.get(url, timeout=10).status_code for url in stays["variants"].values()} == {200}
+
+
+def test_with_a_setting_what_is_saved_is_claimed(serve, project):
+    """By the admin, by whom nobody thinks of it; what is in no row goes."""
+    tintype = serve(backend=None, start=False)
+    shop = project(f'ASYNC_IMAGE_UPLOAD_SERVER = "{tintype.url}"', "ASYNC_IMAGE_UPLOAD_CLAIM = True", apps=("profiles",),
+                   env={"TINTYPE_CALLBACK__SECRET": SECRET})
+    with_profiles(shop).start()
+    tintype.env |= {"TINTYPE_CALLBACK__SECRET": SECRET, "CALLBACK_URL": shop.callback_url, "TINTYPE_UPLOAD__CLAIM_WITHIN": "8s"}
+    tintype.start()
+    ada = shop.login()
+    kept, left = (shop.ask(ada, {"filename": "a.jpg"}).json() for _ in range(2))
+    for told in (kept, left):
+        assert boto3_style(told["credential"], PHOTO).status == 204
+    form = {"name": "Ada", "photo": kept["form_value"], "csrfmiddlewaretoken": ada.cookies["csrftoken"]}
+    saved = ada.post(f"{shop.url}/admin/profiles/profile/add/", data=form)
+    assert "was added successfully" in saved.text, saved.text
+    claimed = {one["id"]: one["claimed_at"] for one in tintype.call("GET", "/v1/uploads").json()["uploads"]}
+    assert claimed[kept["uuid"]] and not claimed[left["uuid"]]
+    look = lambda told: ada.get(f"{shop.url}/async_image_upload/presignedurl/{told['uuid']}/").json()
+    wait_for("the other's end", lambda: look(left)["status"] == "expired", 60)
+    assert look(kept)["status"] == "completed"
+    # Out of reach, it is no reason to lose the row.
+    lost = shop.ask(ada, {"filename": "a.jpg"}).json()
+    tintype.stop()
+    saved = ada.post(f"{shop.url}/admin/profiles/profile/add/", data=form | {"name": "Byron", "photo": lost["form_value"]})
+    assert "was added successfully" in saved.text and "was not claimed" in shop.log() and "Traceback" not in shop.log()
 
 
 def test_what_the_server_refuses_is_said_and_what_is_ours_to_mend_is_logged(with_server):

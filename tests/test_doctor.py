@@ -171,6 +171,13 @@ def test_seaweedfs_tells_nobody(seaweedfs):
     assert "/v1/events" in visit.checks["processing"]["fix"]["how"]
     assert "public" in visit.checks["variants"]["seen"]
     assert keys(at.s3, at.bucket) == []
+    # It has no notifications, so none are offered; and any page may call it, by no rule of the bucket's.
+    assert visit.states("notification", "trigger apart") == {"skipped"} and "no such setting" in visit.checks["notification"]["seen"]
+    of_page = (f"s3://{at.bucket}", "--endpoint", at.endpoint, "--origin", PAGE)
+    assert Visit(*of_page, env=at.env, wait="1s").checks["CORS"]["state"] == "ok"
+    planned = Visit(*of_page, "--fix", "--dry-run", env=at.env)
+    assert not any("CORS" in what for what in planned.changes("would change")), planned.told
+    assert any("notification" in what and "no such setting" in what for what in planned.changes("left")), planned.told
 
 
 def test_ceph_holds_once_its_trigger_is_apart(ceph, tmp_path, receiver):

@@ -47,6 +47,29 @@ def test_a_name_that_no_image_has_is_refused_at_once(server, name):
     assert many.status_code == 422 and "request 1" in many.json()["detail"], "all or none"
 
 
+@pytest.mark.parametrize("asked, why", [
+    ({"filename": "a.pdf", "content_type": "application/pdf"}, ".pdf"), ({"filename": "a.pdf", "content_type": "image/png"}, ".pdf"),
+    ({"filename": "a.jpg", "content_type": "application/pdf"}, '"application/pdf"'), ({"content_type": "text/plain", "size": 0}, '"text/plain"')])
+def test_a_content_type_that_no_image_has_is_refused_as_a_name_is(server, asked, why):
+    answer = server.call("POST", "/v1/uploads", json=asked)
+    assert (answer.status_code, answer.json()["code"]) == (422, "unsupported_format"), answer.text
+    told = answer.json()["detail"]
+    assert why in told and "not an image" in told and "webp" in told and "use image" not in told, "it teaches nobody to lie"
+    many = server.call("POST", "/v1/uploads", json=[{"filename": "a.jpg"}, asked])
+    assert many.status_code == 422 and "request 1" in many.json()["detail"]
+
+
+@pytest.mark.parametrize("content_type", ["", "image/", "IMAGE/PNG", "image/png; a=b", "image/png\r\n"])
+def test_a_content_type_that_is_none_is_a_mistake_of_the_caller(server, content_type):
+    answer = server.call("POST", "/v1/uploads", json={"filename": "a.png", "content_type": content_type})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request") and "content_type" in answer.json()["detail"]
+
+
+def test_an_empty_file_is_called_so(server):
+    answer = server.call("POST", "/v1/uploads", json={"filename": "a.jpg", "size": 0})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request") and "the file is empty" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.jfif", "a.tif", "a.apng", "a.dib", "a.gif", "photo", "v1.2 final"])
 def test_names_of_images_and_names_without_an_extension_are_taken(server, name):
     assert server.create(filename=name)["status"] == "pending"

@@ -481,6 +481,7 @@ def test_what_the_server_says_of_its_pages(site):
         assert (again.status_code, again.content) == (304, b"")
         for part in re.findall(r'(?:src|href)="(/web/[^"]+)"', answer.text):
             assert site.call("GET", part).status_code == 200, part
+    assert "each at most 10 MiB." in site.call("GET", "/", headers=html).text and "{most}" not in site.call("GET", "/docs", headers=html).text
     # A program is told addresses, as ever.
     index = site.call("GET", "/")
     assert index.json()["page"] == site.url + "/" and "accept" in index.headers["Vary"]

@@ -31,12 +31,22 @@ def refusal(url: str) -> str:
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
 def test_a_mode_that_shares_sessions_is_refused_with_the_way_out(through, mode):
     said = refusal(through(mode))
-    assert "PgBouncer" in said and "pool_mode = session" in said and "ledger.url" in said, said
+    assert "PgBouncer" in said and "pool_mode = session" in said and "ledger.url" in said and f"{mode}" in said, said
 
 
 def test_a_parameter_that_is_refused_is_named_with_its_setting(through):
     said = refusal(through("session", ignores=False))
     assert "ignore_startup_parameters = extra_float_digits" in said, said
+
+
+def test_a_postgres_that_is_not_there_is_named_with_the_reason():
+    said = refusal("postgres://tintype:pass%20word@127.0.0.1:1/tintype")
+    assert "refused" in said and "ledger.url" in said and "pool timed out" not in said, said
+
+
+def test_a_database_that_is_not_there_is_named_without_lines_of_postgres(postgres):
+    said = refusal(postgres.database().rsplit("/", 1)[0] + "/none_of_this_name")
+    assert "none_of_this_name" in said and "does not exist" in said and "at line" not in said, said
 
 
 def test_session_mode_works(through, serve, receiver):

@@ -48,6 +48,23 @@ def test_bit_flips_never_crash(tmp_path):
     assert {l["error"]["code"] for l in lines if "error" in l} <= {"corrupt", "unsupported_format", "too_many_pixels", "too_large"}
 
 
+def test_a_disk_that_fills_up_is_said_to_be_full(tmp_path):
+    try:
+        disk = SmallDisk(tmp_path / "out", 1)
+    except PermissionError:
+        pytest.skip("mounting takes root")
+    try:
+        disk.fill(64 << 10)
+        folder = corpus.write(tmp_path / "in", {"a.jpg": corpus.save(corpus.photo(1200, 900), "JPEG", quality=90)})
+        status, [line], err = tintype.process(disk.at, folder)
+        assert (status, line["error"]["code"]) == (1, "store_unavailable")
+        told = line["error"]["message"]
+        assert "the disk is full" in told and str(disk.at) in told and "--out" in told, told
+        assert ".tintype-" not in told and "the store" not in told, told
+    finally:
+        disk.unmount()
+
+
 @pytest.mark.parametrize("name, original, small", [
     ("abc.JPG", "image/abc.jpg", "image/abc_50x50.jpg"),
     ("2026/abc.jpg", "image/2026/abc.jpg", "image/2026/abc_50x50.jpg"),

@@ -208,6 +208,7 @@ def test_react(backend, browse, built, tmp_path):  # noqa: F811
     page.route("**/photos", lambda route: route.fulfill(status=503, headers={"Retry-After": "300"}, json={"code": "unavailable", "detail": "come back later"}))
     add.set_input_files([file("d.jpg")])
     expect(photos.nth(2).get_by_role("alert")).to_have_text("come back later")
+    expect(page.get_by_text("Try again, or remove, what failed: the form is not sent with it.")).to_be_visible()
     page.unroute("**/photos")
     photos.nth(2).get_by_role("button", name="Try again").click()
     expect(photos.nth(2).get_by_role("status")).to_have_text("Done")
@@ -224,7 +225,7 @@ def test_react(backend, browse, built, tmp_path):  # noqa: F811
     add.set_input_files([file("f.jpg", b"not an image")])
     expect(photos.nth(3).get_by_role("alert")).to_contain_text("image")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("the form is not sent without it")).to_be_visible()
+    expect(page.get_by_text("Remove what failed: the form is not sent with it.")).to_be_visible()
     photos.nth(3).get_by_role("button", name="Remove f.jpg").click()
 
     # The form around it has the ids, though it is saved while a photo is on its way.

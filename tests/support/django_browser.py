@@ -149,6 +149,15 @@ def saving(page: Page, url: str, user: str, password: str, photo: str, text: str
     page.wait_for_url(re.compile(r"/profiles/\d+/"))
     seen["again"] = {"photos": parse_qs(urlsplit(page.url).query, keep_blank_values=True)["photos"][0].split()}
 
+    # One of no bytes: said before anybody is asked.
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    page.goto(f"{url}/profiles/new/")
+    page.set_input_files("[type=file]", {"name": "empty.jpg", "mimeType": "image/jpeg", "buffer": b""})
+    expect(page.locator("output")).to_contain_text("Not uploaded")
+    seen["empty"] = {"said": now()["said"], "asked": list(asked)}
+    page.screenshot(path=f"{shots}/empty.png")
+
     # One that failed while nobody looked.
     page.goto(f"{url}/profiles/new/")
     page.fill("[name=name]", "no image")

@@ -343,7 +343,9 @@ fn announce(app: &App, asks_for_keys: bool) {
     }
     let at = config.front.metrics_listen.map(|at| format!("{}://{at}", config.scheme()));
     line("metrics", &format!("{}/metrics", at.unwrap_or_else(|| app.api_url())));
-    line("data", &config.data.display().to_string());
+    if config.store == StoreUrl::Embedded || matches!(config.ledger, ledger::LedgerUrl::Sqlite(_)) {
+        line("data", &config.data.display().to_string());
+    }
     if !asks_for_keys {
         line("keys", "none: only this machine can call. `tintype keys create` makes one");
     }

@@ -89,10 +89,23 @@ def test_a_credential_is_given_again_only_where_that_is_asked_for(client, settin
     "text", 7, [7], {"metadata": []}, {"metadata": {"é": "1"}}, {"metadata": {"a": "é"}}, {"metadata": {"a": " 1"}},
     {"metadata": {"a": "1\r\nx: y"}}, {"metadata": {"a": []}}, {"metadata": {"a": None}}, {"metadata": {"a": "x" * 2048}},
     {"metadata": {"a": "1", "A": "2"}}, {"size": 0}, {"size": True}, {"size": "5"}, {"filename": 7}, {"filename": "a" * 256},
-    {"content_type": "text/html"}, {"content_type": "image/png\r\n"}, {"preset": "avatar"}])
+    {"content_type": "image/png\r\n"}, {"preset": "avatar"}])
 def test_what_cannot_be_is_refused(client, body):
     status, told = ask(client, body)
     assert status == 400 and told["code"] == "invalid_request" and told["detail"]
+    assert get_image_model().objects.count() == 0
+
+
+def test_an_empty_file_is_called_so(client):
+    assert ask(client, {"filename": "a.jpg", "size": 0}) == (400, {"code": "invalid_request", "detail": "the file is empty"})
+
+
+@pytest.mark.parametrize("body, why", [
+    ({"filename": "a.pdf", "content_type": "application/pdf"}, ".pdf"), ({"filename": "A.PDF"}, ".pdf"), ({"filename": "clip.mp4"}, ".mp4"),
+    ({"content_type": "text/html"}, "text/html")])
+def test_what_is_no_image_is_refused_at_once(client, body, why):
+    status, told = ask(client, body)
+    assert (status, told["code"]) == (422, "unsupported_format") and why in told["detail"] and "not an image" in told["detail"]
     assert get_image_model().objects.count() == 0
 
 

@@ -13,7 +13,7 @@ export interface TintypeErrorDetails {
 
 /**
  * Why an upload came to nothing. `code` is what to decide by: one of the API's, one of the store's (`AccessDenied`,
- * `EntityTooLarge`, …), or `network`, `cors`, `blocked`, `http_error`, `invalid_ticket`, `expired`, `no_manifest`.
+ * `EntityTooLarge`, …), or `network`, `cors`, `blocked`, `http_error`, `invalid_ticket`, `expired`, `no_manifest`, `empty`.
  */
 export class TintypeError extends Error {
   override readonly name = "TintypeError";

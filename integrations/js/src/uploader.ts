@@ -79,6 +79,8 @@ export function createUploader(options: UploaderOptions): Uploader {
 async function run(options: UploaderOptions, source: Source, own: UploadOptions): Promise<Manifest> {
   const { signal } = own;
   const file = asBlob(source, own.contentType);
+  // Known before anybody is asked; the sentence is for whoever chose the file.
+  if (file.size === 0) throw new TintypeError("empty", "the file is empty");
   const filename = own.filename ?? (source as Partial<File>).name;
   const wanted = describe(file, filename, own);
   let ticket: Ticket | undefined;

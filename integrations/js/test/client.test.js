@@ -99,10 +99,23 @@ test("what is no image fails with the processor's code", async () => {
   assert.equal((await statusOf(error.uploadId)).error.message, error.message);
 });
 
-test("a type that is no image's is refused before anything is sent", async () => {
-  const error = await failing(upload(new File(["%PDF"], "a.pdf", { type: "application/pdf" })));
-  assert.deepEqual([error.code, error.status, error.uploadId], ["invalid_request", 400, undefined]);
-  assert.match(error.message, /application\/pdf/);
+test("a file that is no image is refused before anything is sent, by its name and by its type", async () => {
+  for (const [name, told] of [["a.pdf", /\.pdf is not an image format/], ["a", /"application\/pdf" is not an image/]]) {
+    const error = await failing(upload(new File(["%PDF"], name, { type: "application/pdf" })));
+    assert.deepEqual([error.code, error.status, error.uploadId], ["unsupported_format", 422, undefined]);
+    assert.match(error.message, told);
+    assert.doesNotMatch(error.message, /use image/);
+  }
+});
+
+test("an empty file is named before the backend is asked", async () => {
+  let asked = 0;
+  const { upload } = createUploader({ presign: () => (asked++, ticketFor()) });
+  for (const file of [new File([], "a.jpg", { type: "image/jpeg" }), Buffer.alloc(0)]) {
+    const error = await failing(upload(file));
+    assert.deepEqual([error.code, error.message, error.retryable], ["empty", "the file is empty", false]);
+  }
+  assert.equal(asked, 0);
 });
 
 test("too large a file is refused by the backend's ticket, by the client, and by the store", async () => {

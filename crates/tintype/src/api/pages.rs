@@ -5,6 +5,7 @@
 //! Swagger UI, Redoc and Scalar show nothing. They set markup as text or inject styles, and want `unsafe-inline` or Trusted
 //! Types of their own; each but RapiDoc is more than 1 MB; and axe finds serious barriers in RapiDoc, Swagger UI and Scalar.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use axum::Json;
@@ -54,14 +55,13 @@ static PARTS: [File; 14] = [
     file!("docs.js", "text/javascript; charset=utf-8"),
 ];
 
-/// Its tag names all files: they fit each other in one version alone.
-static VERSION: LazyLock<HeaderValue> = LazyLock::new(|| {
+/// Names all files: they fit each other in one version alone.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
     for file in [&INDEX, &ADMIN, &DOCS].into_iter().chain(&PARTS) {
         hash.update(file.text);
     }
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&hash.finalize()[..12]));
-    HeaderValue::from_str(&tag).expect("base64 in quotes is a header's value")
+    URL_SAFE_NO_PAD.encode(&hash.finalize()[..12])
 });
 
 /// The page for uploads, or addresses
@@ -118,19 +118,27 @@ pub async fn docs(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 )]
 pub async fn part(Id(name): Id, headers: HeaderMap) -> Result<Response, Problem> {
     let file = PARTS.iter().find(|file| file.name == name);
-    Ok(file.ok_or_else(|| Problem::not_found("the pages have no such file"))?.answer(&headers))
+    let file = file.ok_or_else(|| Problem::not_found("the pages have no such file"))?;
+    Ok(answer(file.media_type, file.text.into(), &VERSION, &headers))
 }
 
-impl File {
-    /// The file, or that the caller has it.
-    fn answer(&self, asked: &HeaderMap) -> Response {
-        let kept = [(header::ETAG, VERSION.clone()), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
-        let known = asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()).unwrap_or_default();
-        if VERSION.to_str().is_ok_and(|tag| known.contains(tag)) {
-            return (StatusCode::NOT_MODIFIED, kept).into_response();
-        }
-        (kept, [(header::CONTENT_TYPE, self.media_type)], self.text).into_response()
+/// The text, or that the caller has it.
+fn answer(media_type: &'static str, text: Cow<'static, str>, version: &str, asked: &HeaderMap) -> Response {
+    let tag = HeaderValue::from_str(&format!("\"{version}\"")).expect("a version is a header's value");
+    let known = asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()).unwrap_or_default();
+    let is_known = known.contains(&format!("\"{version}\""));
+    let kept = [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    if is_known {
+        return (StatusCode::NOT_MODIFIED, kept).into_response();
     }
+    (kept, [(header::CONTENT_TYPE, media_type)], text).into_response()
+}
+
+/// `10 MiB`, in the largest unit that needs no fraction.
+fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = units.into_iter().find(|(bits, _)| bytes >= 1 << bits && bytes.trailing_zeros() >= *bits);
+    whole.map_or_else(|| format!("{bytes} bytes"), |(bits, unit)| format!("{} {unit}", bytes >> bits))
 }
 
 /// A page may run its own files, call this server, send to its store and show what is in there, and nothing else.
@@ -141,7 +149,10 @@ fn page(app: &App, file: &File, asked: &HeaderMap) -> Response {
          connect-src 'self' {stores}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'"
     );
-    let mut response = file.answer(asked);
+    // What a file may have is a setting, which the page tells.
+    let most = app.config.upload.max_bytes;
+    let text = file.text.replace("{most}", &size(most));
+    let mut response = answer(file.media_type, text.into(), &format!("{}-{most}", *VERSION), asked);
     let headers = response.headers_mut();
     // An origin has no character that a header may not have.
     headers.extend(HeaderValue::from_str(&policy).ok().map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
@@ -166,4 +177,22 @@ fn addresses(app: &App) -> Value {
         "docs": format!("{base}/docs"),
         "openapi": format!("{base}/openapi.json"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_said_in_its_largest_whole_unit() {
+        for (bytes, said) in [
+            (10 << 20, "10 MiB"),
+            (1 << 30, "1 GiB"),
+            (1536, "1536 bytes"),
+            (512 << 10, "512 KiB"),
+            (1_000_001, "1000001 bytes"),
+        ] {
+            assert_eq!(size(bytes), said);
+        }
+    }
 }

@@ -140,7 +140,7 @@ pub async fn find(app: &App, id: &str) -> Result<Upload, Problem> {
          body = ProblemDocument, content_type = "application/problem+json"),
         (status = 429, description = "`queue_full`, `quota_exceeded`, `too_many_requests`: again after `Retry-After`",
          body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`idempotency_conflict`: that key was used for another request. `unsupported_format`: the file is called as no image is",
+        (status = 422, description = "`idempotency_conflict`: that key was used for another request. `unsupported_format`: the file is called as no image is, or its content type is no image's",
          body = ProblemDocument, content_type = "application/problem+json")
     )
 )]

@@ -22,6 +22,15 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 const EARLY: Duration = Duration::from_secs(300);
 /// How soon a source is asked again whose credentials end shortly all the same, or that failed while there still were good ones.
 const AGAIN: Duration = Duration::from_secs(20);
+/// Most characters of what a command says that are repeated.
+const SAID: usize = 300;
+/// Where version 2 of the AWS command line is to be had.
+const GET_VERSION_2: &str = "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html";
+/// A command that is not there.
+const NOT_STARTED: &str = "it cannot be started";
+/// What to do where nothing gave credentials.
+pub const NONE_FOUND: &str = "there are no credentials: run `aws configure`, set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+                              AWS_SECRET_ACCESS_KEY, or give this machine a role";
 /// How long keys of a file are used before it is read again: other programs put temporary ones there.
 const REREAD: Duration = Duration::from_secs(60);
 
@@ -116,7 +125,7 @@ impl CredentialProvider for Profile {
                 tracing::warn!(why, "AWS credentials were not renewed; those at hand are still good");
                 Ok(self.hold(Held { next: Instant::now() + AGAIN, ..held }))
             }
-            (Err(why), None) => Err(object_store::Error::Generic { store: "S3", source: why.into() }),
+            (Err(why), None) => Err(object_store::Error::Generic { store: "S3", source: Box::new(NoCredentials(why)) }),
         }
     }
 }
@@ -141,17 +150,47 @@ fn ask(files: &Files) -> Result<Held, String> {
     }
 }
 
+/// Why a profile has no credentials, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NoCredentials(String);
+
+/// What a profile's owner is told, where an error comes of its credentials.
+pub fn lack(error: &object_store::Error) -> Option<String> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(NoCredentials(why)) = error.downcast_ref() {
+            return Some(why.clone());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// What to say when credentials could not be had.
+pub fn missing(error: &object_store::Error) -> String {
+    lack(error).unwrap_or_else(|| format!("{NONE_FOUND} ({error})"))
+}
+
 fn by_command_line(profile: &str, why: &str) -> String {
+    // Version 1 does not know the subcommand, and prints how it is used.
+    if why.contains("usage:") || why.starts_with(NOT_STARTED) {
+        let found = if why.starts_with(NOT_STARTED) { why } else { "the `aws` that is found is older" };
+        return format!(
+            "profile {profile} takes version 2 of the AWS command line (aws configure export-credentials); {found}. Get \
+             version 2 from {GET_VERSION_2} (pip has version 1 alone), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        );
+    }
     format!(
-        "profile {profile} takes the AWS command line (aws configure export-credentials), which said: {why}. Install it, or log in \
-         (aws sso login --profile {profile}), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        "profile {profile}: aws configure export-credentials said: {why}. Log in again (aws sso login --profile {profile}), or set \
+         AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     )
 }
 
 /// What a command prints, if it ends well and in time.
 fn run(command: &mut Command) -> Result<String, String> {
     let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = started.map_err(|e| format!("it cannot be started: {e}"))?;
+    let mut child = started.map_err(|e| format!("{NOT_STARTED}: {e}"))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let out = std::thread::spawn(move || text(out));
     let err = std::thread::spawn(move || text(err));
@@ -162,8 +201,19 @@ fn run(command: &mut Command) -> Result<String, String> {
         return Ok(out.join().unwrap_or_default());
     }
     let said = err.join().unwrap_or_default();
-    let said: String = said.trim().chars().take(300).collect();
-    Err(if said.is_empty() { format!("it ended with {status}") } else { said })
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    Err(if said.is_empty() { format!("it ended with {status}") } else { shortened(said.trim_end_matches('.')) })
+}
+
+/// A long text up to the end of a word.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SAID) {
+        Some((end, _)) => {
+            let whole = text[..end].rfind(char::is_whitespace).unwrap_or(end);
+            format!("{} …", text[..whole].trim_end())
+        }
+        None => text.to_owned(),
+    }
 }
 
 /// A child that is not done in time is ended.
@@ -277,5 +327,20 @@ mod tests {
         assert_eq!(shell("echo 'log in first' >&2; exit 3").unwrap_err(), "log in first");
         assert!(shell("exit 3").unwrap_err().contains('3'));
         assert!(run(&mut Command::new("no-such-command-anywhere")).unwrap_err().contains("cannot be started"));
+        let long = shell("i=100; while [ $i -lt 200 ]; do echo word$i; i=$((i+1)); done >&2; exit 1").unwrap_err();
+        assert!(long.chars().count() < 310 && long.split_whitespace().all(|w| w == "…" || w.len() == 7), "{long}");
+    }
+
+    #[test]
+    fn version_1_of_the_command_line_is_told_from_a_session_that_ended() {
+        let usage = "usage: Note: AWS CLI version 2, the latest major version of the AWS CLI, is now stable\n\nusage: aws [options]";
+        for why in [usage, &run(&mut Command::new("no-such-command-anywhere")).unwrap_err()] {
+            let told = by_command_line("work", why);
+            assert!(told.contains("takes version 2") && told.contains(GET_VERSION_2), "{told}");
+            assert!(!told.contains("usage") && !told.contains("log in"), "{told}");
+            assert_eq!(told.matches("set AWS_ACCESS_KEY_ID").count(), 1, "{told}");
+        }
+        let told = by_command_line("work", "Error loading SSO Token");
+        assert!(told.contains("aws sso login --profile work") && !told.contains("version 2"), "{told}");
     }
 }

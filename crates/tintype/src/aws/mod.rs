@@ -63,7 +63,7 @@ impl Aws {
     /// [`AwsError`].
     pub async fn call(&self, service: &str, region: &str, target: &str, body: &Value) -> Result<Value, AwsError> {
         let unavailable = |why: String| AwsError::Unavailable { service: service.to_owned(), why };
-        let credential = self.credentials.get_credential().await.map_err(|e| unavailable(e.to_string()))?;
+        let credential = self.credentials.get_credential().await.map_err(|e| unavailable(credentials::missing(&e)))?;
         let body = body.to_string();
         let mut signed = http::Request::post(self.address(service, region))
             .header("content-type", "application/x-amz-json-1.1")

@@ -30,7 +30,7 @@ pub struct Survey {
     pub done_by_manifest: Amount,
     /// Of no use: the checkpoint says that it failed before, for good.
     pub failed_before: Amount,
-    /// Cannot be originals: no usable key, or another original has their keys.
+    /// Cannot be originals: no usable key, a name as variants have, or another original has their keys.
     pub refused: Amount,
     /// Names that no image has, by extension.
     pub skipped_by_name: BTreeMap<String, Amount>,

@@ -199,7 +199,12 @@ fn survey_table(survey: &Survey, place: &Place, header: &Header, max_bytes: u64)
     let by_name = survey.skipped_by_name.values().fold(Amount::default(), |sum, amount| sum + *amount);
     row("skipped by name", by_name, format!("{}; --every-name reads them too", extensions(survey)), false);
     row("no originals", survey.not_originals, "folders' marks and manifests".to_owned(), false);
-    row("refused", survey.refused, "no usable key, or another original has their keys".to_owned(), false);
+    row(
+        "refused",
+        survey.refused,
+        "no usable key, named as variants are, or another original has their keys".to_owned(),
+        false,
+    );
     row("to do", survey.to_do, format!("{} files to write", HumanCount(survey.to_write)), true);
     let limit = DecimalBytes(max_bytes);
     row(

@@ -40,6 +40,11 @@ pub struct DeliveriesArgs {
 #[derive(Subcommand)]
 enum What {
     /// List deliveries, newest first
+    #[command(after_help = "\
+Examples:
+  tintype deliveries list --status dead --limit 0
+  tintype deliveries list --upload 7c9e6679742540de944be07fc1f90ae7
+  tintype deliveries list --json | jq -r 'select(.status == \"dead\").id'")]
     List {
         /// Only those that are pending, delivered or dead
         #[arg(long, value_name = "STATUS", value_parser = status)]
@@ -55,6 +60,10 @@ enum What {
         json: bool,
     },
     /// Show a delivery: what it says, and every attempt
+    #[command(after_help = "\
+Examples:
+  tintype deliveries show msg_7c9e6679742540de944be07fc1f90ae7_1
+  tintype deliveries show --json msg_7c9e6679742540de944be07fc1f90ae7_1 | jq .attempts")]
     Show {
         /// Its id, which is its webhook-id
         id: String,
@@ -63,6 +72,11 @@ enum What {
         json: bool,
     },
     /// Send deliveries again, from the first attempt on
+    #[command(after_help = "\
+Examples:
+  tintype deliveries resend msg_7c9e6679742540de944be07fc1f90ae7_1
+  tintype deliveries resend --dead                             all that were never taken
+  tintype deliveries resend --dead --since 2026-11-25T08:00:00Z")]
     Resend {
         /// One of them, whatever became of it
         #[arg(required_unless_present = "dead", conflicts_with = "dead")]
@@ -171,7 +185,6 @@ fn page(row: &Delivery, attempts: &[Attempt]) -> String {
         DeliveryStatus::Pending => format!("status     pending; due {}\n", time(row.due_at)),
         status => format!("status     {}\n", status.as_str()),
     };
-    text += &format!("body       {}\n", plain(&row.body));
     for (attempt, number) in attempts.iter().zip(1..) {
         let answer = attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
         text += &format!("attempt {number:<2} {}  {answer}  {} ms\n", time(attempt.at), attempt.millis);
@@ -180,6 +193,7 @@ fn page(row: &Delivery, attempts: &[Attempt]) -> String {
             text += &format!("           | {}\n", plain(line));
         }
     }
+    text += &format!("body       {}\n", plain(&row.body));
     text.trim_end().to_owned()
 }
 

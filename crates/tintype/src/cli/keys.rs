@@ -38,6 +38,12 @@ enum Command {
 
 /// Make a key and print it: this once, since only its hash is kept.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tintype keys create --name backend --scope uploads:create --scope uploads:read
+  tintype keys create --name shop --scope uploads:create --scope uploads:write    it claims, retries and deletes too
+  tintype keys create --name prometheus --scope metrics
+  tintype keys create --name pager --scope deliveries --expires 90d")]
 struct CreateArgs {
     /// What you call it
     #[arg(long, value_parser = name)]
@@ -52,6 +58,10 @@ struct CreateArgs {
 
 /// List the keys: never the keys themselves.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tintype keys list
+  tintype keys list --json | jq -r .name")]
 struct ListArgs {
     /// As JSON, one key a line
     #[arg(long)]
@@ -60,6 +70,9 @@ struct ListArgs {
 
 /// End a key for good.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tintype keys revoke k7m2q9x4ab")]
 struct RevokeArgs {
     /// The id, as `tintype keys list` shows it
     id: String,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -110,7 +110,7 @@ pub fn run(args: &ProcessArgs) -> u8 {
     let processor = processor(&config, layout, args, renderer);
     let report = Report::new(args.json, inputs.len());
     let workers = config.workers;
-    if all(&processor, &preset, &inputs, workers, report) { DONE } else { FAILED }
+    if all(&processor, &preset, &inputs, &args.out, workers, report) { DONE } else { FAILED }
 }
 
 /// Whether a file is so large that what its work no longer needs had better be given back at once.
@@ -156,7 +156,14 @@ fn processor(config: &Config, layout: Layout, args: &ProcessArgs, renderer: Rend
 }
 
 /// Develops every input, as many at once as there are workers, and tells them in order.
-fn all(processor: &Processor, preset: &Arc<Preset>, inputs: &[Input], workers: usize, mut report: Report) -> bool {
+fn all(
+    processor: &Processor,
+    preset: &Arc<Preset>,
+    inputs: &[Input],
+    out: &Path,
+    workers: usize,
+    mut report: Report,
+) -> bool {
     let mut tell = |i: usize, result: Result<Manifest, Failure>| match result {
         Ok(manifest) => report.done(&inputs[i].name, &manifest),
         Err(failure) => report.failed(&inputs[i], &failure),
@@ -165,7 +172,7 @@ fn all(processor: &Processor, preset: &Arc<Preset>, inputs: &[Input], workers: u
     let work = |tell: &mut dyn FnMut(usize, Result<Manifest, Failure>)| {
         let runtime = own_runtime();
         while let Some((i, input)) = take(&next, inputs) {
-            let work = AssertUnwindSafe(|| runtime.block_on(develop(processor, preset, input)));
+            let work = AssertUnwindSafe(|| runtime.block_on(develop(processor, preset, input, out)));
             let crashed = || Failure::new("internal", "the work on this file crashed");
             tell(i, catch_unwind(work).unwrap_or_else(|_| Err(crashed())));
         }
@@ -213,13 +220,19 @@ fn in_order<T>(results: mpsc::Receiver<(usize, T)>, tell: &mut impl FnMut(usize,
     }
 }
 
-async fn develop(processor: &Processor, preset: &Arc<Preset>, input: &Input) -> Result<Manifest, Failure> {
+async fn develop(processor: &Processor, preset: &Arc<Preset>, input: &Input, out: &Path) -> Result<Manifest, Failure> {
     let processor = Processor { source: Arc::new(FileStore::new(&input.root)), ..processor.clone() };
     let task = Task::new(input.key.clone()?, preset.clone());
     let developed = processor.develop(&task).await;
     developed.map(|developed| developed.manifest).map_err(|error| match error {
         ProcessError::Final(failure) => failure,
         ProcessError::NoDecoder(why) => Failure::new("internal", why),
+        ProcessError::Full(_) => {
+            let folder = if out == Path::new(".") { "this folder".to_owned() } else { out.display().to_string() };
+            let why =
+                format!("the disk is full that {folder} is on. Make room there, or give another folder with --out");
+            Failure::new("store_unavailable", why)
+        }
         disk => Failure::new("store_unavailable", format!("cannot read or write: {disk}")),
     })
 }

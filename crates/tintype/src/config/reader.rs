@@ -183,15 +183,23 @@ impl Reader {
         }
     }
 
-    /// A list of durations; in a variable, with commas.
+    /// The parts of a list; in a variable, as in the file, as JSON, or with commas.
+    fn items(&mut self, key: &str) -> Option<Vec<Value>> {
+        let known = items(&self.value(key));
+        known.or_else(|| {
+            self.mistake(key, "it begins with [ and is no list: write [\"a\", \"b\"], or a,b in a variable")
+        })
+    }
+
+    /// A list of durations.
     pub fn durations(&mut self, key: &str) -> Option<Vec<Duration>> {
-        let list: Option<Vec<_>> = items(&self.value(key)).iter().map(read_duration).collect();
+        let list: Option<Vec<_>> = self.items(key)?.iter().map(read_duration).collect();
         list.or_else(|| self.mistake(key, "it must be a list of durations, e.g. [\"5s\", \"5m\", \"1h\"]"))
     }
 
-    /// A list of texts; in a variable, with commas.
+    /// A list of texts.
     pub fn texts(&mut self, key: &str) -> Option<Vec<String>> {
-        let list: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| Some(item.as_str()?.to_owned())).collect();
+        let list: Option<Vec<_>> = self.items(key)?.iter().map(|item| Some(item.as_str()?.to_owned())).collect();
         list.or_else(|| self.mistake(key, "it must be a list of texts in quotes"))
     }
 
@@ -222,7 +230,7 @@ impl Reader {
         }
     }
 
-    /// Origins of web pages, or `"*"` for any; in a variable, with commas.
+    /// Origins of web pages, or `"*"` for any.
     pub fn origins(&mut self, key: &str) -> Option<Origins> {
         let known = match self.texts(key)?.as_slice() {
             [any] if any == "*" => Some(Origins::Any),
@@ -233,7 +241,7 @@ impl Reader {
         })
     }
 
-    /// A list of networks, or of single addresses; in a variable, with commas.
+    /// A list of networks, or of single addresses.
     pub fn networks(&mut self, key: &str) -> Option<Vec<IpNet>> {
         let network = |text: &String| text.parse().ok().or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)));
         let list: Option<Vec<_>> = self.texts(key)?.iter().map(network).collect();
@@ -245,9 +253,9 @@ impl Reader {
         })
     }
 
-    /// Hashes of API keys, each with scopes or with all; in a variable, with commas.
+    /// Hashes of API keys, each with scopes or with all.
     pub fn keys(&mut self, key: &str) -> Option<Vec<ConfiguredKey>> {
-        let list: Option<Vec<_>> = items(&self.value(key)).iter().map(|item| configured_key(item.as_str()?)).collect();
+        let list: Option<Vec<_>> = self.items(key)?.iter().map(|item| configured_key(item.as_str()?)).collect();
         let scopes: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
         list.or_else(|| self.mistake(key, &format!("each must be \"sha256:\" and 64 hex digits (echo \"sha256:$(printf %s \"$KEY\" | sha256sum | cut -c1-64)\"), and perhaps, after a space each, some of: {}", scopes.join(", "))))
     }
@@ -261,14 +269,19 @@ fn read_duration(value: &Value) -> Option<Duration> {
     }
 }
 
-fn items(value: &Value) -> Vec<Value> {
+/// None for a text that begins as a list and is none.
+fn items(value: &Value) -> Option<Vec<Value>> {
     match value {
-        Value::Array(items) => items.clone(),
+        Value::Array(items) => Some(items.clone()),
+        Value::String(text) if text.trim_start().starts_with('[') => {
+            let list = text.trim().parse().ok().or_else(|| serde_json::from_str(text).ok())?;
+            if let Value::Array(items) = list { Some(items) } else { None }
+        }
         Value::String(text) => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            parts.map(|part| Value::String(part.to_owned())).collect()
+            Some(parts.map(|part| Value::String(part.to_owned())).collect())
         }
-        other => vec![other.clone()],
+        other => Some(vec![other.clone()]),
     }
 }
 

@@ -114,6 +114,82 @@ fn keys_have_the_scopes_they_are_given_or_all() {
     }
 }
 
+/// Every setting whose default is a list, with two items for it.
+const LISTS: [(&str, [&str; 2]); 9] = [
+    ("server.cors_origins", ["https://a.example", "http://[::1]:3000"]),
+    ("server.trusted_proxies", ["10.0.0.0/8", "::1"]),
+    ("store.cors_origins", ["https://a.example", "https://b.example"]),
+    (
+        "callback.previous_secrets",
+        ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="],
+    ),
+    ("callback.allow_networks", ["10.20.0.0/16", "192.168.1.7"]),
+    ("callback.schedule", ["5s", "1h"]),
+    (
+        "auth.keys",
+        [
+            "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb events uploads:read",
+        ],
+    ),
+    ("events.sns_topics", ["arn:aws:sns:eu-west-1:1:photos", "arn:aws:sns:eu-west-1:1:more"]),
+    ("events.oidc.emails", ["push@p.iam.gserviceaccount.com", "pull@p.iam.gserviceaccount.com"]),
+];
+
+#[test]
+fn a_list_in_a_variable_is_written_as_in_the_file_or_with_commas() {
+    let all: Vec<_> = sources::defaults().into_iter().filter(|(_, setting)| setting.value.is_array()).collect();
+    let mut tested: Vec<_> = LISTS.iter().map(|(key, _)| *key).collect();
+    tested.sort_unstable();
+    assert_eq!(all.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), tested, "every list setting");
+    for (key, [a, b]) in LISTS {
+        let variable = sources::as_variable(key);
+        let loaded = |value: &str| {
+            let set = [
+                ("TINTYPE_CALLBACK__URL", "https://example.com/"),
+                ("TINTYPE_CALLBACK__SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+                ("TINTYPE_EVENTS__OIDC__AUDIENCE", "https://img.example.com"),
+                ("TINTYPE_EVENTS__OIDC__EMAILS", "push@p.iam.gserviceaccount.com"),
+                (&variable, value),
+            ];
+            lists(&load(&set))
+        };
+        let commas = loaded(&format!("{a}, {b}"));
+        assert_ne!(commas, loaded(a), "{key}: both are read");
+        assert_eq!(loaded(&format!("[{a:?}, {b:?}]")), commas, "{key} as JSON and TOML");
+        assert_eq!(loaded(&format!(" ['{a}',\n '{b}', ] ")), commas, "{key} as TOML alone");
+        assert_eq!(loaded(&format!(r#"["{a}","{}"]"#, b.replace('/', r"\/"))), commas, "{key} as JSON alone");
+    }
+}
+
+/// What lists come to, secrets by their number.
+fn lists(config: &Config) -> String {
+    let callback = config.callback.as_ref().unwrap();
+    let keys: Vec<_> = config.keys.iter().map(|key| format!("{} {}", key.hash, key.scopes)).collect();
+    let front = (&config.front.api_origins, &config.front.trusted_proxies, &config.front.store_origins);
+    let events = (&config.events.sns_topics, config.events.oidc.as_ref().map(|oidc| &oidc.emails));
+    let callback = (callback.previous_secrets.len(), &callback.guard.allow_networks, &callback.schedule);
+    format!("{front:?} {events:?} {callback:?} {keys:?}")
+}
+
+#[test]
+fn a_list_as_the_reference_prints_it_is_taken_and_half_a_list_is_not() {
+    for (key, setting) in sources::defaults() {
+        if setting.value.is_array() {
+            assert!(
+                Config::load(&sources(&[(&sources::as_variable(&key), &setting.value.to_string())])).is_ok(),
+                "{key}"
+            );
+            let variable = sources::as_variable(&key);
+            for half in ["[a, b]", r#"["a""#, r#"["a"] x"#, "[\"a\"]\nb = 1"] {
+                let told = Config::load(&sources(&[(&variable, half)])).unwrap_err().0;
+                assert_eq!(told.len(), 1, "{key} {half}: {told:?}");
+                assert!(told[0].problem.contains("no list"), "{key} {half}: {}", told[0].problem);
+            }
+        }
+    }
+}
+
 #[test]
 fn whoever_pushes_events_is_named_whole() {
     let config = load_file(

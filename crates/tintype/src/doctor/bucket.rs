@@ -7,6 +7,8 @@ use time::OffsetDateTime;
 
 use super::finding::Trouble;
 use super::xml;
+use crate::aws::credentials::NONE_FOUND;
+use crate::presign::PresignError;
 use crate::presign::header::Call;
 use crate::presign::s3::S3Presigner;
 
@@ -16,8 +18,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time until credentials are found: a machine that has none is asked for them in vain.
 const CREDENTIAL_TIMEOUT: Duration = Duration::from_secs(15);
-const NO_CREDENTIALS: &str = "there are no credentials: run `aws configure`, set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
-                              AWS_SECRET_ACCESS_KEY, or give this machine a role";
 
 /// One bucket, with and without its account's signature.
 pub struct Bucket {
@@ -49,8 +49,8 @@ impl Bucket {
         let headers = tokio::time::timeout(CREDENTIAL_TIMEOUT, signing).await;
         match headers {
             Ok(Ok(headers)) => self.send(call, headers).await,
-            Ok(Err(error)) => Err(Trouble(format!("{NO_CREDENTIALS} ({error})"))),
-            Err(_) => Err(Trouble(NO_CREDENTIALS.to_owned())),
+            Ok(Err(PresignError(why))) => Err(Trouble(why)),
+            Err(_) => Err(Trouble(NONE_FOUND.to_owned())),
         }
     }
 
@@ -133,6 +133,11 @@ impl Answer {
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// SeaweedFS takes some calls for others.
+    pub fn is_of_seaweedfs(&self) -> bool {
+        self.header("server").is_some_and(|server| server.starts_with("SeaweedFS"))
     }
 
     /// Status and code: `403 AccessDenied`.

@@ -17,6 +17,19 @@ pub async fn check(exam: &Exam, upload: Option<&Answer>) -> Result<Vec<Finding>,
         let how = "give the page's origin, to have it looked at: --origin https://app.example.com";
         return Ok(vec![Finding::skipped(NAME, "no page is named").fix(how)]);
     };
+    let mut missing = closed(exam, origin).await?;
+    if upload.is_some_and(|answer| !names_origin(answer, origin)) {
+        missing.push("may not read the answer to an upload".to_owned());
+    }
+    if missing.is_empty() {
+        return Ok(vec![Finding::ok(NAME, format!("pages of {origin} may POST and PUT"))]);
+    }
+    let finding = Finding::problem(NAME, format!("pages of {origin} {}", missing.join(", ")));
+    Ok(vec![finding.mended("add a rule for that origin", exam.mend())])
+}
+
+/// What a browser would be told that pages of an origin may not. A store lets them in by a rule, or by itself.
+pub async fn closed(exam: &Exam, origin: &str) -> Result<Vec<String>, Trouble> {
     let mut missing = Vec::new();
     // What a presigned PUT has a page send besides.
     let of_put = if exam.bucket.signer.once { "content-type,if-none-match" } else { "content-type" };
@@ -26,14 +39,7 @@ pub async fn check(exam: &Exam, upload: Option<&Answer>) -> Result<Vec<Finding>,
             missing.push(format!("may not {method} ({})", answer.said()));
         }
     }
-    if upload.is_some_and(|answer| !names_origin(answer, origin)) {
-        missing.push("may not read the answer to an upload".to_owned());
-    }
-    if missing.is_empty() {
-        return Ok(vec![Finding::ok(NAME, format!("pages of {origin} may POST and PUT"))]);
-    }
-    let finding = Finding::problem(NAME, format!("pages of {origin} {}", missing.join(", ")));
-    Ok(vec![finding.mended("add a rule for that origin", exam.mend())])
+    Ok(missing)
 }
 
 async fn preflight(exam: &Exam, origin: &str, method: &Method, header: Option<&str>) -> Result<Answer, Trouble> {

@@ -113,6 +113,8 @@ impl Setting {
     fn understand(self, answer: &Answer) -> Document {
         let code = answer.code().unwrap_or_default();
         match answer.status {
+            // It gives an empty document, and takes a new one as the making of a bucket.
+            _ if self == Self::Notification && answer.is_of_seaweedfs() => Document::Unknown,
             StatusCode::OK if self.is_one(&answer.text) => Document::Found(answer.text.clone()),
             // A store that does not know the query lists the bucket.
             StatusCode::OK => Document::Unknown,
@@ -236,6 +238,11 @@ mod tests {
         assert_eq!(understand(error(501, "NotImplemented")), Document::Unknown);
         assert_eq!(understand(error(400, "InvalidRequest")), Document::Unknown);
         assert!(matches!(understand(error(503, "SlowDown")), Document::Failed(_)));
+        let mut seaweedfs = answer(200, "<NotificationConfiguration/>");
+        let notification = |answer: &Answer| Setting::Notification.understand(answer);
+        assert!(matches!(notification(&seaweedfs), Document::Found(_)));
+        seaweedfs.headers.insert("server", http::HeaderValue::from_static("SeaweedFS 8000GB 4.48"));
+        assert_eq!(notification(&seaweedfs), Document::Unknown);
         assert_eq!(Setting::Policy.understand(&answer(200, "{}")), Document::Found("{}".to_owned()));
     }
 }

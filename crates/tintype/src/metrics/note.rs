@@ -176,7 +176,7 @@ pub fn store_call(operation: &'static str, began: Instant, error: Option<&StoreE
             | StoreError::Invalid(_),
         ) => "refused",
         Some(StoreError::Damaged { .. }) => "damaged",
-        Some(StoreError::Denied(_)) => "denied",
+        Some(StoreError::Denied(_) | StoreError::NoCredentials(_)) => "denied",
         Some(StoreError::Full(_)) => "full",
         Some(StoreError::Unavailable(_)) => "unavailable",
     };

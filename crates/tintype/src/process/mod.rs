@@ -239,9 +239,10 @@ impl From<StoreError> for ProcessError {
             StoreError::Full(_) => Self::Full(error.to_string()),
             StoreError::Damaged { .. } => Self::Damaged(error.to_string()),
             StoreError::Precondition(_) => Self::Conflict(error.to_string()),
-            StoreError::Denied(_) | StoreError::Unsupported(_) | StoreError::Unavailable(_) => {
-                Self::Passing(error.to_string())
-            }
+            StoreError::Denied(_)
+            | StoreError::NoCredentials(_)
+            | StoreError::Unsupported(_)
+            | StoreError::Unavailable(_) => Self::Passing(error.to_string()),
         }
     }
 }

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::{Object, ObjectMeta, Precondition, PutOptions, Store, StoreError, Written};
 use crate::aside::aside;
 use crate::key::Key;
+use crate::room::is_full;
 
 /// A folder whose files are the objects.
 #[derive(Debug, Clone)]
@@ -61,6 +62,7 @@ impl Store for FileStore {
         };
         self.blocking(move |store| match write(&store.path(&key), &bytes, is_new) {
             Err(e) if is_new && e.kind() == ErrorKind::AlreadyExists => Err(StoreError::Precondition(key)),
+            Err(e) if is_full(&e) => Err(StoreError::Full(format!("no room for {key} in {}", store.root.display()))),
             Err(e) => Err(not_written(&key, &e)),
             Ok(()) => Ok(Written::default()),
         })

@@ -179,6 +179,9 @@ pub enum StoreError {
     /// The store refuses these credentials. Try again once they are mended.
     #[error("the store denied access: {0}")]
     Denied(String),
+    /// This machine has no credentials to ask the store with. Try again once it has.
+    #[error("{0}")]
+    NoCredentials(String),
     /// The store has no room. Try again once it has.
     #[error("the store is full: {0}")]
     Full(String),

@@ -199,7 +199,7 @@ struct Borrowed(Arc<AmazonS3>);
 #[async_trait]
 impl CredentialSource for Borrowed {
     async fn credential(&self) -> Result<Credential, PresignError> {
-        let found = self.0.credentials().get_credential().await.map_err(|e| PresignError(e.to_string()))?;
+        let found = self.0.credentials().get_credential().await.map_err(|e| PresignError(credentials::missing(&e)))?;
         Ok(Credential { key_id: found.key_id.clone(), secret: found.secret_key.clone(), token: found.token.clone() })
     }
 }
@@ -326,6 +326,9 @@ fn metadata(attributes: &Attributes) -> BTreeMap<String, String> {
 
 fn failure(key: &Key, error: object_store::Error) -> StoreError {
     use object_store::Error as E;
+    if let Some(why) = credentials::lack(&error) {
+        return StoreError::NoCredentials(why);
+    }
     match error {
         E::NotFound { .. } => StoreError::NotFound(key.clone()),
         E::AlreadyExists { .. } | E::Precondition { .. } => StoreError::Precondition(key.clone()),

@@ -17,6 +17,7 @@ use url::Url;
 
 use super::s3::S3Config;
 use super::{Listed, PublicUrl, StoreError};
+use crate::aws::credentials;
 use crate::key::Key;
 
 /// Longest time for one page.
@@ -165,7 +166,7 @@ impl Pages {
 
     async fn send(&self, url: Url, request: http::request::Builder) -> Result<reqwest::Response, StoreError> {
         let credential = self.credentials.get_credential().await;
-        let credential = credential.map_err(|e| StoreError::Denied(format!("no credentials could be had: {e}")))?;
+        let credential = credential.map_err(|e| StoreError::NoCredentials(credentials::missing(&e)))?;
         let mut signed = request.body(Vec::new().into()).map_err(unavailable)?;
         AwsAuthorizer::new(&credential, "s3", &self.region).try_authorize(&mut signed, None).map_err(unavailable)?;
         let (parts, _) = signed.into_parts();

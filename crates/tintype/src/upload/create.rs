@@ -93,7 +93,7 @@ pub enum CreateError {
     /// More bytes than are taken.
     #[error("{0}")]
     TooLarge(String),
-    /// The file's name is not an image's.
+    /// The file's name, or its content type, is not an image's.
     #[error("{0}")]
     UnsupportedFormat(String),
     /// The Idempotency-Key was used for another request.
@@ -166,24 +166,25 @@ pub async fn create(app: &App, asked: &[NewUpload], asker: Asker<'_>) -> Result<
 
 fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, CreateError> {
     let defaults = &app.config.upload;
-    let content_type = check_content_type(new.content_type.as_deref().unwrap_or(&defaults.content_type))?;
-    if new.size == Some(0) {
-        return Err(CreateError::Invalid("size is 0 bytes; an image has more".to_owned()));
-    }
-    if let Some(size) = new.size.filter(|size| *size > defaults.max_bytes) {
-        let detail = format!("size is {size} bytes; it must be from 1 to {}", defaults.max_bytes);
-        return Err(CreateError::TooLarge(detail));
-    }
     let id = UploadId::random();
     let filename = new.filename.as_deref().map(check_filename).transpose()?.flatten();
     let extension = filename.as_deref().and_then(extension_of_filename);
-    let promised = Format::from_content_type(&content_type).map(|format| format.extension().to_owned());
     let key = app.layout.upload_key(&id, extension);
     let preset = match new.preset.as_deref() {
         Some(name) => check_preset(app, name)?,
         None => app.config.presets.of_key(&key),
     };
+    // What is no image is told before what else is wrong: by its name first, which whoever chose it knows.
     check_extension(extension, preset)?;
+    let content_type = check_content_type(new.content_type.as_deref().unwrap_or(&defaults.content_type))?;
+    if new.size == Some(0) {
+        return Err(CreateError::Invalid("the file is empty: its size is 0 bytes".to_owned()));
+    }
+    if let Some(size) = new.size.filter(|size| *size > defaults.max_bytes) {
+        let detail = format!("size is {size} bytes; it must be from 1 to {}", defaults.max_bytes);
+        return Err(CreateError::TooLarge(detail));
+    }
+    let promised = Format::from_content_type(&content_type).map(|format| format.extension().to_owned());
     let extension_is_given = extension.is_some();
     Ok(Upload {
         key,
@@ -246,7 +247,13 @@ fn check_content_type(text: &str) -> Result<String, CreateError> {
     if is_image_type(text) {
         return Ok(text.to_owned());
     }
-    Err(CreateError::Invalid(format!("content_type {text:?} is no image type; use image/png, say, or image/*")))
+    if text.is_empty() || text.to_ascii_lowercase().starts_with("image/") {
+        let detail =
+            format!("content_type {text:?} is none; write it as image/png, or leave it out if it is not known");
+        return Err(CreateError::Invalid(detail));
+    }
+    let known = image_extensions().join(", ");
+    Err(CreateError::UnsupportedFormat(format!("a file of type {text:?} is not an image; this server reads {known}")))
 }
 
 /// Metadata travels as HTTP headers, so it must be what headers can carry, and within S3's bound.

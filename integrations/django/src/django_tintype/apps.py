@@ -15,4 +15,7 @@ class TintypeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  (registers them)
+        from . import checks, claims, conf  # noqa: F401  (registers checks)
+
+        if conf.get("CLAIM"):
+            claims.watch()

@@ -10,6 +10,7 @@ DEFAULTS: dict[str, Any] = {
     "BUCKET": "",
     # With a server.
     "API_KEY": "",
+    "CLAIM": False,
     # With a bucket.
     "REGION": "",
     "ENDPOINT": "",

@@ -1,5 +1,7 @@
 """For your code, and behind the URLs: ask for uploads, claim one, have one done again, or away. Each with an `a…` for async code."""
+import json
 import logging
+import mimetypes
 import re
 import uuid
 from collections.abc import Sequence
@@ -95,6 +97,8 @@ def _parse_one(body: Any) -> NewUpload:
         if not isinstance(texts[name], str) or len(texts[name]) > 255:
             raise Refused(400, "invalid_request", f"{name} must be a text of at most 255 characters")
     size = body.get("size")
+    if size == 0 and not isinstance(size, bool):
+        raise Refused(400, "invalid_request", "the file is empty")
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
         raise Refused(400, "invalid_request", "size must be a number of bytes")
     return NewUpload(metadata or {}, size=size, **texts)
@@ -152,8 +156,12 @@ def _check_alone(wanted: NewUpload) -> None:
     """What a server would look at, had we one."""
     if wanted.preset:
         raise Refused(400, "invalid_request", "preset needs a Tintype server (ASYNC_IMAGE_UPLOAD_SERVER)")
+    if (known := mimetypes.guess_type(wanted.filename)[0]) and not known.startswith("image/"):
+        raise Refused(422, "unsupported_format", f"{_extension(wanted.filename)} is not an image format")
     if wanted.content_type and not re.fullmatch(r"image/[A-Za-z0-9.+*-]{1,100}", wanted.content_type):
-        raise Refused(400, "invalid_request", "content_type must be image/…")
+        if wanted.content_type.lower().startswith("image/"):
+            raise Refused(400, "invalid_request", "write content_type as image/png, or leave it out")
+        raise Refused(422, "unsupported_format", f"a file of type {json.dumps(wanted.content_type)} is not an image")
     if wanted.size and wanted.size > conf.get("PRESIGNED_URL_CONTENT_LENGTH"):
         raise Refused(413, "too_large", f"at most {conf.get('PRESIGNED_URL_CONTENT_LENGTH')} bytes")
 

@@ -49,7 +49,7 @@ pub async fn plan(exam: &Exam, notify: Option<&Notify>) -> Result<Vec<Step>, Tro
     steps.extend(access::ownership(exam, &settings.ownership));
     steps.extend(access::tls(exam, &settings.policy));
     steps.extend(rules::lifecycle(exam, &settings.lifecycle));
-    steps.extend(rules::cors(exam, &settings.cors));
+    steps.extend(rules::cors(exam, &settings.cors).await?);
     steps.extend(notification::notification(exam, &settings.notification, notify));
     Ok(steps)
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::Exam;
-use super::super::cors::allows;
+use super::super::cors::{allows, closed};
+use super::super::finding::Trouble;
 use super::super::lifecycle::{Rule, days, in_days, rules};
 use super::super::settings::{Document, Setting};
 use super::super::xml::{self, Named, escape};
@@ -57,17 +58,23 @@ fn is_of_older_form(text: &str) -> bool {
 }
 
 /// A rule that lets the page upload, where there is none.
-pub fn cors(exam: &Exam, document: &Document) -> Vec<Step> {
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn cors(exam: &Exam, document: &Document) -> Result<Vec<Step>, Trouble> {
     let Some(origin) = &exam.origin else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    steps(current(Setting::Cors, document).map(|text| {
+    if closed(exam, origin).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(steps(current(Setting::Cors, document).map(|text| {
         if allows(&text, origin) {
             return Vec::new();
         }
         let changed = xml::insert(&text, &cors_rule(origin), &[]);
         vec![step(Setting::Cors, format!("pages of {origin} may POST, PUT and read"), changed)]
-    }))
+    })))
 }
 
 fn cors_rule(origin: &str) -> String {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use sqlx::AnyPool;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{AnyConnection, AnyPool};
 use sqlx::{Connection, Executor, SqlStr};
 use url::Url;
 
@@ -129,9 +129,25 @@ fn pragma(text: &'static str) -> SqlStr {
 
 async fn postgres(url: &Url) -> Result<AnyPool, LedgerError> {
     let options = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(PATIENCE);
-    let pool = options.connect(url.as_str()).await.map_err(|error| pooler::explain(&error))?;
+    let pool = match options.connect(url.as_str()).await {
+        Err(sqlx::Error::PoolTimedOut) => return Err(out_of_reach(url).await),
+        connected => connected.map_err(|error| pooler::explain(&error))?,
+    };
     pooler::must_keep_sessions(&pool).await?;
     Ok(pool)
+}
+
+/// The pool tries again and again, and keeps to itself what each try came to.
+async fn out_of_reach(url: &Url) -> LedgerError {
+    let tried = tokio::time::timeout(PATIENCE, AnyConnection::connect(url.as_str())).await;
+    let why = match tried {
+        Ok(Err(error)) => pooler::explain(&error).0,
+        Ok(Ok(_)) => "it took until now to take a connection; try again".to_owned(),
+        Err(_) => "no answer".to_owned(),
+    };
+    LedgerError(format!(
+        "no connection could be had: {why}. See that Postgres runs, and that ledger.url names the host and port where this machine reaches it"
+    ))
 }
 
 #[cfg(test)]

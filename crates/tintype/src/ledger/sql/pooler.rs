@@ -9,7 +9,7 @@ use super::sql;
 use crate::ledger::LedgerError;
 
 /// What to do about a pooler that shares sessions.
-const SHARED: &str = "ledger.url leads to PgBouncer (or a pooler like it) in transaction mode, which gives the statements of one \
+const SHARED: &str = "ledger.url leads to PgBouncer (or a pooler like it) in transaction or statement mode, which gives the statements of one \
                       connection to several sessions of Postgres; Tintype prepares statements, listens and locks in a session. Set \
                       `pool_mode = session` for this database in pgbouncer.ini, or name Postgres's own address in ledger.url";
 /// About one that refuses what every connection of this program's driver asks for.
@@ -19,7 +19,8 @@ const PARAMETER: &str = "ledger.url leads to PgBouncer, which refuses a paramete
 
 /// A failure to connect, with what to do where a pooler is behind it.
 pub(super) fn explain(error: &sqlx::Error) -> LedgerError {
-    let text = error.to_string();
+    // In its own words alone: the driver adds a line of Postgres's source.
+    let text = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
     match text.contains("unsupported startup parameter") {
         true => LedgerError(format!("{text}. {PARAMETER}")),
         false => LedgerError(text),

@@ -103,6 +103,7 @@
     value.value = old;
     if (!file) return show(box, "", "");
     try {
+      if (file.size === 0) throw new Error("the file is empty");
       show(box, "uploading", "Uploading…");
       const { uuid, credential, form_value } = await ask(box, file, csrfToken(input.form), signal);
       await send(file, credential, signal);
