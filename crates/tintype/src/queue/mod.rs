@@ -131,11 +131,12 @@ pub trait Queue: Send + Sync {
     /// The job goes, without an outcome: its upload is gone.
     async fn drop_job(&self, leased: &Leased) -> Result<(), QueueError>;
 
-    /// Not done, for this reason: the job is due again after a while.
-    async fn retry(&self, leased: &Leased, after: Duration, why: &str) -> Result<(), QueueError>;
+    /// Not done, for this reason: the job is due again after a while. False when it is not the caller's any more.
+    async fn retry(&self, leased: &Leased, after: Duration, why: &str) -> Result<bool, QueueError>;
 
-    /// Not done, and not tried either: the job is due at once, and this claim counts for nothing.
-    async fn release(&self, leased: &Leased) -> Result<(), QueueError>;
+    /// Not done, and not tried either: the job is due at once, and this claim counts for nothing. False as with
+    /// [`Self::retry`].
+    async fn release(&self, leased: &Leased) -> Result<bool, QueueError>;
 
     /// Makes every leased job due: for the only process on this queue, as it starts.
     async fn recover(&self) -> Result<(), QueueError>;
