@@ -304,6 +304,8 @@ def test_two_instances_do_not_mix_their_sets(function, bucket, receiver):
 def test_of_two_originals_that_would_be_one_the_first_has_the_names(function, bucket, receiver, instances):
     """`a.bmp` and `a.BMP`, in one event and in two instances at once."""
     deployed = [function(refuse=slow_writes) for _ in range(instances)]
+    for one in deployed:
+        one.start()  # a process ends with the thread that started it
     for n in range(4):
         keys = [f"temp/meet{instances}/{n}.bmp", f"temp/meet{instances}/{n}.BMP"]
         notices = [event(bucket, key, 1, **put(bucket, key, picture(300 + 2 * n + which))) for which, key in enumerate(keys)]
@@ -327,7 +329,8 @@ def test_of_two_originals_that_would_be_one_the_first_has_the_names(function, bu
 
 def test_a_key_too_long_for_what_is_made_of_it_is_told_and_holds_up_no_neighbour(function, bucket, receiver):
     good = "temp/neighbour.bmp"
-    long = [f"temp/{letter * (length - 9)}.bmp" for letter, length in (("x", 1010), ("y", 1019), ("z", 1024))]
+    folders = "/".join(["f" * 199] * 5)  # SeaweedFS takes names of 255 bytes
+    long = [f"temp/{folders}/{'x' * (length - 1009)}.bmp" for length in (1010, 1017, 1019)]
     notices = [event(bucket, key, 1, **put(bucket, key, picture(50))) for key in (*long, good)]
     assert function().invoke(in_sqs(*notices)).body == {"batchItemFailures": []}
     assert [told(receiver, key)[-1].verify()["error"]["code"] for key in long] == ["invalid_request"] * 3

@@ -1,11 +1,13 @@
 """Whose keys are whose: no original, no result and no deletion touches what came of another."""
 import hashlib
 import itertools
+import threading
 
 import pytest
 
 import corpus
 from support import sets, tintype
+from support.flaky import Flaky
 from support.process import wait_for
 from support.upload import boto3_style
 
@@ -143,6 +145,42 @@ def test_of_two_that_come_at_once_one_has_the_names(serve, postgres, seaweedfs, 
         assert (len(done), refused) == ((2, []) if second == "{}.jpeg" else (1, ["key_conflict"])), uploads
         for upload in done:
             assert not sets.foreign(at, upload["manifest"])
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_deleting_one_that_failed_takes_nothing_of_another_at_work(serve, postgres, seaweedfs, processes):
+    at = seaweedfs.bucket(f"meet{next(FRESH)}")
+    held, reached = threading.Event(), threading.Event()
+
+    def hold(method: str, key: str):
+        if method == "PUT" and key == "image/k_400x400_blurred.jpg":
+            reached.set()
+            return held
+    proxy = Flaky(at.endpoint, hold)
+    env = at.env | {"TINTYPE_LEDGER__URL": postgres.database(), "TINTYPE_STORE__ENDPOINT": proxy.endpoint}
+    one = other = serve("one", env=env)
+
+    def send(key: str, data: bytes) -> str:
+        at.s3.put_object(Bucket=at.bucket, Key=key, Body=data, ContentType="image/jpeg")
+        return one.call("POST", "/v1/events", json=tintype.notification(at.bucket, key)).json()["accepted"][0]
+    try:
+        failed = send("temp/k.JPG", b"no image at all")
+        assert one.finish(failed)["status"] == "failed"
+        good = send("temp/k.jpg", PHOTOS[0])
+        assert reached.wait(20)
+        if processes == 2:
+            other = serve("other", env=env)
+        threading.Timer(1.5, held.set).start()
+        other.call("DELETE", f"/v1/uploads/{failed}")
+        upload = one.finish(good)
+        assert upload["status"] == "completed"
+        wait_for("the deletion", lambda: other.call("DELETE", f"/v1/uploads/{failed}").status_code in (204, 404), 30)
+        assert not sets.foreign(at, upload["manifest"]) and sets.manifest(at, "image/k.jpg")
+    finally:
+        held.set()
+        for server in {one, other}:
+            server.stop()
+        proxy.stop()
 
 
 def test_variants_of_one_format_do_not_meet_either(tmp_path):

@@ -301,15 +301,31 @@ impl App {
     /// Removes an upload's variants and manifest: what the public can read of an upload that failed is nothing. Never what
     /// is another's, whatever a manifest says.
     pub async fn erase_variants(&self, upload: &Upload) -> Result<(), StoreError> {
+        // What another with such names seals meanwhile would be looked for too early. In this process it waits.
+        let _turn = self.processor.turn(&upload.key).await;
         let outputs = self.outputs(upload);
         let sets = self.sets(upload, &outputs).await?;
         let (manifests, variants): (Vec<_>, Vec<_>) = outputs.into_iter().partition(key::is_manifest);
         // A set of an earlier preset is known by its manifest alone, which therefore goes after it.
         let stored = sets.own.iter().flat_map(|(_, manifest)| manifest.own_keys(&self.layout, &upload.key));
         for key in stored.chain(variants).chain(manifests).filter(|key| !sets.others.contains(key)) {
+            if self.another_has_the_names(upload).await? {
+                let why = format!("another original of such names as {} is at work", upload.key);
+                return Err(StoreError::Unavailable(why));
+            }
             self.store.delete(&key).await?;
         }
         Ok(())
+    }
+
+    /// Whether a job is in hand, in whichever process, whose outputs may be at an upload's keys. Ids are nobody else's.
+    async fn another_has_the_names(&self, upload: &Upload) -> Result<bool, StoreError> {
+        if self.layout.upload_id(&upload.key).is_some() {
+            return Ok(false);
+        }
+        let names = self.layout.names(&upload.key);
+        let others = self.queue.is_in_hand(names, &upload.id).await;
+        others.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     /// Whether the store holds a manifest of an upload.

@@ -128,6 +128,9 @@ pub trait Queue: Send + Sync {
     /// Holds a job for another lease from now. False when it is not the caller's any more: stop working on it.
     async fn extend(&self, leased: &Leased, lease: Duration) -> Result<bool, QueueError>;
 
+    /// Whether a job of such names ([`crate::key::Layout::names`]) is in hand, other than one of this upload.
+    async fn is_in_hand(&self, names: &str, except: &UploadId) -> Result<bool, QueueError>;
+
     /// The job goes, without an outcome: its upload is gone.
     async fn drop_job(&self, leased: &Leased) -> Result<(), QueueError>;
 

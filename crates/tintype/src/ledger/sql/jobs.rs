@@ -163,6 +163,12 @@ impl Queue for SqlLedger {
         Ok(done.rows_affected() == 1)
     }
 
+    async fn is_in_hand(&self, names: &str, except: &UploadId) -> Result<bool, QueueError> {
+        let query = "SELECT 1 AS one FROM jobs WHERE names = $1 AND upload_id <> $2 AND lease IS NOT NULL AND names <> '' LIMIT 1";
+        let row = sqlx::query(query).bind(names).bind(except.as_str()).fetch_optional(&self.writer).await?;
+        Ok(row.is_some())
+    }
+
     async fn drop_job(&self, leased: &Leased) -> Result<(), QueueError> {
         sqlx::query("DELETE FROM jobs WHERE id = $1 AND lease = $2")
             .bind(leased.id)
