@@ -150,12 +150,15 @@ def test_of_two_that_come_at_once_one_has_the_names(serve, postgres, seaweedfs, 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_deleting_one_that_failed_takes_nothing_of_another_at_work(serve, postgres, seaweedfs, processes):
     at = seaweedfs.bucket(f"meet{next(FRESH)}")
-    held, reached = threading.Event(), threading.Event()
+    written, looking, done = threading.Event(), threading.Event(), threading.Event()
 
     def hold(method: str, key: str):
-        if method == "PUT" and key == "image/k_400x400_blurred.jpg":
-            reached.set()
-            return held
+        if (method, key) == ("PUT", "image/k_400x400_blurred.jpg"):
+            written.set()
+            return looking  # the deletion looks what there is, before this set is sealed
+        if (method, key) == ("GET", "image/k_50x50_blurred.jpg.manifest.json") and written.is_set():
+            looking.set()
+            return done  # and goes on once it is
     proxy = Flaky(at.endpoint, hold)
     env = at.env | {"TINTYPE_LEDGER__URL": postgres.database(), "TINTYPE_STORE__ENDPOINT": proxy.endpoint}
     one = other = serve("one", env=env)
@@ -163,21 +166,28 @@ def test_deleting_one_that_failed_takes_nothing_of_another_at_work(serve, postgr
     def send(key: str, data: bytes) -> str:
         at.s3.put_object(Bucket=at.bucket, Key=key, Body=data, ContentType="image/jpeg")
         return one.call("POST", "/v1/events", json=tintype.notification(at.bucket, key)).json()["accepted"][0]
+
+    def delete() -> int:
+        return other.call("DELETE", f"/v1/uploads/{failed}").status_code
     try:
         failed = send("temp/k.JPG", b"no image at all")
         assert one.finish(failed)["status"] == "failed"
         good = send("temp/k.jpg", PHOTOS[0])
-        assert reached.wait(20)
+        assert written.wait(20)
         if processes == 2:
             other = serve("other", env=env)
-        threading.Timer(1.5, held.set).start()
-        other.call("DELETE", f"/v1/uploads/{failed}")
+        threading.Timer(3, looking.set).start()  # it does not look at all while the other is at work
+        deletion = threading.Thread(target=delete)
+        deletion.start()
         upload = one.finish(good)
         assert upload["status"] == "completed"
-        wait_for("the deletion", lambda: other.call("DELETE", f"/v1/uploads/{failed}").status_code in (204, 404), 30)
+        done.set()
+        deletion.join()
+        wait_for("the deletion", lambda: delete() in (204, 404), 30)
         assert not sets.foreign(at, upload["manifest"]) and sets.manifest(at, "image/k.jpg")
     finally:
-        held.set()
+        looking.set()
+        done.set()
         for server in {one, other}:
             server.stop()
         proxy.stop()

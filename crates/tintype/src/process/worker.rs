@@ -330,7 +330,7 @@ async fn leave_nothing(app: &App, upload: &Upload, lease: &Lease) -> bool {
     if !lease.extend().await.unwrap_or(false) {
         return true;
     }
-    match app.erase_variants(upload).await {
+    match app.erase_in_hand(upload, None).await {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(%error, "variants of an upload that failed could not be removed");

@@ -225,12 +225,14 @@ async fn jobs_whose_outputs_may_meet_are_done_one_after_another(queue: &SqlLedge
         push(queue, job).await;
     }
     for job in [&first, &second, &third] {
-        assert!(!queue.is_in_hand("meet/a", &UploadId::random()).await.unwrap());
+        let hold = async || queue.hold(&UploadId::random(), &Key::new("temp/meet/a.png").unwrap(), LONG).await.unwrap();
+        let held = hold().await.unwrap();
+        assert!(hold().await.is_none() && queue.claim(LONG).await.unwrap().is_none());
+        queue.drop_job(&held).await.unwrap();
         let leased = queue.claim(LONG).await.unwrap().unwrap();
         assert_eq!(leased.job, *job);
         assert_eq!(queue.claim(LONG).await.unwrap(), None);
-        assert!(queue.is_in_hand("meet/a", &UploadId::random()).await.unwrap());
-        assert!(!queue.is_in_hand("meet/a", &job.upload_id).await.unwrap());
+        assert!(hold().await.is_none());
         queue.drop_job(&leased).await.unwrap();
     }
 }

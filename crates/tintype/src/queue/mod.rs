@@ -15,6 +15,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::event::StorageEvent;
+use crate::key::Key;
 use crate::upload::UploadId;
 
 /// Work that one storage event asks for.
@@ -128,8 +129,9 @@ pub trait Queue: Send + Sync {
     /// Holds a job for another lease from now. False when it is not the caller's any more: stop working on it.
     async fn extend(&self, leased: &Leased, lease: Duration) -> Result<bool, QueueError>;
 
-    /// Whether a job of such names ([`crate::key::Layout::names`]) is in hand, other than one of this upload.
-    async fn is_in_hand(&self, names: &str, except: &UploadId) -> Result<bool, QueueError>;
+    /// Keeps every job whose outputs may meet an upload's from being claimed, until [`Queue::drop_job`] or for a lease. None
+    /// while one of them is in hand.
+    async fn hold(&self, upload: &UploadId, key: &Key, lease: Duration) -> Result<Option<Leased>, QueueError>;
 
     /// The job goes, without an outcome: its upload is gone.
     async fn drop_job(&self, leased: &Leased) -> Result<(), QueueError>;

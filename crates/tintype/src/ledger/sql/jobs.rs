@@ -12,7 +12,7 @@ use super::{
     SqlLedger, damage, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, rechecks, sql, turns,
 };
 use crate::event::StorageEvent;
-use crate::key::Layout;
+use crate::key::{Key, Layout};
 use crate::ledger::LedgerError;
 use crate::queue::{Depth, Job, JobEnd, JobRow, JobState, Leased, Queue, QueueError};
 use crate::upload::UploadId;
@@ -163,10 +163,28 @@ impl Queue for SqlLedger {
         Ok(done.rows_affected() == 1)
     }
 
-    async fn is_in_hand(&self, names: &str, except: &UploadId) -> Result<bool, QueueError> {
-        let query = "SELECT 1 AS one FROM jobs WHERE names = $1 AND upload_id <> $2 AND lease IS NOT NULL AND names <> '' LIMIT 1";
-        let row = sqlx::query(query).bind(names).bind(except.as_str()).fetch_optional(&self.writer).await?;
-        Ok(row.is_some())
+    async fn hold(&self, upload: &UploadId, key: &Key, lease: Duration) -> Result<Option<Leased>, QueueError> {
+        let event =
+            StorageEvent { bucket: None, key: key.clone(), size: None, etag: None, version: None, sequencer: None };
+        // A job in hand whose upload is gone: should this process die, a worker drops it.
+        let held = sqlx::query(
+            "INSERT INTO jobs (upload_id, event, force, due_at, created_at, owner, names, lease, attempts)
+             VALUES ($1, $2, 0, $3, $4, '', $5, $6, 1) RETURNING id, upload_id, event, force, attempts, excused, lease,
+               created_at, NULL AS traceparent",
+        )
+        .bind(upload.as_str())
+        .bind(serde_json::to_string(&event).map_err(LedgerError::from)?)
+        .bind(after(lease))
+        .bind(now())
+        .bind(self.layout.names(key))
+        .bind(uuid::Uuid::new_v4().simple().to_string())
+        .fetch_one(&self.writer)
+        .await;
+        match held {
+            Ok(row) => Ok(Some(read_leased(&row)?)),
+            Err(error) if is_duplicate(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn drop_job(&self, leased: &Leased) -> Result<(), QueueError> {
