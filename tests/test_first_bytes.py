@@ -355,6 +355,21 @@ def test_what_comes_back_after_a_deletion_goes_again(serve):
     assert server.call("GET", f"/v1/uploads/{created['id']}").status_code == 404
 
 
+def test_a_deletion_beside_a_retry_leaves_nothing(serve):
+    """The retry's job writes what the deletion removes, again and again, until it hears of it; and then removes it itself."""
+    server = serve()
+    with ThreadPoolExecutor(16) as pool:
+        for n in range(24):
+            created = server.create(filename="a.jpg")
+            assert boto3_style(created["presign"], corpus.save(corpus.photo(900, 700, n), "JPEG")).status == 204
+            assert server.finish(created["id"])["status"] == "completed"
+            pool.submit(server.call, "POST", f"/v1/uploads/{created['id']}/retry")
+            time.sleep(n % 8 * 0.015)
+            assert server.call("DELETE", f"/v1/uploads/{created['id']}").status_code == 204
+    left = lambda: server.at.s3.list_objects_v2(Bucket="tintype", Prefix="image/").get("Contents", [])
+    wait_for("nothing left", lambda: not left(), 5)
+
+
 def test_what_is_put_anew_during_a_slow_sweep_survives(serve, seaweedfs, say):
     """The sweep lists fifty originals past their time, and is held up before it removes the first."""
     at, names = seaweedfs.bucket(f"sweep{random.randrange(10**9)}"), [f"temp/own-{n:02}.jpg" for n in range(50)]

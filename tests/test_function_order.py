@@ -128,7 +128,7 @@ def test_a_newer_version_that_is_no_image_leaves_nothing_of_the_older(function, 
     assert (last["status"], last["metadata"]) == ("failed", {"why": "test"})
     found = versions.s3.list_objects_v2(Bucket=versions.bucket, Prefix="image/newer-text").get("Contents", [])
     # What is left says which state failed, for older ones that may be told of.
-    assert [o["Key"] for o in found] == ["image/newer-text.bmp.in-work"]
+    assert [o["Key"] for o in found] == ["image/newer-text.in-work"]
 
 
 def test_an_older_version_that_comes_after_a_newer_one_that_failed_changes_nothing(function, versions, receiver):
@@ -300,6 +300,44 @@ def test_two_instances_do_not_mix_their_sets(function, bucket, receiver):
     assert told(receiver, key)[-1].verify()["original"]["sha256"] == sets.sha256(two)
 
 
+@pytest.mark.parametrize("instances", [1, 2])
+def test_of_two_originals_that_would_be_one_the_first_has_the_names(function, bucket, receiver, instances):
+    """`a.bmp` and `a.BMP`, in one event and in two instances at once."""
+    deployed = [function(refuse=slow_writes) for _ in range(instances)]
+    for one in deployed:
+        one.start()  # a process ends with the thread that started it
+    for n in range(4):
+        keys = [f"temp/meet{instances}/{n}.bmp", f"temp/meet{instances}/{n}.BMP"]
+        notices = [event(bucket, key, 1, **put(bucket, key, picture(300 + 2 * n + which))) for which, key in enumerate(keys)]
+        if instances == 1:
+            assert deployed[0].invoke(in_sqs(*notices)).body == {"batchItemFailures": []}
+        else:
+            def invoke(one, notice):
+                while not one.invoke(notice, timeout=30).ok:  # as AWS would
+                    pass
+            threads = [threading.Thread(target=invoke, args=pair) for pair in zip(deployed, notices, strict=True)]
+            [t.start() for t in threads]
+            [t.join() for t in threads]
+        bodies = [told(receiver, key)[-1].verify() for key in keys]
+        assert sorted(body["status"] for body in bodies) == ["completed", "failed"], bodies
+        lost, = [body for body in bodies if body["status"] == "failed"]
+        assert lost["error"]["code"] == "key_conflict"
+        won, = [body for body in bodies if body["status"] == "completed"]
+        assert sets.foreign(bucket, won) == []
+    assert claims(bucket, f"meet{instances}/") == []
+
+
+def test_a_key_too_long_for_what_is_made_of_it_is_told_and_holds_up_no_neighbour(function, bucket, receiver):
+    good = "temp/neighbour.bmp"
+    folders = "/".join(["f" * 199] * 5)  # SeaweedFS takes names of 255 bytes
+    long = [f"temp/{folders}/{'x' * (length - 1009)}.bmp" for length in (1010, 1017, 1019)]
+    notices = [event(bucket, key, 1, **put(bucket, key, picture(50))) for key in (*long, good)]
+    assert function().invoke(in_sqs(*notices)).body == {"batchItemFailures": []}
+    assert [told(receiver, key)[-1].verify()["error"]["code"] for key in long] == ["invalid_request"] * 3
+    assert told(receiver, good)[-1].verify()["status"] == "completed"
+    assert claims(bucket, "") == []
+
+
 def test_a_claim_that_a_killed_instance_left_is_taken_over(function, bucket, receiver):
     key, data = "temp/killed.bmp", picture(19)
     notice = event(bucket, key, 1, **put(bucket, key, data))
@@ -315,7 +353,7 @@ def test_a_claim_that_a_killed_instance_left_is_taken_over(function, bucket, rec
     with pytest.raises(Killed):
         deployed.invoke(notice, timeout=8)
     kill.join()
-    assert claims(bucket, "killed") == ["image/killed.bmp.in-work"]
+    assert claims(bucket, "killed") == ["image/killed.in-work"]
     held.set()
     other = function()
     for _ in range(10):

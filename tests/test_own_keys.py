@@ -1,11 +1,13 @@
 """Whose keys are whose: no original, no result and no deletion touches what came of another."""
 import hashlib
 import itertools
+import threading
 
 import pytest
 
 import corpus
-from support import tintype
+from support import sets, tintype
+from support.flaky import Flaky
 from support.process import wait_for
 from support.upload import boto3_style
 
@@ -69,6 +71,16 @@ def test_a_result_names_its_own_variants(embedded):
     assert (unknown.status_code, unknown.json()["code"]) == (422, "foreign_variant")
 
 
+def test_a_result_of_another_size_or_with_a_script_for_an_address_is_refused(embedded):
+    created = completed(embedded, PHOTOS[0])
+    manifest = embedded.status(created["id"])["manifest"]
+    first, *rest = manifest["variants"]
+    for wrong, status in (({"bytes": first["bytes"] + 1}, 409), ({"url": "javascript:alert(1)"}, 400), ({}, 200)):
+        body = {"status": "completed"} | manifest | {"variants": [first | wrong, *rest]}
+        answer = embedded.call("PUT", f"/v1/uploads/{created['id']}/result", json=body)
+        assert answer.status_code == status, (wrong, answer.text)
+
+
 # --- keys that would meet ------------------------------------------------------------------------------------------------
 
 def refused(upload: dict) -> str:
@@ -109,6 +121,76 @@ def test_the_first_of_two_that_would_be_one_keeps_its_names(embedded, second):
     assert public(embedded, below) == before
     assert embedded.call("DELETE", f"/v1/uploads/{late['id']}").status_code == 204
     assert public(embedded, below) == before
+
+
+MEETING = pytest.mark.parametrize("second", ["{}.JPG", "{}.jpeg", "{}"], ids=["case", "extension", "no extension"])
+
+
+@MEETING
+@pytest.mark.parametrize("processes", [1, 2])
+def test_of_two_that_come_at_once_one_has_the_names(serve, postgres, seaweedfs, second, processes):
+    """`a.jpg` and `a.jpeg` meet nowhere, so both are developed; of the others one is refused, whichever process has it."""
+    at = seaweedfs.bucket(f"meet{next(FRESH)}")
+    env = at.env | {"TINTYPE_LEDGER__URL": postgres.database(), "TINTYPE_SERVER__WORKERS": "4"}
+    servers = [serve(f"process{n}", env=env) for n in range(processes)]
+    first = "{}.jpeg" if second == "{}" else "{}.jpg"
+    for n in range(6):
+        keys = [f"temp/{name.format(n)}" for name in (first, second)]
+        for key, data in zip(keys, PHOTOS, strict=True):
+            at.s3.put_object(Bucket=at.bucket, Key=key, Body=data, ContentType="image/jpeg")
+        said = servers[0].call("POST", "/v1/events", json=tintype.notification(at.bucket, *keys)).json()
+        uploads = [servers[-1].finish(upload_id) for upload_id in said["accepted"]]
+        done = [upload for upload in uploads if upload["status"] == "completed"]
+        refused = [upload["error"]["code"] for upload in uploads if upload["status"] == "failed"]
+        assert (len(done), refused) == ((2, []) if second == "{}.jpeg" else (1, ["key_conflict"])), uploads
+        for upload in done:
+            assert not sets.foreign(at, upload["manifest"])
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_deleting_one_that_failed_takes_nothing_of_another_at_work(serve, postgres, seaweedfs, processes):
+    at = seaweedfs.bucket(f"meet{next(FRESH)}")
+    written, looking, done = threading.Event(), threading.Event(), threading.Event()
+
+    def hold(method: str, key: str):
+        if (method, key) == ("PUT", "image/k_400x400_blurred.jpg"):
+            written.set()
+            return looking  # the deletion looks what there is, before this set is sealed
+        if (method, key) == ("GET", "image/k_50x50_blurred.jpg.manifest.json") and written.is_set():
+            looking.set()
+            return done  # and goes on once it is
+    proxy = Flaky(at.endpoint, hold)
+    env = at.env | {"TINTYPE_LEDGER__URL": postgres.database(), "TINTYPE_STORE__ENDPOINT": proxy.endpoint}
+    one = other = serve("one", env=env)
+
+    def send(key: str, data: bytes) -> str:
+        at.s3.put_object(Bucket=at.bucket, Key=key, Body=data, ContentType="image/jpeg")
+        return one.call("POST", "/v1/events", json=tintype.notification(at.bucket, key)).json()["accepted"][0]
+
+    def delete() -> int:
+        return other.call("DELETE", f"/v1/uploads/{failed}").status_code
+    try:
+        failed = send("temp/k.JPG", b"no image at all")
+        assert one.finish(failed)["status"] == "failed"
+        good = send("temp/k.jpg", PHOTOS[0])
+        assert written.wait(20)
+        if processes == 2:
+            other = serve("other", env=env)
+        threading.Timer(3, looking.set).start()  # it does not look at all while the other is at work
+        deletion = threading.Thread(target=delete)
+        deletion.start()
+        upload = one.finish(good)
+        assert upload["status"] == "completed"
+        done.set()
+        deletion.join()
+        wait_for("the deletion", lambda: delete() in (204, 404), 30)
+        assert not sets.foreign(at, upload["manifest"]) and sets.manifest(at, "image/k.jpg")
+    finally:
+        looking.set()
+        done.set()
+        for server in {one, other}:
+            server.stop()
+        proxy.stop()
 
 
 def test_variants_of_one_format_do_not_meet_either(tmp_path):

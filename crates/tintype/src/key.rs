@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tintype_image::{Format, OutputFormat};
 
-use crate::preset::Preset;
+use crate::preset::{Preset, hex};
 use crate::upload::UploadId;
 
 /// Longest key S3 allows, in bytes of UTF-8.
@@ -118,6 +119,13 @@ impl From<Key> for String {
 pub struct Layout {
     prefix: String,
     folder: String,
+}
+
+/// `temp/` and `image/`.
+impl Default for Layout {
+    fn default() -> Self {
+        Self { prefix: "temp/".to_owned(), folder: "image/".to_owned() }
+    }
 }
 
 /// Why two folders cannot be a layout.
@@ -252,12 +260,22 @@ impl Layout {
 }
 
 impl Layout {
-    /// The key of the object that says who works on an original.
+    /// What the names of all outputs of an original begin with, less the folder of variants. Originals that have it in common
+    /// may write to the same keys: `a.jpg` and `a.JPG`, `a.png` and `a.jpg` where both give `a_64.webp`.
+    pub fn names<'a>(&self, original: &'a Key) -> &'a str {
+        split_extension(self.relative(original)).0
+    }
+
+    /// The key of the object that says who works on originals of such names.
     ///
     /// # Errors
-    /// When the key grows past what S3 allows.
+    /// When the folder leaves no room for it.
     pub fn claim_key(&self, original: &Key) -> Result<Key, KeyError> {
-        Key::new(format!("{}{}{CLAIM}", self.folder, self.relative(original)))
+        let names = self.names(original);
+        Key::new(format!("{}{names}{CLAIM}", self.folder)).or_else(|_| {
+            // What is made of it would be too long as well, and that is for the steps to say.
+            Key::new(format!("{}{}{CLAIM}", self.folder, hex(&Sha256::digest(names))))
+        })
     }
 
     /// What the originals of an object in the folder of variants can be called there, less their extension: an underscore

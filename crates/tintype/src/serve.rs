@@ -108,10 +108,7 @@ pub async fn work(config: Config, stop: impl Future<Output = ()>) -> anyhow::Res
     if let Some(listener) = metrics_listener {
         servers.spawn(listen::run(metrics_front(&app, tls), listener, closing.clone()));
     }
-    eprintln!("{} is at work: {} workers, {}", crate::manifest::ENGINE, app.config.workers, app.config.ledger);
-    if let Some(at) = app.config.front.metrics_listen {
-        eprintln!("  metrics    {}://{at}/metrics", app.config.scheme());
-    }
+    announce_work(&app);
     warn(&app).await;
     stop.await;
     tracing::info!("stopping: work in hand is finished");
@@ -308,9 +305,27 @@ async fn warn(app: &App) {
     }
 }
 
+/// What a process without an API does.
+fn announce_work(app: &App) {
+    let config = &app.config;
+    if config.log_json {
+        tracing::info!(engine = crate::manifest::ENGINE, workers = config.workers, ledger = %config.ledger, "at work");
+        return;
+    }
+    eprintln!("{} is at work: {} workers, {}", crate::manifest::ENGINE, config.workers, config.ledger);
+    if let Some(at) = config.front.metrics_listen {
+        eprintln!("  metrics    {}://{at}/metrics", config.scheme());
+    }
+}
+
 /// Where to go, for a person at a terminal.
 fn announce(app: &App, asks_for_keys: bool) {
     let config = &app.config;
+    if config.log_json {
+        // A reader of JSON stops at the first line that is none.
+        tracing::info!(engine = crate::manifest::ENGINE, api = %app.api_url(), data = %config.data.display(), "ready");
+        return;
+    }
     let line = |name: &str, value: &str| eprintln!("  {name:<10} {value}");
     eprintln!("{} is ready", crate::manifest::ENGINE);
     line("page", &format!("{}/", app.api_url()));

@@ -7,6 +7,7 @@ use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use time::OffsetDateTime;
+use url::Url;
 
 use super::auth::Caller;
 use super::extract::{Id, Unread};
@@ -16,7 +17,8 @@ use super::uploads::{View, find};
 use crate::app::{App, ReadBody};
 use crate::auth::Scope;
 use crate::callback::{self, Secrets};
-use crate::manifest::Manifest;
+use crate::key::Key;
+use crate::manifest::{Manifest, Variant};
 use crate::store::StoreError;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
@@ -116,9 +118,9 @@ fn has_whole_preset(app: &App, upload: &Upload, manifest: &Manifest) -> bool {
 
 /// A result is of this upload, and what it says was written is in the store: no other is `completed`.
 async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Problem> {
-    let keys: Vec<_> = match outcome {
+    let keys: Vec<(&Key, Option<u64>)> = match outcome {
         Outcome::Failed(_) => return Ok(()),
-        Outcome::Processed(key) => vec![key],
+        Outcome::Processed(key) => vec![(key, None)],
         Outcome::Completed(manifest) if manifest.original.key != upload.key => {
             return Err(Problem::invalid("the manifest is of another original"));
         }
@@ -128,10 +130,15 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
                 upload.preset
             )));
         }
-        Outcome::Completed(manifest) => manifest.variants.iter().map(|variant| &variant.key).collect(),
+        Outcome::Completed(manifest) => {
+            if let Some(variant) = manifest.variants.iter().find(|variant| !is_web_address(variant)) {
+                return Err(Problem::invalid(format!("the url of the variant {:?} is no http address", variant.name)));
+            }
+            manifest.variants.iter().map(|variant| (&variant.key, Some(variant.bytes))).collect()
+        }
     };
     let suffixes = app.config.presets.suffixes();
-    for key in keys {
+    for (key, bytes) in keys {
         if !app.layout.is_output(key) {
             return Err(Problem::invalid(format!("{key} is not in the folder of variants, {}", app.layout.folder())));
         }
@@ -141,6 +148,10 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "foreign_variant", detail));
         }
         match app.store.head(key).await {
+            Ok(there) if bytes.is_some_and(|bytes| bytes != there.size) => {
+                let detail = format!("{key} has {} bytes in the store, and other than the manifest says", there.size);
+                return Err(Problem::new(StatusCode::CONFLICT, "variant_missing", detail));
+            }
             Ok(_) => {}
             Err(StoreError::NotFound(_)) => {
                 let detail = format!("{key} is not in the store, so this upload is not completed");
@@ -150,4 +161,10 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
         }
     }
     Ok(())
+}
+
+/// What is shown to browsers and told to the backend is no script.
+fn is_web_address(variant: &Variant) -> bool {
+    let is_web = |url: &str| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    variant.url.as_deref().is_none_or(is_web)
 }

@@ -32,6 +32,7 @@ impl Beside {
     /// When there is none, or it is of another version; the text says what to do.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let ledger = SqlLedger::attach(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
+        let ledger = ledger.with_layout(&config.layout);
         let (store, bucket_url) = match &config.store {
             StoreUrl::Embedded => beside_server(&config)?,
             StoreUrl::S3 { bucket } => {

@@ -39,7 +39,7 @@ use crate::manifest::Manifest;
 use crate::metrics;
 use crate::presign::Presigner;
 use crate::process::Processor;
-use crate::queue::{JobEnd, Queue};
+use crate::queue::{JobEnd, Leased, Queue, QueueError};
 use crate::room::Room;
 use crate::store::embedded::Arrivals;
 use crate::store::s3;
@@ -299,14 +299,35 @@ impl App {
     }
 
     /// Removes an upload's variants and manifest: what the public can read of an upload that failed is nothing. Never what
-    /// is another's, whatever a manifest says.
+    /// is another's, whatever a manifest says. Where others may be called so that their outputs meet, none of them is at work
+    /// meanwhile, in whichever process.
     pub async fn erase_variants(&self, upload: &Upload) -> Result<(), StoreError> {
+        if self.layout.upload_id(&upload.key).is_some() {
+            return self.erase_in_hand(upload, None).await;
+        }
+        let queue = |error: QueueError| StoreError::Unavailable(error.to_string());
+        let Some(hold) = self.queue.hold(&upload.id, &upload.key, self.config.lease).await.map_err(queue)? else {
+            let why = format!("an original of such names as {} is at work: try again", upload.key);
+            return Err(StoreError::Unavailable(why));
+        };
+        let done = self.erase_in_hand(upload, Some(&hold)).await;
+        self.queue.drop_job(&hold).await.map_err(queue)?;
+        done
+    }
+
+    /// The same within a job of the upload, or under a hold on its names.
+    pub async fn erase_in_hand(&self, upload: &Upload, hold: Option<&Leased>) -> Result<(), StoreError> {
         let outputs = self.outputs(upload);
         let sets = self.sets(upload, &outputs).await?;
         let (manifests, variants): (Vec<_>, Vec<_>) = outputs.into_iter().partition(key::is_manifest);
         // A set of an earlier preset is known by its manifest alone, which therefore goes after it.
         let stored = sets.own.iter().flat_map(|(_, manifest)| manifest.own_keys(&self.layout, &upload.key));
         for key in stored.chain(variants).chain(manifests).filter(|key| !sets.others.contains(key)) {
+            if let Some(hold) = hold
+                && !self.queue.extend(hold, self.config.lease).await.is_ok_and(|held| held)
+            {
+                return Err(StoreError::Unavailable(format!("the names of {} are another's by now", upload.key)));
+            }
             self.store.delete(&key).await?;
         }
         Ok(())

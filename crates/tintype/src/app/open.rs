@@ -43,6 +43,7 @@ impl App {
     pub async fn open(config: Config) -> anyhow::Result<(Self, Option<EmbeddedParts>)> {
         let data = &config.data;
         let ledger = SqlLedger::open(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
+        let ledger = ledger.with_layout(&config.layout);
         let tokens = Tokens::new(ledger.secret("token", &token_secret(data)?).await?);
         let layout = config.layout.clone();
         let (store, presigner, bucket_url, bucket, embedded) = match &config.store {
@@ -107,7 +108,8 @@ pub async fn open_ledger(config: &Config) -> anyhow::Result<SqlLedger> {
     if !config.ledger.is_shared() {
         make_data(&config.data)?;
     }
-    SqlLedger::open(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))
+    let ledger = SqlLedger::open(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
+    Ok(ledger.with_layout(&config.layout))
 }
 
 /// What keeps other processes away, for as long as it is held.

@@ -45,7 +45,7 @@ pub fn read(value: &Value) -> Result<Vec<Read>, EventError> {
         key,
         size: object.size,
         etag: object.etag.filter(|tag| !tag.is_empty()),
-        version: object.version_id.filter(|version| !version.is_empty()),
+        version: object.version_id.filter(|version| !matches!(version.as_str(), "" | "null")),
         sequencer: object.sequencer.filter(|order| !order.is_empty()),
     }))
 }

@@ -90,14 +90,14 @@ pub fn later(one: Option<&str>, other: Option<&str>) -> Option<String> {
     }
 }
 
-/// Compares two sequencers of one key: numbers in hex (S3, Ceph) or decimals (generations), the shorter one padded with
-/// zeros on its left.
+/// Compares two sequencers of one key, hexadecimal texts: the shorter one is padded with zeros on its right, as AWS says.
+/// Generations, sixteen decimals, are in order by that too.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
 pub fn sequencers(one: &str, other: &str) -> Ordering {
-    let number = |text: &str| text.trim_start_matches('0').to_ascii_lowercase();
-    let (one, other) = (number(one), number(other));
-    one.len().cmp(&other.len()).then_with(|| one.cmp(&other))
+    let digits = |text: &str| text.trim_end_matches('0').to_ascii_lowercase();
+    // Without the zeros at their ends, a text that begins another is the smaller of the two, as padded.
+    digits(one).cmp(&digits(other))
 }
 
 #[cfg(test)]
@@ -111,12 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_number_is_later_but_for_its_zeros() {
+    fn sequencers_are_compared_from_their_first_digit_on() {
         assert_eq!(sequencers("0A1B2C3D4E5F678901", "0A1B2C3D4E5F678902"), Ordering::Less);
-        assert_eq!(sequencers("000FF", "100"), Ordering::Less);
-        assert_eq!(sequencers("00abc", "ABC"), Ordering::Equal);
+        assert_eq!(sequencers("0055AED6DCD90281E5FF", "0055AED6DCD9028300"), Ordering::Less);
+        assert_eq!(sequencers("0055AED6DCD9028300", "0055aed6dcd902830000"), Ordering::Equal);
+        assert_eq!(sequencers("0055AED6DCD9028300", "0055AED6DCD902830001"), Ordering::Less);
         assert_eq!(sequencers("1700000000000002", "1700000000000001"), Ordering::Greater);
-        assert_eq!(later(Some("2"), Some("10")), Some("10".to_owned()));
+        assert_eq!(later(Some("02"), Some("1")), Some("1".to_owned()));
         assert_eq!(later(Some("2"), None), Some("2".to_owned()));
     }
 

@@ -118,8 +118,19 @@ fn extensions_of_images_that_are_read() {
 #[test]
 fn a_claim_is_no_variant_of_another() {
     let claim = layout().claim_key(&Key::new("temp/abc.JPG").unwrap()).unwrap();
-    assert_eq!(claim.as_str(), "image/abc.JPG.in-work");
-    assert_eq!(variant("temp/abc.JPG.in-work", "original"), "image/abc.JPG.in-work.jpeg");
+    assert_eq!(claim.as_str(), "image/abc.in-work");
+    assert_eq!(variant("temp/abc.in-work", "original"), "image/abc.in-work.jpeg");
+}
+
+#[test]
+fn originals_whose_outputs_may_meet_have_one_claim_however_long_they_are() {
+    let claim = |key: &str| layout().claim_key(&Key::new(key).unwrap()).unwrap();
+    for other in ["temp/photos/a.JPG", "temp/photos/a.png", "temp/photos/a", "photos/a.jpg"] {
+        assert_eq!(claim("temp/photos/a.jpg"), claim(other), "{other}");
+    }
+    assert_ne!(claim("temp/photos/a.jpg"), claim("temp/photos/b.jpg"));
+    let long = |last: &str| claim(&format!("temp/{}{last}", "x".repeat(1018)));
+    assert_ne!(long("a"), long("b"));
 }
 
 #[test]

@@ -41,6 +41,17 @@ pub async fn by_manifest(processor: &Processor, original: &Original, preset: &Pr
     Ok(())
 }
 
+/// Refuses an original in whose manifest's place another's is: outside of this program's locks, by a program in the same
+/// bucket that knows none.
+///
+/// # Errors
+/// `key_conflict`.
+pub fn by_set(processor: &Processor, original: &Original, there: &Manifest) -> Result<(), Failure> {
+    let key = &original.object.meta.key;
+    let may_meet = processor.suffixes.is_some() && processor.layout.upload_id(key).is_none();
+    if may_meet && there.original.key != *key { Err(taken(key, &there.original.key)) } else { Ok(()) }
+}
+
 /// Whether a set has one of some keys, or will, once it is made again: its preset may have grown since.
 fn has_one_of(processor: &Processor, set: &Manifest, place: &Key, preset: &Preset, keys: &[Key]) -> bool {
     if set.variants.iter().any(|variant| keys.contains(&variant.key)) {

@@ -80,6 +80,24 @@ impl Lease {
         Ok(held && !self.is_lost())
     }
 
+    /// Has the job done again after a pause, for this reason.
+    pub async fn again(&self, pause: Duration, why: &str) -> Result<(), QueueError> {
+        self.settled(self.queue.retry(&self.leased, pause, why).await?)
+    }
+
+    /// Gives the job back as if it had not been claimed.
+    pub async fn give_back(&self) -> Result<(), QueueError> {
+        self.settled(self.queue.release(&self.leased).await?)
+    }
+
+    /// A job that was not there to be given back was taken away meanwhile, or its upload was deleted.
+    fn settled(&self, was_ours: bool) -> Result<(), QueueError> {
+        if !was_ours {
+            self.lose();
+        }
+        Ok(())
+    }
+
     fn is_fresh(&self) -> bool {
         let proven = *self.proven.lock().unwrap_or_else(PoisonError::into_inner);
         proven.is_within(self.length / PROOFS)

@@ -329,6 +329,11 @@ impl Processor {
         self.target.delete(at).await
     }
 
+    /// Waits until nobody in this process works on an original whose outputs may be those of this one.
+    pub async fn turn(&self, original: &Key) -> Turn {
+        self.turns.take(self.layout.names(original)).await
+    }
+
     /// Whether an original is refused for its name, so that none of its outputs can be its own.
     pub fn refuses_name(&self, original: &Key) -> bool {
         conflict::by_name(self, original).is_err()
@@ -361,7 +366,7 @@ impl Processor {
     pub async fn develop_watched(&self, task: &Task, watch: &dyn Watch) -> Result<Developed, ProcessError> {
         let turn = match &task.turn {
             Some(turn) => turn.clone(),
-            None => self.turns.take(&task.key).await,
+            None => self.turn(&task.key).await,
         };
         let mut lap = Lap::new(watch);
         conflict::by_name(self, &task.key)?;

@@ -17,7 +17,7 @@ use super::load::{self, Original};
 use super::render::{File, Rendered};
 use super::standing::{self, Standing};
 use super::turns::Turn;
-use super::{ProcessError, Processor, Task, public};
+use super::{ProcessError, Processor, Task, conflict, public};
 use crate::error::Failure;
 use crate::key::{Key, extension_in};
 use crate::manifest::{self, Camera, Damaged, ENGINE, Image, Manifest, Swatch, Variant};
@@ -129,6 +129,9 @@ impl Set {
             Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => None,
             Err(error) => return Err(error.into()),
         };
+        if let Some(before) = &before {
+            conflict::by_set(&self.processor, &self.original, before)?;
+        }
         if let Some(before) = before.filter(|_| self.processor.replaces) {
             // While the manifest that knows them is there: cut off in between, it is done again.
             self.remove_superseded(&before).await?;
@@ -276,6 +279,7 @@ impl Set {
             self.is_still_ours().await?;
         };
         let Some(there) = there else { return Ok(Seal::Another) };
+        conflict::by_set(&self.processor, &self.original, &there)?;
         match standing::of(&self.processor, &there, &self.original, &self.task).await? {
             Standing::Same | Standing::SameAgain if load::is_whole(&self.processor, &there).await? => {
                 Ok(Seal::Theirs(Box::new(public::restored(there, &self.original, self.task.preset.metadata))))

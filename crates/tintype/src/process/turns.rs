@@ -1,5 +1,5 @@
-//! One key is one piece of work at a time in this process: whoever takes its turn waits until the one before is done, its
-//! last write included, even if nobody waited for that any more.
+//! Originals whose outputs may meet are one piece of work at a time in this process: whoever takes the turn waits until the
+//! one before is done, its last write included, even if nobody waited for that any more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::key::Key;
-
 /// Locks that are forgotten together when there are so many.
 const MANY: usize = 256;
 
-/// Who has which key.
+/// Who has which names.
 #[derive(Debug, Clone, Default)]
-pub struct Turns(Arc<Mutex<HashMap<Key, Weak<tokio::sync::Mutex<()>>>>>);
+pub struct Turns(Arc<Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>>);
 
-/// A key is held as long as one of these is.
+/// Names are held as long as one of these is.
 #[derive(Debug, Clone)]
 pub struct Turn(Arc<OwnedMutexGuard<()>>);
 
@@ -33,21 +31,21 @@ impl Turn {
 }
 
 impl Turns {
-    /// Waits for a key; those who wait get it in the order they came.
-    pub async fn take(&self, key: &Key) -> Turn {
-        Turn(Arc::new(self.lock(key).lock_owned().await))
+    /// Waits for names ([`crate::key::Layout::names`]); those who wait get them in the order they came.
+    pub async fn take(&self, names: &str) -> Turn {
+        Turn(Arc::new(self.lock(names).lock_owned().await))
     }
 
-    fn lock(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
+    fn lock(&self, names: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lock) = known.get(key).and_then(Weak::upgrade) {
+        if let Some(lock) = known.get(names).and_then(Weak::upgrade) {
             return lock;
         }
         if known.len() >= MANY {
             known.retain(|_, lock| lock.strong_count() > 0);
         }
         let lock = Arc::default();
-        known.insert(key.clone(), Arc::downgrade(&lock));
+        known.insert(names.to_owned(), Arc::downgrade(&lock));
         lock
     }
 }
@@ -62,22 +60,22 @@ mod tests {
     #[tokio::test]
     async fn a_key_is_held_until_its_last_holder_is_gone() {
         let turns = Turns::default();
-        let (one, other) = (Key::new("temp/a").unwrap(), Key::new("temp/b").unwrap());
-        let held = turns.take(&one).await;
+        let (one, other) = ("a", "b");
+        let held = turns.take(one).await;
         let writer = held.clone();
         assert!(held.alone().now_or_never().is_none());
         drop(held);
-        assert!(turns.take(&one).now_or_never().is_none());
-        assert!(turns.take(&other).now_or_never().is_some());
+        assert!(turns.take(one).now_or_never().is_none());
+        assert!(turns.take(other).now_or_never().is_some());
         drop(writer);
-        assert!(turns.take(&one).now_or_never().is_some());
+        assert!(turns.take(one).now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn keys_of_the_past_are_forgotten() {
         let turns = Turns::default();
         for n in 0..3 * MANY {
-            turns.take(&Key::new(format!("temp/{n}")).unwrap()).await;
+            turns.take(&n.to_string()).await;
         }
         assert!(turns.0.lock().unwrap().len() <= MANY);
     }

@@ -109,7 +109,7 @@ async fn hold(app: &App, lease: &Arc<Lease>, stop: &Stop) -> Result<(), QueueErr
         () = stop.now.cancelled() => {
             tracing::warn!("no time left: the job is handed on");
             quiet(app, leased).await;
-            app.queue.release(leased).await
+            lease.give_back().await
         }
     };
     if lease.is_lost() {
@@ -121,7 +121,7 @@ async fn hold(app: &App, lease: &Arc<Lease>, stop: &Stop) -> Result<(), QueueErr
 
 /// A job ends when all it started has ended: what it was writing when it was cut off is written or refused by now.
 async fn quiet(app: &App, leased: &Leased) {
-    drop(app.processor.turns.take(&leased.job.event.key).await);
+    drop(app.processor.turn(&leased.job.event.key).await);
 }
 
 /// Extends the lease again and again; done once it is lost, or may be.
@@ -189,14 +189,14 @@ async fn handle(app: &App, upload: &Upload, lease: &Arc<Lease>, stop: &Stop) -> 
             tracing::warn!(why, "no room for variants; will try again, however often it takes");
             metrics::retry("full");
             pause_for_room(stop).await;
-            app.queue.release(leased).await
+            lease.give_back().await
         }
         Err(ProcessError::Final(failure)) => match stands(app, upload, job, &failure).await? {
             Stands::Done(manifest) => {
                 record(app, upload, &Outcome::Completed(manifest), lease, JobEnd::Done(leased)).await
             }
             Stands::Renewed => app.queue.drop_job(leased).await,
-            Stands::Again => app.queue.retry(leased, pause(leased.attempt), &failure.message).await,
+            Stands::Again => lease.again(pause(leased.attempt), &failure.message).await,
             Stands::Failed => {
                 let wrote = progress.may_have_written() || leased.attempt > 1;
                 if wrote || may_have_variants(app, upload).await {
@@ -209,7 +209,7 @@ async fn handle(app: &App, upload: &Upload, lease: &Arc<Lease>, stop: &Stop) -> 
             let pause = pause(leased.attempt);
             tracing::warn!(%error, ?pause, "will try again");
             metrics::retry(if matches!(error, ProcessError::NoDecoder(_)) { "decoder" } else { "store" });
-            app.queue.retry(leased, pause, &error.to_string()).await
+            lease.again(pause, &error.to_string()).await
         }
         Err(error) => {
             if !leave_nothing(app, upload, lease).await {
@@ -318,7 +318,7 @@ async fn fail(app: &App, upload: &Upload, lease: &Lease, failure: Failure) -> Re
     let leased = &lease.leased;
     if !leave_nothing(app, upload, lease).await && leased.attempt < app.config.attempts {
         let why = format!("it failed with {}, and its variants could not be removed", failure.code);
-        return app.queue.retry(leased, pause(leased.attempt), &why).await;
+        return lease.again(pause(leased.attempt), &why).await;
     }
     record(app, upload, &Outcome::Failed(failure), lease, JobEnd::Done(leased)).await
 }
@@ -330,7 +330,7 @@ async fn leave_nothing(app: &App, upload: &Upload, lease: &Lease) -> bool {
     if !lease.extend().await.unwrap_or(false) {
         return true;
     }
-    match app.erase_variants(upload).await {
+    match app.erase_in_hand(upload, None).await {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(%error, "variants of an upload that failed could not be removed");

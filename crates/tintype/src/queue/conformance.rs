@@ -99,6 +99,7 @@ async fn conforms(queue: &SqlLedger) {
     an_old_lease_settles_nothing(queue).await;
     a_restart_frees_what_was_in_hand(queue).await;
     jobs_of_one_upload_are_done_one_after_another(queue).await;
+    jobs_whose_outputs_may_meet_are_done_one_after_another(queue).await;
     many_workers_share_without_overlap(queue).await;
     owners_take_turns(queue).await;
     a_flood_takes_no_worker_that_another_waits_for(queue).await;
@@ -214,6 +215,28 @@ async fn jobs_of_one_upload_are_done_one_after_another(queue: &SqlLedger) {
     queue.drop_job(&again).await.unwrap();
 }
 
+async fn jobs_whose_outputs_may_meet_are_done_one_after_another(queue: &SqlLedger) {
+    let named = |key: &str| {
+        let any = job();
+        Job { event: StorageEvent { key: Key::new(key).unwrap(), ..any.event.clone() }, ..any }
+    };
+    let (first, second, third) = (named("temp/meet/a.jpg"), named("temp/meet/a.JPG"), named("meet/a"));
+    for job in [&first, &second, &third] {
+        push(queue, job).await;
+    }
+    for job in [&first, &second, &third] {
+        let hold = async || queue.hold(&UploadId::random(), &Key::new("temp/meet/a.png").unwrap(), LONG).await.unwrap();
+        let held = hold().await.unwrap();
+        assert!(hold().await.is_none() && queue.claim(LONG).await.unwrap().is_none());
+        queue.drop_job(&held).await.unwrap();
+        let leased = queue.claim(LONG).await.unwrap().unwrap();
+        assert_eq!(leased.job, *job);
+        assert_eq!(queue.claim(LONG).await.unwrap(), None);
+        assert!(hold().await.is_none());
+        queue.drop_job(&leased).await.unwrap();
+    }
+}
+
 async fn a_job_is_claimed_once_and_gone_when_acked(queue: &SqlLedger) {
     let pushed = job();
     push(queue, &pushed).await;
@@ -250,10 +273,10 @@ async fn a_crash_is_told_from_a_reason(queue: &SqlLedger) {
 async fn a_retry_waits(queue: &SqlLedger) {
     push(queue, &job()).await;
     let leased = queue.claim(LONG).await.unwrap().unwrap();
-    queue.retry(&leased, LONG, "why").await.unwrap();
+    assert!(queue.retry(&leased, LONG, "why").await.unwrap());
     assert_eq!(queue.claim(LONG).await.unwrap(), None);
     assert_eq!(waiting(queue).await, 1);
-    queue.retry(&leased, Duration::ZERO, "why").await.unwrap();
+    assert!(!queue.retry(&leased, Duration::ZERO, "why").await.unwrap() && !queue.release(&leased).await.unwrap());
     assert_eq!(queue.claim(LONG).await.unwrap(), None, "the lease was given back with the first retry");
     // Nothing here makes it due sooner, so it is left behind; the next test cannot claim it either.
 }

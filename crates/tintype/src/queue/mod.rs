@@ -15,6 +15,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::event::StorageEvent;
+use crate::key::Key;
 use crate::upload::UploadId;
 
 /// Work that one storage event asks for.
@@ -128,14 +129,19 @@ pub trait Queue: Send + Sync {
     /// Holds a job for another lease from now. False when it is not the caller's any more: stop working on it.
     async fn extend(&self, leased: &Leased, lease: Duration) -> Result<bool, QueueError>;
 
+    /// Keeps every job whose outputs may meet an upload's from being claimed, until [`Queue::drop_job`] or for a lease. None
+    /// while one of them is in hand.
+    async fn hold(&self, upload: &UploadId, key: &Key, lease: Duration) -> Result<Option<Leased>, QueueError>;
+
     /// The job goes, without an outcome: its upload is gone.
     async fn drop_job(&self, leased: &Leased) -> Result<(), QueueError>;
 
-    /// Not done, for this reason: the job is due again after a while.
-    async fn retry(&self, leased: &Leased, after: Duration, why: &str) -> Result<(), QueueError>;
+    /// Not done, for this reason: the job is due again after a while. False when it is not the caller's any more.
+    async fn retry(&self, leased: &Leased, after: Duration, why: &str) -> Result<bool, QueueError>;
 
-    /// Not done, and not tried either: the job is due at once, and this claim counts for nothing.
-    async fn release(&self, leased: &Leased) -> Result<(), QueueError>;
+    /// Not done, and not tried either: the job is due at once, and this claim counts for nothing. False as with
+    /// [`Self::retry`].
+    async fn release(&self, leased: &Leased) -> Result<bool, QueueError>;
 
     /// Makes every leased job due: for the only process on this queue, as it starts.
     async fn recover(&self) -> Result<(), QueueError>;

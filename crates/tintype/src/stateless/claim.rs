@@ -1,4 +1,5 @@
-//! One key is one piece of work among all instances of a function: a small object beside the variants says who has it.
+//! Originals whose outputs may meet are one piece of work among all instances of a function: a small object beside the
+//! variants says who has it.
 //!
 //! It is made where there is none, by a conditional write; it ends with its work, and whoever holds it does nothing past
 //! the time it names. One that was left by an instance that died is taken over after that.
@@ -34,6 +35,9 @@ struct Note {
     /// The state that nothing could be made of, in a bucket that keeps versions: an older one may still be told of.
     #[serde(default)]
     failed: Option<Pin>,
+    /// Which original that was; without it, the one whose claim it is.
+    #[serde(default)]
+    of: Option<Key>,
 }
 
 /// A claim that is held.
@@ -43,6 +47,7 @@ pub(super) struct Claim(Arc<Held>);
 struct Held {
     store: Arc<dyn Store>,
     key: Key,
+    original: Key,
     owner: String,
     /// When it ends by this machine's clock that never jumps, and that all others read.
     end: Instant,
@@ -89,6 +94,7 @@ impl Claim {
         let mut held = Held {
             store,
             key,
+            original: original.clone(),
             owner,
             end,
             until,
@@ -125,7 +131,8 @@ impl Claim {
                     if theirs.owner == held.owner || theirs.until < OffsetDateTime::now_utc() =>
                 {
                     held.was_left = !theirs.ended && theirs.owner != held.owner;
-                    held.failed_before = theirs.failed;
+                    let is_ours = theirs.of.is_none_or(|of| of == *original);
+                    held.failed_before = theirs.failed.filter(|_| is_ours);
                     if held.was_left {
                         tracing::warn!(key = %held.key, "an instance left its work: it is taken over");
                     }
@@ -193,7 +200,8 @@ impl Claim {
 
 impl Held {
     fn note(&self, until: OffsetDateTime) -> Note {
-        Note { owner: self.owner.clone(), until, ended: false, failed: self.failed_before.clone() }
+        let of = Some(self.original.clone());
+        Note { owner: self.owner.clone(), until, ended: false, failed: self.failed_before.clone(), of }
     }
 
     async fn end_in(&self, wait: Duration, ended: bool) -> Result<(), StoreError> {
@@ -213,7 +221,7 @@ impl Held {
         match self.store.get(&self.key, MAX_BYTES).await {
             Ok(stored) => {
                 let until = OffsetDateTime::UNIX_EPOCH;
-                let nobody = || Note { owner: String::new(), until, ended: false, failed: None };
+                let nobody = || Note { owner: String::new(), until, ended: false, failed: None, of: None };
                 let note = serde_json::from_slice(&stored.bytes).unwrap_or_else(|_| nobody());
                 Ok(Some((note, stored.meta.etag)))
             }

@@ -90,9 +90,8 @@ impl Stateless {
         }
         let processor = self.processor(&bucket)?;
         let time = time.within(processor.deadline + BESIDE_PIXELS);
-        let turns = processor.turns.clone();
-        let turn = tokio::time::timeout_at(time.pixels().into(), turns.take(&event.key)).await;
-        let turn = turn.map_err(|_| work("other events of the same original took all the time"))?;
+        let turn = tokio::time::timeout_at(time.pixels().into(), processor.turn(&event.key)).await;
+        let turn = turn.map_err(|_| work("other events of such names took all the time"))?;
         let claim = Claim::take(&processor, &event.key, time.end, time.patience());
         let claim = tokio::time::timeout_at(time.pixels().into(), claim).await;
         let claim = match claim.map_err(|_| work("the store was too slow: no time is left"))? {

@@ -6,7 +6,7 @@ use super::uploads::{COLUMNS, insert, is_revoked, read};
 use super::{SqlLedger, history, jobs, sql};
 use crate::event::StorageEvent;
 use crate::event::order::{News, Stale, judge, later};
-use crate::key::Key;
+use crate::key::{Key, Layout};
 use crate::ledger::{Arrival, Arrived, LedgerError};
 use crate::store::Pin;
 use crate::upload::{Status, Upload, UploadId};
@@ -35,14 +35,14 @@ pub(super) async fn note_stale(ledger: &SqlLedger, id: &UploadId, why: Stale) ->
 async fn take_in(ledger: &SqlLedger, upload: &Upload, arrival: Arrival<'_>) -> Result<Option<Arrived>, LedgerError> {
     let mut tx = ledger.begin().await?;
     let taken = match locked(&mut tx, ledger, &upload.key).await? {
-        Some(row) => follow(&mut tx, row, arrival).await?,
+        Some(row) => follow(&mut tx, &ledger.layout, row, arrival).await?,
         None if is_revoked(&mut tx, &upload.key).await? => Arrived::Refused,
         None => {
             let row = Upload { status: Status::Processing, pin: Some(arrival.event.pin()), ..upload.clone() };
             if !insert(&mut tx, &row, "ON CONFLICT DO NOTHING").await? {
                 return Ok(None);
             }
-            jobs::add(&mut tx, &row.id, arrival.event).await?;
+            jobs::add(&mut tx, &ledger.layout, &row.id, arrival.event).await?;
             Arrived::Queued(row)
         }
     };
@@ -51,7 +51,12 @@ async fn take_in(ledger: &SqlLedger, upload: &Upload, arrival: Arrival<'_>) -> R
 }
 
 /// What an event changes of an upload that is known.
-async fn follow(tx: &mut AnyConnection, mut row: Upload, arrival: Arrival<'_>) -> Result<Arrived, LedgerError> {
+async fn follow(
+    tx: &mut AnyConnection,
+    layout: &Layout,
+    mut row: Upload,
+    arrival: Arrival<'_>,
+) -> Result<Arrived, LedgerError> {
     if row.has_lapsed() {
         return Ok(Arrived::Refused);
     }
@@ -85,8 +90,8 @@ async fn follow(tx: &mut AnyConnection, mut row: Upload, arrival: Arrival<'_>) -
     row.pin = Some(pin);
     mark(tx, &row).await?;
     match news {
-        News::Newer => jobs::replace_waiting(tx, &row.id, &event, false).await?,
-        _ => jobs::add(tx, &row.id, &event).await?,
+        News::Newer => jobs::replace_waiting(tx, layout, &row.id, &event, false).await?,
+        _ => jobs::add(tx, layout, &row.id, &event).await?,
     }
     Ok(Arrived::Queued(row))
 }

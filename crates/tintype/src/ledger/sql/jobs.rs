@@ -12,6 +12,7 @@ use super::{
     SqlLedger, damage, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, rechecks, sql, turns,
 };
 use crate::event::StorageEvent;
+use crate::key::{Key, Layout};
 use crate::ledger::LedgerError;
 use crate::queue::{Depth, Job, JobEnd, JobRow, JobState, Leased, Queue, QueueError};
 use crate::upload::UploadId;
@@ -36,15 +37,21 @@ impl From<LedgerError> for QueueError {
 
 /// Adds a job, unless the upload has one that waits or is in hand: that one does the same. Its row is locked, so that no
 /// other comes between.
-pub(super) async fn add(tx: &mut AnyConnection, upload: &UploadId, event: &StorageEvent) -> Result<(), LedgerError> {
+pub(super) async fn add(
+    tx: &mut AnyConnection,
+    layout: &Layout,
+    upload: &UploadId,
+    event: &StorageEvent,
+) -> Result<(), LedgerError> {
     sqlx::query(
-        "INSERT INTO jobs (upload_id, event, force, due_at, created_at, owner)
-         SELECT $1, $2, 0, $3, $3, coalesce((SELECT u.owner FROM uploads AS u WHERE u.id = $1), '')
+        "INSERT INTO jobs (upload_id, event, force, due_at, created_at, owner, names)
+         SELECT $1, $2, 0, $3, $3, coalesce((SELECT u.owner FROM uploads AS u WHERE u.id = $1), ''), $4
          WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE upload_id = $1 AND dead_at IS NULL)",
     )
     .bind(upload.as_str())
     .bind(serde_json::to_string(event)?)
     .bind(now())
+    .bind(layout.names(&event.key))
     .execute(tx)
     .await?;
     Ok(())
@@ -53,6 +60,7 @@ pub(super) async fn add(tx: &mut AnyConnection, upload: &UploadId, event: &Stora
 /// Adds a job in place of those that wait: there is never more than one that does.
 pub(super) async fn replace_waiting(
     tx: &mut AnyConnection,
+    layout: &Layout,
     upload: &UploadId,
     event: &StorageEvent,
     force: bool,
@@ -63,13 +71,14 @@ pub(super) async fn replace_waiting(
         force |= row.try_get::<i64, _>("force")? != 0;
     }
     sqlx::query(
-        "INSERT INTO jobs (upload_id, event, force, due_at, created_at, owner)
-         VALUES ($1, $2, $3, $4, $4, coalesce((SELECT u.owner FROM uploads AS u WHERE u.id = $1), ''))",
+        "INSERT INTO jobs (upload_id, event, force, due_at, created_at, owner, names)
+         VALUES ($1, $2, $3, $4, $4, coalesce((SELECT u.owner FROM uploads AS u WHERE u.id = $1), ''), $5)",
     )
     .bind(upload.as_str())
     .bind(serde_json::to_string(event)?)
     .bind(i64::from(force))
     .bind(now())
+    .bind(layout.names(&event.key))
     .execute(tx)
     .await?;
     Ok(())
@@ -121,7 +130,7 @@ pub(super) async fn forget_dead(tx: &mut AnyConnection, upload: &UploadId) -> Re
 #[async_trait]
 impl Queue for SqlLedger {
     async fn claim(&self, lease: Duration) -> Result<Option<Leased>, QueueError> {
-        // No two jobs of one upload can be in hand, by an index: who comes second looks again.
+        // No two jobs of one upload, or of such names, can be in hand, by indexes: who comes second looks again.
         for _ in 0..RACES {
             match self.try_claim(lease).await {
                 Err(error) if is_duplicate(&error) => {}
@@ -154,6 +163,30 @@ impl Queue for SqlLedger {
         Ok(done.rows_affected() == 1)
     }
 
+    async fn hold(&self, upload: &UploadId, key: &Key, lease: Duration) -> Result<Option<Leased>, QueueError> {
+        let event =
+            StorageEvent { bucket: None, key: key.clone(), size: None, etag: None, version: None, sequencer: None };
+        // A job in hand whose upload is gone: should this process die, a worker drops it.
+        let held = sqlx::query(
+            "INSERT INTO jobs (upload_id, event, force, due_at, created_at, owner, names, lease, attempts)
+             VALUES ($1, $2, 0, $3, $4, '', $5, $6, 1) RETURNING id, upload_id, event, force, attempts, excused, lease,
+               created_at, NULL AS traceparent",
+        )
+        .bind(upload.as_str())
+        .bind(serde_json::to_string(&event).map_err(LedgerError::from)?)
+        .bind(after(lease))
+        .bind(now())
+        .bind(self.layout.names(key))
+        .bind(uuid::Uuid::new_v4().simple().to_string())
+        .fetch_one(&self.writer)
+        .await;
+        match held {
+            Ok(row) => Ok(Some(read_leased(&row)?)),
+            Err(error) if is_duplicate(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn drop_job(&self, leased: &Leased) -> Result<(), QueueError> {
         sqlx::query("DELETE FROM jobs WHERE id = $1 AND lease = $2")
             .bind(leased.id)
@@ -163,7 +196,7 @@ impl Queue for SqlLedger {
         Ok(())
     }
 
-    async fn retry(&self, leased: &Leased, pause: Duration, why: &str) -> Result<(), QueueError> {
+    async fn retry(&self, leased: &Leased, pause: Duration, why: &str) -> Result<bool, QueueError> {
         // Postgres keeps no NUL in a text.
         let why = why.replace('\0', "\u{fffd}");
         let mut tx = self.begin().await?;
@@ -177,21 +210,24 @@ impl Queue for SqlLedger {
         .bind(&why)
         .execute(&mut *tx)
         .await?;
-        if done.rows_affected() == 1 {
+        let is_ours = done.rows_affected() == 1;
+        if is_ours {
             history::again(&mut tx, leased, &why).await?;
         }
         tx.commit().await?;
-        Ok(())
+        Ok(is_ours)
     }
 
-    async fn release(&self, leased: &Leased) -> Result<(), QueueError> {
-        sqlx::query("UPDATE jobs SET due_at = $3, lease = NULL, attempts = attempts - 1 WHERE id = $1 AND lease = $2")
-            .bind(leased.id)
-            .bind(&leased.lease)
-            .bind(now())
-            .execute(&self.writer)
-            .await?;
-        Ok(())
+    async fn release(&self, leased: &Leased) -> Result<bool, QueueError> {
+        let done = sqlx::query(
+            "UPDATE jobs SET due_at = $3, lease = NULL, attempts = attempts - 1 WHERE id = $1 AND lease = $2",
+        )
+        .bind(leased.id)
+        .bind(&leased.lease)
+        .bind(now())
+        .execute(&self.writer)
+        .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     async fn recover(&self) -> Result<(), QueueError> {

@@ -31,6 +31,7 @@ use sqlx::{Any, AssertSqlSafe, Row, SqlSafeStr, SqlStr, Transaction};
 use time::OffsetDateTime;
 
 use super::{LedgerError, Page};
+use crate::key::Layout;
 use crate::upload::UploadId;
 
 /// Rows in SQLite or Postgres. Clones share its connections.
@@ -43,6 +44,8 @@ pub struct SqlLedger {
     dialect: Dialect,
     /// The owner whose job this process claimed last: the next one's turn comes after.
     turn: Arc<Mutex<String>>,
+    /// Which originals may write to the same keys.
+    layout: Layout,
 }
 
 /// Whose SQL it is.

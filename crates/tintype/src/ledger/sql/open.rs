@@ -11,6 +11,7 @@ use sqlx::{Connection, Executor, SqlStr};
 use url::Url;
 
 use super::{Dialect, SqlLedger, damage, pooler, schema, sql, whole};
+use crate::key::Layout;
 use crate::ledger::{LedgerError, LedgerUrl};
 
 /// Connections that read a SQLite file: four, and one more while it is checked.
@@ -33,6 +34,12 @@ impl SqlLedger {
     pub async fn open(url: &LedgerUrl) -> Result<Self, LedgerError> {
         let (ledger, _) = Self::migrate(url).await?;
         Ok(ledger)
+    }
+
+    /// The same ledger, which knows by the folders of the bucket which originals may write to the same keys.
+    #[must_use]
+    pub fn with_layout(self, layout: &Layout) -> Self {
+        Self { layout: layout.clone(), ..self }
     }
 
     /// The same, and says which version its tables had before.
@@ -96,11 +103,17 @@ impl SqlLedger {
             LedgerUrl::Sqlite(file) => {
                 let writer = sqlite(file, if make { "rwc" } else { "rw" }, 1, WRITER).await?;
                 let readers = sqlite(file, "ro", SQLITE_READERS, READER).await?;
-                Ok(Self { writer, readers, dialect: Dialect::Sqlite, turn: Arc::default() })
+                Ok(Self { writer, readers, dialect: Dialect::Sqlite, turn: Arc::default(), layout: Layout::default() })
             }
             LedgerUrl::Postgres(url) => {
                 let pool = postgres(url).await?;
-                Ok(Self { writer: pool.clone(), readers: pool, dialect: Dialect::Postgres, turn: Arc::default() })
+                Ok(Self {
+                    writer: pool.clone(),
+                    readers: pool,
+                    dialect: Dialect::Postgres,
+                    turn: Arc::default(),
+                    layout: Layout::default(),
+                })
             }
         }
     }

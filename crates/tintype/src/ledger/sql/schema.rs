@@ -10,7 +10,7 @@ use super::{Dialect, damage};
 use crate::ledger::LedgerError;
 
 /// Name, and text in SQLite's and in Postgres's words. Once released, a text never changes.
-const MIGRATIONS: [(&str, &str, &str); 7] = [
+const MIGRATIONS: [(&str, &str, &str); 8] = [
     (
         "ledger",
         include_str!("../../../migrations/sqlite/0001_ledger.sql"),
@@ -45,6 +45,11 @@ const MIGRATIONS: [(&str, &str, &str); 7] = [
         "rechecks",
         include_str!("../../../migrations/sqlite/0007_rechecks.sql"),
         include_str!("../../../migrations/postgres/0007_rechecks.sql"),
+    ),
+    (
+        "names",
+        include_str!("../../../migrations/sqlite/0008_names.sql"),
+        include_str!("../../../migrations/postgres/0008_names.sql"),
     ),
 ];
 

@@ -9,9 +9,10 @@ use super::Dialect;
 /// Owners looked at from the last one on, and again from the first: however many there are, a claim costs no more.
 const OWNERS: usize = 64;
 
-/// No two jobs of one upload are in hand at once.
+/// No two jobs of one upload are in hand at once, nor two whose outputs may meet.
 const FREE: &str =
-    "NOT EXISTS (SELECT 1 FROM jobs AS o WHERE o.upload_id = j.upload_id AND o.id <> j.id AND o.lease IS NOT NULL)";
+    "NOT EXISTS (SELECT 1 FROM jobs AS o WHERE o.upload_id = j.upload_id AND o.id <> j.id AND o.lease IS NOT NULL)
+     AND NOT EXISTS (SELECT 1 FROM jobs AS n WHERE n.names = j.names AND n.names <> '' AND n.id <> j.id AND n.lease IS NOT NULL)";
 /// What is due, of all owners.
 const DUE: &str = "j.dead_at IS NULL AND j.due_at <= $3 AND";
 /// The first of that.

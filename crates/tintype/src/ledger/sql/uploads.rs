@@ -135,7 +135,7 @@ impl Ledger for SqlLedger {
             return Ok(false);
         }
         jobs::forget_dead(&mut tx, id).await?;
-        jobs::replace_waiting(&mut tx, id, event, true).await?;
+        jobs::replace_waiting(&mut tx, &self.layout, id, event, true).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -26,7 +26,7 @@ pub(super) async fn check(ledger: &SqlLedger) -> Result<bool, LedgerError> {
 pub(super) async fn rehearse(ledger: &SqlLedger, upload: &Upload, event: &StorageEvent) -> Result<(), LedgerError> {
     let mut tx = ledger.begin().await?;
     uploads::insert(&mut tx, upload, "").await?;
-    jobs::add(&mut tx, &upload.id, event).await?;
+    jobs::add(&mut tx, &ledger.layout, &upload.id, event).await?;
     Ok(tx.rollback().await?)
 }
 

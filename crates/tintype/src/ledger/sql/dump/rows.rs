@@ -103,6 +103,7 @@ const COLUMNS: &[(&str, &[(&str, Kind)])] = &[
             ("last_error", Text),
             ("dead_at", Time),
             ("owner", Text),
+            ("names", Text),
         ],
     ),
     (
