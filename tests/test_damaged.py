@@ -150,6 +150,20 @@ def test_the_limit_decides_what_is_taken(tmp_path, flags):
     assert taken == {None: some, "refuse": {"whole.jpg"}, "0.95": some - {"cut.jpg"}, "1": some - {"cut.jpg"}, "0": every, "0.5": some}
 
 
+def test_a_segment_that_libjpeg_gives_up_at_is_told_and_mended(tmp_path):
+    at = PHOTO.index(b"\xff\xda")
+    frame = PHOTO.index(b"\xff\xc0")
+    odd = {"interval.jpg": PHOTO[:at] + b"\xff\xdd\0\x0c\0\0" + b"x" * 8 + PHOTO[at:], "codes.jpg": PHOTO[:at] + b"\xff\xcc\0\x0a" + b"x" * 8 + PHOTO[at:],
+           "frame.jpg": PHOTO[:frame + 2] + b"\0\x15" + PHOTO[frame + 4:frame + 19] + b"xxxx" + PHOTO[frame + 19:],
+           "scan.jpg": PHOTO[:at + 2] + b"\0\x10" + PHOTO[at + 4:at + 14] + b"xxxx" + PHOTO[at + 14:]}
+    whole = np.asarray(Image.open(io.BytesIO(PHOTO)))
+    for name, line in developed(tmp_path, odd).items():
+        with pytest.raises(OSError):
+            Image.open(io.BytesIO(odd[name])).load()
+        assert line["damaged"] == {"rows": 1.0, "why": "a segment of the JPEG is damaged"}, line
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(line["bytes"]))), whole), name
+
+
 def test_a_screen_too_small_for_a_gifs_first_image_grows(tmp_path):
     first, later = corpus.photo(83, 61, 6).quantize(64), corpus.photo(120, 90, 7).quantize(64)
     whole = corpus.save(first, "GIF")
