@@ -39,6 +39,26 @@ def with_telling_thumbnail() -> bytes:
     return b"Exif\0\0" + bytes(tiff)
 
 
+# --- EXIF --------------------------------------------------------------------------------------------
+
+FRACTIONS = (5, 4, (NEEDLE * 2)[:32])
+WORDS = (2, 32, (NEEDLE * 2)[:31] + b"\0")
+EXIF_TAGS = {"colour space": (40961, FRACTIONS), "ISO": (34855, (12, 4, (NEEDLE * 2)[:32])), "exposure time": (33434, FRACTIONS),
+             "lens": (42034, FRACTIONS), "width": (40962, FRACTIONS), "metering mode": (37383, (4, 8, (NEEDLE * 2)[:32])), "exposure bias": (37380, (10, 4, FRACTIONS[2])),
+             "date": (36867, WORDS), "parts of a second": (37521, WORDS), "time zone": (36881, WORDS),
+             "behind a date": (36868, (2, 19 + len(NEEDLE) + 1, b"2024:05:06 07:08:09" + NEEDLE + b"\0"))}
+
+
+def exif_with(tags: dict[int, tuple[int, int, bytes]]) -> bytes:
+    """A payload whose Exif directory has these tags: types, counts and values."""
+    at, heads, values = 8 + 2 + 12 + 4, b"", b""
+    first = at + 2 + 12 * len(tags) + 4
+    for tag, (kind, count, data) in sorted(tags.items()):
+        heads += struct.pack("<HHII", tag, kind, count, first + len(values))
+        values += data + b"\0" * (len(data) % 2)
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<HHHIII", 1, 34665, 4, 1, at, 0) + struct.pack("<H", len(tags)) + heads + bytes(4) + values
+
+
 # --- JPEG --------------------------------------------------------------------------------------------
 
 def icc(number: int, count: int, part: bytes) -> bytes:
@@ -76,7 +96,7 @@ def jpeg_places() -> dict[str, bytes]:
         "profile behind the pixels": plain[:-2] + icc(1, 1, PROFILE + NEEDLE) + plain[-2:],
         "comment between scans": between(segment(0xFE, NEEDLE)), "EXIF between scans": between(segment(0xE1, exif("gps:area"))),
         "behind the end, with an end": plain + NEEDLE + b"\xff\xd9",
-    }
+    } | {f"EXIF {name}": plain[:2] + segment(0xE1, exif_with({tag: value})) + plain[2:] for name, (tag, value) in EXIF_TAGS.items()}
 
 
 # --- colours of no pixel -----------------------------------------------------------------------------
@@ -139,6 +159,7 @@ def png_places() -> dict[str, bytes]:
         "long significant bits": png_of((b"sBIT", NEEDLE)),
         "packed XMP": png_of((b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP))),
         "thumbnail with EXIF": png_of((b"eXIf", with_telling_thumbnail()[6:])),
+        "EXIF of odd types": png_of((b"eXIf", exif_with(dict(EXIF_TAGS.values()))[6:])),
         "second EXIF": png_of((b"eXIf", corpus.exif(6).tobytes()[6:]), (b"eXIf", exif("gps:area")[6:])),
         "colours of no pixel": with_free_colours(), "colours of no pixel, interlaced": with_free_colours(True),
         "colours of no pixel, how opaque": with_free_colours(extra=corpus.chunk(b"tRNS", bytes((255,)) * 16 + NEEDLE)),
@@ -179,11 +200,34 @@ def gif_places() -> dict[str, bytes]:
 
 # --- WebP --------------------------------------------------------------------------------------------
 
+def webp_chunks(file: bytes, at: int = 12) -> list[tuple[bytes, bytes]]:
+    chunks = []
+    while at + 8 <= len(file):
+        (length,) = struct.unpack_from("<I", file, at + 4)
+        chunks.append((file[at:at + 4], file[at + 8:at + 8 + length]))
+        at += 8 + length + length % 2
+    return chunks
+
+
+def with_plain_alpha(file: bytes, start: int = 12) -> bytes:
+    """The chunks of a picture with alpha that is not packed, and more of it than there are pixels."""
+    plain = b"\0" + (np.arange(96 * 64) % 256).astype(np.uint8).tobytes() + NEEDLE
+    return b"".join(webp_chunk(kind, plain if kind == b"ALPH" else data) for kind, data in webp_chunks(file, start))
+
+
 def webp_places() -> dict[str, bytes]:
     plain = corpus.save(PICTURE, "WEBP", lossless=True, exif=exif("exif:serial"))
     lossy = corpus.save(PICTURE, "WEBP", quality=80)
     assert plain[12:16] == b"VP8X" and lossy[12:16] == b"VP8 "
+    seen_through = PICTURE.convert("RGBA")
+    seen_through.putalpha(PICTURE.convert("L"))
+    alpha = corpus.save(seen_through, "WEBP", quality=80)
+    moving = corpus.save(seen_through, "WEBP", save_all=True, append_images=[seen_through.rotate(180)], quality=80)
+    assert b"ALPH" in alpha and moving.count(b"ALPH") == 2
+    frames = [(kind, data[:16] + with_plain_alpha(data, 16) if kind == b"ANMF" else data) for kind, data in webp_chunks(moving)]
     return {
+        "behind the alpha": riff(with_plain_alpha(alpha)), "behind the alpha of a frame": riff(b"".join(webp_chunk(*chunk) for chunk in frames)),
+        "EXIF of odd types": corpus.save(PICTURE, "WEBP", lossless=True, exif=exif_with(dict(EXIF_TAGS.values()))),
         "reserved": riff(plain[12:21] + NEEDLE[:3] + plain[24:] + webp_chunk(b"NOTE", NEEDLE)),
         "profile that is none": riff(plain[12:30] + webp_chunk(b"ICCP", NEEDLE) + plain[30:]),
         "behind the profile": riff(plain[12:20] + bytes((plain[20] | 0x20,)) + plain[21:30] + webp_chunk(b"ICCP", PROFILE + NEEDLE) + plain[30:]),
@@ -231,6 +275,17 @@ def with_strip(file: bytes, change, offsets: int = 273, lengths: int = 279) -> b
     return bytes(out + data)
 
 
+def with_tag(file: bytes, tag: int, kind: int, count: int, data: bytes) -> bytes:
+    """The file with a value in place of a tag's that it does without."""
+    order, places = entries(file)
+    out = bytearray(file + b"\0" * (len(file) % 2))
+    at = len(out)
+    told = sorted([bytes(out[place:place + 12]) for other, place in places.items() if other not in (305, tag)]
+                  + [struct.pack(order + "HHII", tag, kind, count, at + 2 + 12 * 40 + 4)], key=lambda entry: struct.unpack(order + "H", entry[:2]))
+    struct.pack_into(order + "I", out, 4, at)
+    return bytes(out + (struct.pack(order + "H", len(told)) + b"".join(told)).ljust(2 + 12 * 40 + 4, b"\0") + data)
+
+
 def tiled(tile: bytes, compression: int = 1, page: tuple[int, int] = (90, 60), size: int = 96) -> bytes:
     """One tile, larger than its grey page."""
     tags = [(256, 4, 1, page[0]), (257, 4, 1, page[1]), (258, 3, 1, 8), (259, 3, 1, compression), (262, 3, 1, 1), (277, 3, 1, 1),
@@ -272,8 +327,19 @@ def tiff_places() -> dict[str, bytes]:
         "behind the last code in a strip": with_strip(jpeg, lambda strip: strip[:-2] + NEEDLE + strip[-2:]),
         "behind a strip's end": with_strip(jpeg, lambda strip: strip + NEEDLE),
         "JPEG behind a strip's end": with_strip(jpeg, lambda strip: strip + telling_jpeg()),
-        "comment in the tables": with_value(jpeg, 347, value(jpeg, 347)[:2] + segment(0xFE, NEEDLE) + value(jpeg, 347)[2:]),
     }
+    tables = value(jpeg, 347)
+    # Others (a height, a long restart interval, a scan) make the file one that is refused.
+    for name, told in (("comment", segment(0xFE, NEEDLE)), ("XMP", segment(0xE1, XMP))):
+        files[f"{name} in the tables"] = with_value(jpeg, 347, tables[:2] + told + tables[2:])
+    many = (NEEDLE * 60)[:1536]
+    for name, tag, kind, data in [("colours of no palette", 320, 3, many), ("transfer function", 301, 3, many), ("gray response", 291, 3, many[:512]),
+                                  ("reference of black and white", 532, 5, many[:48]), ("weights of YCbCr", 529, 5, many[:24]), ("primaries", 319, 5, many[:48]),
+                                  ("resolution", 282, 5, many[:8] + NEEDLE), ("kind of page", 254, 12, many[:8] + NEEDLE), ("smallest sample", 340, 12, many[:24]),
+                                  ("tables of no JPEG", 347, 7, b"\xff\xd8" + segment(0xDB, b"\0" + many[:64]) + b"\xff\xd9"),
+                                  ("behind two copyrights", 33432, 2, b"a\0b\0" + NEEDLE + b"\0")]:
+        count = 1 if tag in (282, 254) else len(data) // {2: 1, 3: 2, 5: 8, 7: 1, 12: 8}[kind]
+        files[name] = with_tag(save(), tag, kind, count, data)
     for name, compression in (("plain", "raw"), ("LZW", "tiff_lzw"), ("deflate", "tiff_adobe_deflate"), ("runs", "packbits")):
         files[f"{name} strip longer than its pixels"] = with_strip(save(compression=compression), lambda strip: strip + NEEDLE)
     fax = corpus.save(PICTURE.convert("1"), "TIFF", compression="group4")
@@ -337,10 +403,18 @@ def bmp_places() -> dict[str, bytes]:
     behind = NEEDLE[:len(NEEDLE) // 2 * 2]
     beyond = bitmap(b"".join(b"".join(bytes((1, int(v))) for v in row) + behind + b"\0\0" for row in few[::-1]) + b"\0\1", 8, 1, palette)
     unmarked = bitmap(packed_rows + NEEDLE, 8, 1, palette)
+    # A header of version 5 whose colour space is sRGB; one of OS/2; masks of pixels that need none.
+    plain = b"".join(row.tobytes() for row in np.asarray(PICTURE)[::-1, :, ::-1])
+    fields = lambda length, rest: b"BM" + struct.pack("<IHHI", 14 + length + len(plain), 0, 0, 14 + length) + (struct.pack(
+        "<IiiHHIIiiII", length, *PICTURE.size, 1, 24, 0, len(plain), 0, 0, 0, 0) + rest).ljust(length, b"\0") + plain
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0)
+    told = (NEEDLE * 3)[:48]
     gap = many[:46] + struct.pack("<I", 256) + many[50:]
     return {"behind the runs": packed, "more colours than there are": many, "between colours and pixels": gap,
             "colours of no pixel": free, "colours of no pixel, packed": packed_free, "padding of rows": spread, "behind packed rows": beyond,
-            "behind runs without a mark": unmarked}
+            "behind runs without a mark": unmarked, "end points of sRGB": fields(124, masks + b"BGRs" + told + struct.pack("<I", 4)),
+            "end points of sRGB, version 4": fields(108, masks + b" niW" + told), "header of OS-2": fields(64, told[:24]),
+            "masks of no pixel": fields(56, told[:16]), "behind version 5": fields(124, masks + b"BGRs" + bytes(52) + told[:16])}
 
 
 PLACES = {"jpg": jpeg_places, "png": png_places, "gif": gif_places, "webp": webp_places, "tif": tiff_places, "bmp": bmp_places}

@@ -1,9 +1,12 @@
 """Nothing silently wrong: odd files are read right or refused, damaged ones are developed as browsers show them and say so."""
+import io
 import json
+import struct
 
 import numpy as np
 import pytest
 import requests
+from PIL import Image
 
 import corpus
 import odd_corpus as odd
@@ -145,6 +148,43 @@ def test_the_limit_decides_what_is_taken(tmp_path, flags):
             assert lines["no-end.jpg"]["damaged"]["rows"] == 1
     some, every = {"cut.jpg", "no-end.jpg", "whole.jpg"}, set(files)
     assert taken == {None: some, "refuse": {"whole.jpg"}, "0.95": some - {"cut.jpg"}, "1": some - {"cut.jpg"}, "0": every, "0.5": some}
+
+
+def test_a_segment_that_libjpeg_gives_up_at_is_told_and_mended(tmp_path):
+    at = PHOTO.index(b"\xff\xda")
+    frame = PHOTO.index(b"\xff\xc0")
+    odd = {"interval.jpg": PHOTO[:at] + b"\xff\xdd\0\x0c\0\0" + b"x" * 8 + PHOTO[at:], "codes.jpg": PHOTO[:at] + b"\xff\xcc\0\x0a" + b"x" * 8 + PHOTO[at:],
+           "frame.jpg": PHOTO[:frame + 2] + b"\0\x15" + PHOTO[frame + 4:frame + 19] + b"xxxx" + PHOTO[frame + 19:],
+           "scan.jpg": PHOTO[:at + 2] + b"\0\x10" + PHOTO[at + 4:at + 14] + b"xxxx" + PHOTO[at + 14:]}
+    whole = np.asarray(Image.open(io.BytesIO(PHOTO)))
+    for name, line in developed(tmp_path, odd).items():
+        with pytest.raises(OSError):
+            Image.open(io.BytesIO(odd[name])).load()
+        assert line["damaged"] == {"rows": 1.0, "why": "a segment of the JPEG is damaged"}, line
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(line["bytes"]))), whole), name
+
+
+def test_a_screen_too_small_for_a_gifs_first_image_grows(tmp_path):
+    first, later = corpus.photo(83, 61, 6).quantize(64), corpus.photo(120, 90, 7).quantize(64)
+    whole = corpus.save(first, "GIF")
+    screen = lambda file, size: file[:6] + struct.pack("<HH", *size) + file[10:]
+    files = {"smaller.gif": screen(whole, (40, 30)), "zero.gif": screen(whole, (0, 0)), "flat.gif": screen(whole, (100, 10))}
+    for name, line in developed(tmp_path, files).items():
+        theirs = Image.open(io.BytesIO(files[name]))
+        theirs.load()
+        assert "damaged" not in line or line["damaged"] is None, line
+        assert (line["original"]["width"], line["original"]["height"]) == theirs.size == opened(line["picture"]).size, name
+        cut = opened(line["picture"]).convert("RGB").crop((0, 0, 83, 61))
+        assert np.array_equal(np.asarray(cut), np.asarray(first.convert("RGB"))), name
+        assert line["bytes"] == files[name]
+    # Of a later image, browsers show what lies on the canvas.
+    small, large = corpus.save(first, "GIF"), corpus.save(later, "GIF")
+    image = lambda file: file[file.index(b"," + bytes(4)):-1]
+    table = lambda file: file[13:13 + 3 * (2 << (file[10] & 7))]
+    own = lambda file: image(file)[:9] + bytes((0x80 | file[10] & 7,)) + table(file) + image(file)[10:]
+    moving = small[:-1] + own(large) + b";"
+    line = developed(tmp_path / "moving", {"moving.gif": moving})["moving.gif"]
+    assert line["image"]["frames"] == 2 and (line["original"]["width"], line["original"]["height"]) == (83, 61)
 
 
 def test_a_limit_that_is_none_is_told(tmp_path):

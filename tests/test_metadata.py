@@ -228,7 +228,7 @@ def test_no_secret_survives_unless_all_is_kept(tmp_path, kind, say):
 def test_what_is_public_stays_by_default_and_goes_with_the_rest(tmp_path):
     tags = corpus.exif(6)
     tags[33432] = "A notice of copyright"
-    tags.get_ifd(corpus.EXIF_IFD).update({33434: 1 / 250, 42036: "A lens"})
+    tags.get_ifd(corpus.EXIF_IFD).update({33434: TiffImagePlugin.IFDRational(1, 250), 42036: "A lens"})
     files = {"a.jpg": corpus.save(PICTURE, "JPEG", exif=tags), "a.png": corpus.save(PICTURE, "PNG", exif=tags),
              "a.webp": corpus.save(PICTURE, "WEBP", exif=tags), "a.tif": corpus.save(PICTURE, "TIFF", exif=read_exif(tags.tobytes()))}
     folder = corpus.write(tmp_path / "in", files)

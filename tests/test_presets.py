@@ -51,6 +51,19 @@ def develop(tmp_path, config, preset: str, files: dict) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def test_an_original_alone_has_its_facts(tmp_path, config):
+    config.write_text('[presets.alone]\nvariants = [{ name = "original" }]\n')
+    sizes = [(1, 1), (9, 70), (33, 480), (100, 75), (199, 60), (320, 240), (640, 480), (1000, 750)]
+    files = {f"{width}x{height}.jpg": corpus.save(corpus.photo(width, height, 9), "JPEG", quality=90) for width, height in sizes}
+    for line in develop(tmp_path, config, "alone", files):
+        assert [variant["name"] for variant in line["variants"]] == ["original"], line
+        image, name = line["image"], line["original"]["key"]
+        mean = np.asarray(Image.open(io.BytesIO(files[name])).convert("RGB"), float).mean((0, 1))
+        swatches = [(np.array([int(each["color"][at:at + 2], 16) for at in (1, 3, 5)]), each["share"]) for each in image["palette"]]
+        seen = sum(color * share for color, share in swatches) / sum(share for _, share in swatches)
+        assert np.abs(seen - mean).max() < 16, (name, seen, mean)
+
+
 def test_mistakes_are_told_together_each_with_its_key(tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text("""

@@ -42,7 +42,7 @@ fn decoded(bytes: &[u8], jobs: &[Job<'_>], header: &Header<'_>) -> Result<u64, E
     let pixels = u64::from(header.width) * u64::from(header.height);
     Ok(match header.format {
         Format::Jpeg => {
-            let per_side = jobs.iter().map(|job| samples_needed(job, header)).max().unwrap_or(1);
+            let per_side = samples_needed(jobs, header);
             let by_pixels = jobs.iter().any(|job| job.output.format != Format::Jpeg);
             jpeg::footprint(bytes, per_side, by_pixels)?
         }

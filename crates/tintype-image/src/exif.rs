@@ -105,7 +105,7 @@ fn iso_8601(text: &str) -> Option<String> {
 }
 
 /// `d` stands for a digit, `+` for a sign, the rest for itself.
-fn matches_shape(text: &str, shape: &str) -> bool {
+pub(crate) fn matches_shape(text: &str, shape: &str) -> bool {
     text.len() == shape.len()
         && text.bytes().zip(shape.bytes()).all(|(byte, expected)| match expected {
             b'd' => byte.is_ascii_digit(),

@@ -128,7 +128,8 @@ impl Grain {
             1.3.. => 0.75 / 2.0,
             _ => 0.0,
         };
-        (means - decoder) / (2.0 * self.pixels.powi(2))
+        // A kernel is never narrower than the samples it weighs: what is enlarged, it measures in those.
+        (means - decoder) / (2.0 * self.pixels.max(self.sample).powi(2))
     }
 
     fn halved(self) -> Self {
@@ -226,4 +227,43 @@ fn merge(planes: &Planes, inverted: bool) -> Result<Pixels, Error> {
         data.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
     Ok(Pixels { width, height, layout, data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_stays_small_however_much_is_enlarged() {
+        for sampled in [1.0, f64::sqrt(2.0), 2.0] {
+            for means in [1.0, 4.0 / 3.0, 2.0, 4.0, 8.0, 64.0] {
+                for pixels in [0.01, 0.5, 1.0, 1.25, 3.2, 10.0, 100.0] {
+                    let grain = Grain { sample: sampled * means, sampled, pixels };
+                    let sharpness = grain.sharpness();
+                    assert!((-0.1..=1.0 / 24.0).contains(&sharpness), "{sharpness} of {sampled} {means} {pixels}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_plane_of_one_value_stays_one_at_any_size() {
+        for (per_side, stride, rows) in [(1.0, 40, 30), (1.0, 25, 8), (2.0, 9, 40), (8.0, 320, 240)] {
+            let plane = Plane::new((stride, rows), (stride as f64, rows as f64), vec![200; stride * rows]);
+            let (width, height) = (stride as f64 * 8.0 / per_side, rows as f64 * 8.0 / per_side);
+            let planes = Planes {
+                width: width as u32,
+                height: height as u32,
+                color: Color::Gray,
+                planes: vec![plane],
+                means: Vec::new(),
+                roughness: Vec::new(),
+            };
+            for size in [(100, 75), (1, 1), (400, 3), (3, 400), (319, 239), (640, 480), (41, 31)] {
+                let made = resize_planes(&planes, Area::whole((planes.width, planes.height)), size.0, size.1);
+                let made = made.expect("a resize").data;
+                assert!(made.iter().all(|&value| value == 200), "{per_side} {stride}x{rows} to {size:?}");
+            }
+        }
+    }
 }

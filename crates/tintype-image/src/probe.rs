@@ -133,16 +133,17 @@ fn read_png(bytes: &[u8]) -> Result<Header<'_>, Error> {
 
 fn read_gif<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> {
     let file = gif::parse(bytes)?;
-    let (width, height) = (u32::from(file.width), u32::from(file.height));
+    let (width, height) = (file.width, file.height);
     let mut frames = 0;
     let mut has_alpha = false;
     for block in &file.blocks {
         match block {
             gif::Block::Image(image) => {
-                // A frame may be larger than the screen; it is decoded before it is clipped.
+                // A later frame may be larger than the canvas; it is decoded before it is clipped.
                 limits.check(image.width.max(1).into(), image.height.max(1).into(), 1)?;
-                let covers =
-                    image.left == 0 && image.top == 0 && image.width >= file.width && image.height >= file.height;
+                let covers = (image.left, image.top) == (0, 0)
+                    && u32::from(image.width) >= width
+                    && u32::from(image.height) >= height;
                 has_alpha |= frames == 0 && !covers;
                 frames += 1;
             }

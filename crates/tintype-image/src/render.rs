@@ -118,7 +118,7 @@ struct Made {
 /// A still picture in planes, no finer than its variants need.
 fn develop_jpeg(bytes: &[u8], specs: &[&VariantSpec], header: &Header<'_>, limits: &Limits) -> Result<Made, Error> {
     let mut jobs = job::jobs(specs, header, Original { plays: 1, lossless: false, look: Look::PHOTO });
-    let per_side = jobs.iter().map(|job| samples_needed(job, header)).max().unwrap_or(1);
+    let per_side = samples_needed(&jobs, header);
     let decoded = jpeg::decode(bytes, per_side, limits)?;
     let damage = limits.damaged.judge(decoded.damage)?;
     let to_srgb = ToSrgb::new(decoded.icc.as_deref());
@@ -159,14 +159,16 @@ const LEFT_TO_RESIZE: f64 = 1.9;
 /// Pixels across a picture below which none is left out.
 const NARROW: f64 = 24.0;
 
-/// Samples along a side of a block that a variant needs.
-pub(crate) fn samples_needed(job: &Job<'_>, header: &Header<'_>) -> usize {
-    if is_smooth(job, header) {
-        return 1;
-    }
-    let largest = (f64::from(job.stored_size.0) / job.area.width).max(f64::from(job.stored_size.1) / job.area.height);
+/// Samples along a side of a block that variants and facts need.
+pub(crate) fn samples_needed(jobs: &[Job<'_>], header: &Header<'_>) -> usize {
+    let (width, height) = (header.width, header.height);
+    let sharp = jobs.iter().filter(|job| !is_smooth(job, header)).map(|job| (job.area, job.stored_size));
+    let seen = sharp.chain([(Area::whole((width, height)), facts::sample_size(header))]);
+    let scale =
+        |(area, size): (Area, (u32, u32))| (f64::from(size.0) / area.width).max(f64::from(size.1) / area.height);
+    let largest = seen.map(scale).fold(0.0, f64::max);
     // Of a strip so narrow, each sample is seen.
-    let narrow = NARROW / f64::from(header.width.min(header.height));
+    let narrow = NARROW / f64::from(width.min(height));
     let least = 8.0 * (LEFT_TO_RESIZE * largest).max(narrow);
     // One mean for all of a block says little of what each pixel of it would have been clipped to.
     let enough = |&per_side: &usize| per_side as f64 >= if per_side == 1 { 1.5 * least } else { least };

@@ -151,7 +151,8 @@ pub(crate) const PRECISE: usize = 1 << 20;
 /// Resamples an area of the stored image to a size. Each pixel is the mean of so many on a side of what is to be seen.
 pub(crate) fn resize(pixels: &Pixels, area: Area, width: u32, height: u32, block: f64) -> Result<Pixels, Error> {
     let area = area.within(pixels.width, pixels.height);
-    let scale = (area.width / f64::from(width) * area.height / f64::from(height)).sqrt();
+    // In samples of what there is, where there are to be more.
+    let scale = (area.width / f64::from(width) * area.height / f64::from(height)).sqrt().max(1.0);
     let sharpness = box_variance(block) / block.powi(2) / scale.powi(2) / 2.0;
     let kernel = Kernel { sharpness, ..Kernel::LANCZOS };
     // Alpha is multiplied in first, so that the colour of what cannot be seen does not bleed.

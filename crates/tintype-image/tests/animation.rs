@@ -8,7 +8,7 @@ use std::io::Cursor;
 use common::{BLUE, CLEAR, GREEN, RED, WHITE, assert_quarters, fixture, render_all, spec};
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::{AnimationDecoder, Frame};
-use tintype_image::{Limits, MetadataPolicy, render};
+use tintype_image::{ErrorCode, Limits, MetadataPolicy, OutputFormat, VariantSpec, probe, render};
 
 const COLORS: [[u8; 4]; 4] = [RED, GREEN, BLUE, WHITE];
 
@@ -114,4 +114,46 @@ fn many_colours_are_quantised_closely() {
     let error: u64 = source.as_raw().iter().zip(out.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     let mean = error as f64 / source.as_raw().len() as f64;
     assert!(mean < 4.0, "mean error {mean}");
+}
+
+/// A GIF of two plain images, each on its part of a screen.
+fn two_images(screen: [u16; 2], first: [u16; 4], second: [u16; 4]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut file, screen[0], screen[1], &[200, 30, 30, 30, 30, 200]).unwrap();
+    for (index, [left, top, width, height]) in [(0, first), (1, second)] {
+        let buffer = vec![index; usize::from(width) * usize::from(height)].into();
+        encoder.write_frame(&gif::Frame { left, top, width, height, buffer, ..gif::Frame::default() }).unwrap();
+    }
+    drop(encoder);
+    file
+}
+
+#[test]
+fn a_screen_grows_for_the_first_image_of_a_gif_and_no_other() {
+    let whole = [0, 0, 83, 61];
+    for (screen, first, size) in [
+        ([40, 30], whole, (83, 61)),
+        ([0, 0], whole, (83, 61)),
+        ([100, 30], whole, (100, 61)),
+        ([40, 30], [10, 20, 83, 61], (93, 81)),
+    ] {
+        let file = two_images(screen, first, [60, 40, 100, 100]);
+        let told = probe(&file, &Limits::default()).unwrap();
+        assert_eq!((told.width, told.height), size, "{screen:?} {first:?}");
+        assert_eq!(told.has_alpha, size != (83, 61));
+        let spec = VariantSpec { name: "all".into(), format: OutputFormat::Png, ..VariantSpec::default() };
+        let specs = [spec.clone(), VariantSpec { animated: true, ..spec }];
+        let made = render(&file, &specs, MetadataPolicy::default(), &Limits::default()).unwrap();
+        let still = image::load_from_memory(&made.variants[0].bytes).unwrap().into_rgba8();
+        assert_eq!(still.dimensions(), size);
+        let [left, top, ..] = first.map(u32::from);
+        assert_eq!(still.get_pixel(left, top).0, [200, 30, 30, 255]);
+        assert_eq!(still.get_pixel(left + 82, top + 60).0, [200, 30, 30, 255]);
+        let moving = frames("png", &made.variants[1].bytes);
+        assert_eq!((moving.len(), moving[1].buffer().dimensions()), (2, size));
+        assert_eq!(moving[1].buffer().get_pixel(size.0 - 1, size.1 - 1).0, [30, 30, 200, 255]);
+    }
+    let limits = Limits { max_pixels: 83 * 61 - 1, ..Limits::default() };
+    let refused = probe(&two_images([40, 30], whole, [0, 0, 1, 1]), &limits).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::TooManyPixels);
 }

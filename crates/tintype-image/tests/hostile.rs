@@ -132,9 +132,15 @@ fn no_second_size_passes_the_limits_by() {
 
 #[test]
 fn no_width_is_corrupt() {
-    for name in ["jpeg_baseline.jpg", "png_rgb.png", "gif_still.gif", "bmp_rgb.bmp", "tiff_rgb_raw.tiff"] {
+    for name in ["jpeg_baseline.jpg", "png_rgb.png", "bmp_rgb.bmp", "tiff_rgb_raw.tiff"] {
         assert_eq!(code(&with_size(name, 0, 24)), Some(ErrorCode::Corrupt), "{name}");
     }
+    // A GIF's screen grows for its first image, if that has a width.
+    let mut gif = with_size("gif_still.gif", 0, 24);
+    assert_eq!(code(&gif), None);
+    let image = gif.windows(10).position(|w| w[0] == 0x2C && w[5..9] == [32, 0, 24, 0]).unwrap();
+    gif[image + 5..image + 7].fill(0);
+    assert_eq!(code(&gif), Some(ErrorCode::Corrupt));
 }
 
 #[test]

@@ -6,7 +6,8 @@ mod common;
 use common::{BLUE, GREEN, RED, WHITE, assert_quarters, decode, fixture, near, oriented, with_orientation};
 use image::{ImageFormat, Rgba, RgbaImage};
 use tintype_image::{
-    BoxSize, Fit, Format, Gravity, Limits, MetadataPolicy, OutputFormat, Quality, Variant, VariantSpec, render,
+    BoxSize, Fit, Format, Gravity, Limits, MetadataPolicy, OutputFormat, Quality, Variant, VariantSpec,
+    hamming_distance, render,
 };
 
 fn plain() -> VariantSpec {
@@ -280,5 +281,25 @@ fn one_pixel_goes_through_every_fit() {
                 assert_eq!(decode(&made.bytes).dimensions(), (made.width, made.height), "{fit:?}");
             }
         }
+    }
+}
+
+#[test]
+fn facts_need_no_variants() {
+    let original = VariantSpec { name: "original".into(), ..VariantSpec::default() };
+    let as_jpeg = VariantSpec { name: "photo".into(), format: OutputFormat::Jpeg, ..plain() };
+    let sizes = [1, 2, 7, 8, 9, 33, 60, 99, 100, 101, 199, 240, 320, 400, 640, 1000];
+    for (width, height) in sizes.iter().flat_map(|&width| [(width, 60), (60, width), (width, width * 3 / 4 + 1)]) {
+        let jpeg = make(&png(&photo(width, height, |_| 255)), as_jpeg.clone()).bytes.into_owned();
+        let facts = |specs: &[VariantSpec]| {
+            let made = render(&jpeg, specs, MetadataPolicy::default(), &Limits::default());
+            made.unwrap_or_else(|e| panic!("{width}x{height}: {e:?}")).facts
+        };
+        let (alone, among) = (facts(std::slice::from_ref(&original)), facts(&[original.clone(), plain()]));
+        let apart = hamming_distance(alone.perceptual_hash, among.perceptual_hash);
+        assert!(apart <= 6, "{width}x{height}: {apart} bits");
+        let color = |hex: &str| u32::from_str_radix(&hex[1..], 16).unwrap().to_be_bytes();
+        let (alone, among) = (color(&alone.dominant_color), color(&among.dominant_color));
+        assert!(near(alone, among, 24), "{width}x{height}: {alone:?} and {among:?}");
     }
 }

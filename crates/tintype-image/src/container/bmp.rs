@@ -67,6 +67,11 @@ impl Shape {
         matches!(self.packing, 0 | 3 | 6)
     }
 
+    /// Whether masks say which bits of a pixel are whose.
+    pub(crate) fn has_masks(&self) -> bool {
+        matches!(self.packing, 3 | 6)
+    }
+
     /// Whether the pixels are packed as runs.
     pub(crate) fn is_runs(&self) -> bool {
         (self.packing, self.bits) == (RUNS_8, 8) || (self.packing, self.bits) == (RUNS_4, 4)

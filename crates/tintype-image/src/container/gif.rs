@@ -30,8 +30,9 @@ pub(crate) struct ImageBlock<'a> {
 
 /// The file, cut up.
 pub(crate) struct Gif<'a> {
-    pub(crate) width: u16,
-    pub(crate) height: u16,
+    /// Of the canvas.
+    pub(crate) width: u32,
+    pub(crate) height: u32,
     /// Signature, screen descriptor and global colour table.
     pub(crate) head: &'a [u8],
     pub(crate) blocks: Vec<Block<'a>>,
@@ -60,8 +61,22 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Gif<'_>, Error> {
             Err(End::Unknown) => break Some("a block of the GIF is of no known kind"),
         }
     };
-    let side = |at| le16(screen, at).unwrap_or(0);
-    Ok(Gif { width: side(6), height: side(8), head, blocks, damage })
+    let (width, height) = canvas(screen, &blocks);
+    Ok(Gif { width, height, head, blocks, damage })
+}
+
+/// The screen's size, or as far as the first image reaches where that is farther: some encoders leave the screen too small, or
+/// zero. Browsers enlarge it for that image alone, and clip later ones.
+fn canvas(screen: &[u8], blocks: &[Block<'_>]) -> (u32, u32) {
+    let side = |at| le16(screen, at).map_or(0, u32::from);
+    let first = blocks.iter().find_map(|block| match block {
+        Block::Image(image) => Some(image),
+        Block::Extension { .. } => None,
+    });
+    let reach = |start: u16, length: u16| u32::from(start) + u32::from(length);
+    let (right, bottom) =
+        first.map_or((0, 0), |image| (reach(image.left, image.width), reach(image.top, image.height)));
+    (side(6).max(right), side(8).max(bottom))
 }
 
 /// What ends a file.

@@ -1,4 +1,4 @@
-//! GIF in: frames composed on the screen as disposal and transparency say.
+//! GIF in: frames composed on the canvas as disposal and transparency say.
 
 use std::io::Cursor;
 
@@ -38,7 +38,7 @@ type Decoder<'a> = gif::Decoder<Cursor<&'a [u8]>>;
 fn decoder(bytes: &[u8]) -> Result<Decoder<'_>, Error> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
-    // Frames past the screen's edge are clipped here; their size was checked with the header.
+    // Frames past the canvas's edge are clipped here; their size was checked with the header.
     options.check_frame_consistency(false);
     options.set_memory_limit(gif::MemoryLimit::Unlimited);
     options.allow_unknown_blocks(true);

@@ -18,7 +18,8 @@ pub(crate) enum Shape {
     Cubic,
 }
 
-/// A shape, and how much of its second derivative is taken off, in samples of the target.
+/// A shape, and how much of its second derivative is taken off, in samples of the target; where there are more of those than
+/// of the source, in samples of the source.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Kernel {
     pub(crate) shape: Shape,

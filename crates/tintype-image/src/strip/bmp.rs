@@ -44,29 +44,60 @@ fn without_gaps<'a>(bytes: &'a [u8], pixels: usize, shape: &Shape) -> Option<Cow
     Some(out.finish())
 }
 
-/// The longest header there is; what a longer one holds besides means nothing.
-const LONGEST_HEADER: usize = 124;
+/// The headers of version 4 and 5. The latter is the longest there is; what a longer one holds besides means nothing.
+const HEADER_4: usize = 108;
+const HEADER_5: usize = 124;
+/// That of OS/2, whose own fields say nothing of pixels.
+const HEADER_OS2: usize = 64;
 
 /// Header, tables, pixels, profile.
 fn kept(bytes: &[u8], pixels: usize, shape: &Shape) -> Option<Vec<Range<usize>>> {
-    let number = |at| le32(bytes, at).map(|n| n as usize);
     let table = shape.table()?;
     let colors = table..table.saturating_add(shape.colors * shape.color);
     let before_pixels = |range: Range<usize>| range.start.min(pixels.max(26))..range.end.min(pixels.max(26));
+    let profile = embedded_profile(bytes, shape);
+    let header = 14 + shape.header;
+    let fields = fields(bytes, shape, profile.is_some());
+    let fields = fields.into_iter().map(|field| field.start..field.end.min(header)).filter(|field| !field.is_empty());
     let mut kept = vec![
         0..26,
-        before_pixels(0..14 + shape.header.min(LONGEST_HEADER) + shape.masks),
+        before_pixels(header..header + shape.masks),
         before_pixels(colors),
         pixels..pixels.saturating_add(length(bytes, pixels, shape)?),
     ];
-    if shape.header >= LONGEST_HEADER && bytes.get(70..74) == Some(EMBEDDED_PROFILE) {
-        let start = number(126)?.checked_add(14)?;
-        let profile = bytes.get(start..start.saturating_add(number(130)?).min(bytes.len()));
-        if let Some(profile) = profile.and_then(profile::of) {
-            kept.push(start..start + profile.len());
-        }
-    }
+    kept.extend(fields.map(before_pixels));
+    kept.extend(profile);
     Some(kept)
+}
+
+/// The fields of the header that say something of this picture.
+fn fields(bytes: &[u8], shape: &Shape, has_profile: bool) -> Vec<Range<usize>> {
+    const CALIBRATED: &[u8] = &[0; 4];
+    let (is_4, is_5) = (shape.header >= HEADER_4, shape.header >= HEADER_5);
+    let has_alpha = shape.bits == 32 && shape.header != HEADER_OS2;
+    let fields = [
+        (0..54, true),
+        // Masks of the colours, and of alpha, which some readers look at without the others.
+        (54..66, shape.has_masks()),
+        (66..70, shape.has_masks() || has_alpha),
+        // The colour space; its end points and gamma; how it is to be shown.
+        (70..74, is_4),
+        (74..122, is_4 && bytes.get(70..74) == Some(CALIBRATED)),
+        (122..126, is_5),
+        // Where its profile is.
+        (126..134, has_profile),
+    ];
+    fields.into_iter().filter(|(_, says)| *says).map(|(field, _)| field).collect()
+}
+
+fn embedded_profile(bytes: &[u8], shape: &Shape) -> Option<Range<usize>> {
+    if shape.header < HEADER_5 || bytes.get(70..74) != Some(EMBEDDED_PROFILE) {
+        return None;
+    }
+    let number = |at| le32(bytes, at).map(|n| n as usize);
+    let start = number(126)?.checked_add(14)?;
+    let profile = bytes.get(start..start.saturating_add(number(130)?).min(bytes.len()))?;
+    Some(start..start + profile::of(profile)?.len())
 }
 
 /// How long the pixels are.

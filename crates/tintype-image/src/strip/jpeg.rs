@@ -13,6 +13,8 @@ use crate::decode;
 use crate::error::Error;
 use crate::spec::MetadataPolicy;
 
+const RESTARTS: u8 = 0xDD;
+
 /// Strips; `spare` is what no pixel needs, from the first scan on.
 pub(super) fn strip<'a>(
     bytes: &'a [u8],
@@ -49,8 +51,21 @@ pub(super) fn strip<'a>(
     Ok(out.finish())
 }
 
-/// The JPEG of a strip or a tile, or the tables of all of them: nothing of it is metadata, for the file around it has a
-/// place for that. Never longer than it was.
+/// The tables that the JPEGs of all strips or tiles have in common: nothing else is read of them. Never longer than they were.
+pub(super) fn of_all_strips(bytes: &[u8]) -> Vec<u8> {
+    let mut out = bytes[..2.min(bytes.len())].to_vec();
+    for Placed { segment, .. } in placed(bytes, &[]).0 {
+        match segment.marker {
+            DHT | DQT => out.extend_from_slice(&tables::whole(&segment)),
+            RESTARTS | EOI => out.extend_from_slice(&of_the_pixels(&segment)),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// The JPEG of a strip or a tile: nothing of it is metadata, for the file around it has a place for that. Never longer than
+/// it was.
 pub(super) fn of_a_strip(bytes: &[u8], tables: &[u8]) -> Vec<u8> {
     let spare = spare_of_a_strip(bytes, tables);
     let mut out = bytes[..2.min(bytes.len())].to_vec();
@@ -59,7 +74,7 @@ pub(super) fn of_a_strip(bytes: &[u8], tables: &[u8]) -> Vec<u8> {
         match placed.segment.marker {
             0xE0 => out.extend(without_thumbnail(&placed.segment)),
             0xEE => out.extend(adobes_fields(&placed.segment)),
-            DHT | DQT => out.extend_from_slice(placed.segment.raw),
+            DHT | DQT => out.extend_from_slice(&tables::whole(&placed.segment)),
             _ => {
                 out.extend_from_slice(&of_the_pixels(&placed.segment));
                 placed.entropy(&spare).for_each(|part| out.extend_from_slice(&bytes[part]));
@@ -125,7 +140,6 @@ fn placed<'a>(bytes: &'a [u8], spare: &[Range<usize>]) -> (Vec<Placed<'a>>, Opti
 /// Of frames, scans, restarts and the end, which is all that a decoder reads besides tables, as much as it reads; nothing
 /// of anything else. A frame's height that comes behind it is not read here.
 fn of_the_pixels<'a>(segment: &Segment<'a>) -> Cow<'a, [u8]> {
-    const RESTARTS: u8 = 0xDD;
     let counted = |at: usize| segment.payload.get(at).map_or(0, |&count| usize::from(count));
     let length = match segment.marker {
         EOI => return Cow::Borrowed(segment.raw),

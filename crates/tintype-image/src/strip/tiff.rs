@@ -18,7 +18,7 @@ use super::{jpeg, profile};
 use crate::container::tiff::{Directory, Entry, Tiff};
 use crate::decode;
 use crate::error::Error;
-use crate::exif::EXIF_IFD;
+use crate::exif::{self, EXIF_IFD};
 use crate::probe::Header;
 use crate::spec::MetadataPolicy;
 
@@ -109,8 +109,7 @@ impl Scrubber<'_> {
             Kind::File => Some(Layout::of(&self.tiff, &page)?),
             Kind::Exif => None,
         };
-        let measure = layout
-            .map_or(tags::Page { bits: 8, samples: 4, is_old_jpeg: false }, |layout| layout.page(&self.tiff, &page));
+        let measure = layout.map(|layout| layout.page(&self.tiff, &page)).unwrap_or_default();
         let mut entries = Vec::new();
         for entry in &page.entries {
             if layout.is_some() && tags::of_pixels(entry.tag, measure).is_some() && self.is_contradicted(&page, entry) {
@@ -125,8 +124,8 @@ impl Scrubber<'_> {
         if let Some(layout) = layout {
             self.keep_pixels(&page, layout, 273, 279)?;
             self.keep_pixels(&page, layout, 324, 325)?;
-            if measure.is_old_jpeg {
-                self.keep_pixels(&page, layout, tags::OLD_JPEG, tags::OLD_JPEG_LENGTH)?;
+            if measure.compression == tags::OLD_JPEG {
+                self.keep_pixels(&page, layout, tags::WHOLE_JPEG, tags::WHOLE_JPEG_LENGTH)?;
             }
         }
         self.rewrite(&page, &entries)
@@ -154,7 +153,7 @@ impl Scrubber<'_> {
         if self.rewrite(&exif, &entries).is_none() {
             return Some(None);
         }
-        Some(self.keep_value(pointer, Stays::Numbers(1)))
+        Some(self.keep_value(pointer, Stays::Whole(1)))
     }
 
     /// The entry with what stays of its value; nothing for one that is not as its tag has it.
@@ -164,9 +163,15 @@ impl Scrubber<'_> {
         let size = if entry.count == 0 { 1 } else { value.len() / entry.count as usize };
         let is_bytes = matches!(entry.kind, 1 | 7);
         let (count, end) = match stays {
-            Stays::Numbers(most) if tags::is_number(entry.kind) => {
+            Stays::Whole(most) if tags::is_whole(entry.kind) => {
                 let count = entry.count.min(most);
                 (count, count as usize * size)
+            }
+            Stays::Numbers(kinds, most) if kinds.contains(&entry.kind) && entry.count <= most => {
+                if tags::is_rational(entry.kind) && self.are_text(range.clone()) {
+                    return None;
+                }
+                (entry.count, value.len())
             }
             Stays::Bytes(exactly) if entry.kind == 7 && entry.count == exactly => (exactly, value.len()),
             Stays::Text(most) if entry.kind == 2 => {
@@ -176,20 +181,26 @@ impl Scrubber<'_> {
                 self.spend(text.len())?;
                 (count, text.iter().position(|&byte| byte == 0).unwrap_or(text.len()))
             }
-            Stays::Texts if entry.kind == 2 => (entry.count, value.len()),
+            Stays::Texts if entry.kind == 2 => {
+                self.spend(value.len())?;
+                let second_end = value.iter().enumerate().filter(|(_, byte)| **byte == 0).nth(1);
+                (entry.count, second_end.map_or(value.len(), |(at, _)| at))
+            }
+            Stays::Shaped(shapes) if entry.kind == 2 => {
+                let told = &value[..value.len().min(LONGEST_SHAPED)];
+                let end = shapes.iter().copied().find(|shape| is_shaped(told, shape))?.len();
+                (entry.count.min(end as u32 + 1), end)
+            }
             Stays::Profile if is_bytes => {
                 let length = profile::of(value)?.len();
                 (length as u32, length)
             }
             Stays::JpegTables if is_bytes => return self.keep_tables(entry, range),
-            Stays::Colors(most) if entry.kind == tags::SHORT && entry.count <= most => {
-                self.keep_colors(entry, range.start)?;
+            Stays::Colors(most) if tags::is_whole(entry.kind) && entry.count <= most => {
+                self.keep_colors(entry, range.start, size)?;
                 (entry.count, 0)
             }
-            Stays::Colors(most) if tags::is_number(entry.kind) => {
-                let count = entry.count.min(most);
-                (count, count as usize * size)
-            }
+            Stays::Colors(most) if tags::is_whole(entry.kind) => (most, most as usize * size),
             _ => return None,
         };
         let length = count as usize * size;
@@ -204,8 +215,15 @@ impl Scrubber<'_> {
         Some(Kept { tag: entry.tag, kind: entry.kind, count, field })
     }
 
-    /// Of a table of colours those that pixels have: all reds, then all greens and blues.
-    fn keep_colors(&mut self, entry: &Entry, start: usize) -> Option<()> {
+    /// Whether fractions are a text: of all that is told in fractions, nothing has two parts as large as letters are.
+    fn are_text(&self, fractions: Range<usize>) -> bool {
+        const SPACES: u32 = 0x2020_2020;
+        let is_large = |at| self.tiff.u32(at).is_some_and(|part| part.cast_signed().unsigned_abs() >= SPACES);
+        fractions.step_by(8).any(|at| is_large(at) && is_large(at + 4))
+    }
+
+    /// Of a table of colours those that pixels have: all reds, then all greens and blues; so many bytes each.
+    fn keep_colors(&mut self, entry: &Entry, start: usize, size: usize) -> Option<()> {
         let colors = (entry.count / 3).max(1) as usize;
         let values: Vec<u32> = self.tiff.numbers(entry)?.collect();
         let is_used = |at: usize| self.used.holds(at % colors);
@@ -215,13 +233,12 @@ impl Scrubber<'_> {
         if !kept.iter().any(|&at| is_wide(at)) {
             kept.extend((0..values.len()).find(|&at| is_wide(at)));
         }
-        const SIZE: usize = 2;
-        self.kept.extend(kept.into_iter().map(|at| start + at * SIZE..start + (at + 1) * SIZE));
+        self.kept.extend(kept.into_iter().map(|at| start + at * size..start + (at + 1) * size));
         Some(())
     }
 
     fn keep_tables(&mut self, entry: &Entry, range: Range<usize>) -> Option<Kept> {
-        let tables = jpeg::of_a_strip(&self.bytes[range.clone()], &[]);
+        let tables = jpeg::of_all_strips(&self.bytes[range.clone()]);
         let (count, field) = (tables.len() as u32, self.tiff.put32(u32::try_from(range.start).ok()?));
         // Tables so short are none.
         if tables.len() <= field.len() {
@@ -337,6 +354,17 @@ impl Scrubber<'_> {
         }
         Cow::Owned(out)
     }
+}
+
+/// Some writers fill up with blanks.
+const LONGEST_SHAPED: usize = 32;
+
+/// Whether a text has a shape, and nothing but blanks behind it.
+fn is_shaped(text: &[u8], shape: &str) -> bool {
+    let told = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    told.split_at_checked(shape.len()).is_some_and(|(told, behind)| {
+        str::from_utf8(told).is_ok_and(|told| exif::matches_shape(told, shape)) && behind.trim_ascii().is_empty()
+    })
 }
 
 #[cfg(test)]

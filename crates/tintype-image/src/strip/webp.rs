@@ -12,7 +12,7 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Err
         body: Vec::with_capacity(bytes.len()),
         is_extended: chunks.first().is_some_and(|first| first.kind == *b"VP8X"),
         is_animated: webp::true_flags(&chunks) & webp::ANIMATION != 0,
-        is_lossy: pictures(&chunks).next().is_some_and(|picture| picture.kind == *b"VP8 "),
+        picture: pictures(&chunks).next().copied(),
         kinds: Vec::new(),
     };
     for chunk in &file.chunks {
@@ -42,16 +42,17 @@ fn pictures<'a, 'b>(chunks: &'b [Chunk<'a>]) -> impl Iterator<Item = &'b Chunk<'
 }
 
 /// What is kept so far, and how the file is to be read.
-struct Kept {
+struct Kept<'a> {
     body: Vec<u8>,
     /// It has a header; without one it is one picture, and decoders look at nothing else.
     is_extended: bool,
     is_animated: bool,
-    is_lossy: bool,
+    /// The one that decoders show of a still file.
+    picture: Option<Chunk<'a>>,
     kinds: Vec<[u8; 4]>,
 }
 
-impl Kept {
+impl Kept<'_> {
     fn take(&mut self, chunk: &Chunk<'_>, policy: MetadataPolicy) -> Result<(), Error> {
         let is_first = !self.kinds.contains(&chunk.kind);
         let data = match &chunk.kind {
@@ -60,7 +61,9 @@ impl Kept {
             b"VP8X" if self.is_extended => header(chunk.data),
             b"ANIM" if self.is_animated => chunk.data.get(..6).map(<[u8]>::to_vec),
             b"VP8 " | b"VP8L" if self.is_picture(chunk) => Some(chunk.data.to_vec()),
-            b"ALPH" if !self.is_animated && self.is_lossy && self.is_extended => Some(chunk.data.to_vec()),
+            b"ALPH" if !self.is_animated && self.is_extended => {
+                self.picture.filter(is_lossy).map(|picture| alpha_of(chunk, &picture).to_vec())
+            }
             b"ICCP" if self.is_extended => profile::of(chunk.data).map(<[u8]>::to_vec),
             b"EXIF" => exif::strip(chunk.data, policy),
             _ => None,
@@ -74,9 +77,23 @@ impl Kept {
 
     /// Whether a chunk is the picture that decoders show of a still file.
     fn is_picture(&self, chunk: &Chunk<'_>) -> bool {
-        let kind = if self.is_lossy { b"VP8 " } else { b"VP8L" };
-        !self.is_animated && chunk.kind == *kind && !self.kinds.contains(kind)
+        let is_first =
+            self.picture.is_some_and(|picture| picture.kind == chunk.kind) && !self.kinds.contains(&chunk.kind);
+        !self.is_animated && is_first
     }
+}
+
+fn is_lossy(picture: &Chunk<'_>) -> bool {
+    picture.kind == *b"VP8 "
+}
+
+/// The alpha of a picture: where it is not packed, a byte for each pixel.
+fn alpha_of<'a>(alpha: &Chunk<'a>, picture: &Chunk<'_>) -> &'a [u8] {
+    const PACKING: u8 = 3;
+    let is_packed = alpha.data.first().is_some_and(|head| head & PACKING != 0);
+    let (width, height) = webp::bitstream_size(picture).unwrap_or_default();
+    let plain = 1 + width as usize * height as usize;
+    if is_packed { alpha.data } else { &alpha.data[..plain.min(alpha.data.len())] }
 }
 
 /// Flags and size; what is reserved is nothing.
@@ -95,9 +112,9 @@ fn kept_frame(frame: &Chunk<'_>) -> Result<Vec<u8>, Error> {
     let mut out = head.to_vec();
     let chunks = webp::sub_chunks(body)?;
     let Some(picture) = pictures(&chunks).next() else { return Ok(out) };
-    let alpha = chunks.iter().find(|chunk| chunk.kind == *b"ALPH").filter(|_| picture.kind == *b"VP8 ");
-    for chunk in alpha.into_iter().chain([picture]) {
-        write_chunk(&mut out, chunk.kind, chunk.data);
+    if let Some(alpha) = chunks.iter().find(|chunk| chunk.kind == *b"ALPH").filter(|_| is_lossy(picture)) {
+        write_chunk(&mut out, alpha.kind, alpha_of(alpha, picture));
     }
+    write_chunk(&mut out, picture.kind, picture.data);
     Ok(out)
 }

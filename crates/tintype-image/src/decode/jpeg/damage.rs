@@ -6,12 +6,13 @@ use crate::damage::Damage;
 use crate::jpeg_codec::Losses;
 
 const NO_END: &str = "the JPEG's end marker is missing";
+const ODD: &str = "a segment of the JPEG is damaged";
 const EXCESS: &str = "the JPEG has more image data than its size takes";
 
 /// What is wrong with a file whose rows were all read.
 pub(super) fn beside_the_rows(frame: &Frame<'_>, excess: bool) -> Option<Damage> {
-    let why = if excess { Some(EXCESS) } else { (!frame.ends).then_some(NO_END) };
-    why.map(Damage::beside_the_rows)
+    let found = [(excess, EXCESS), (!frame.ends, NO_END), (frame.is_odd, ODD)];
+    found.into_iter().find_map(|(found, why)| found.then(|| Damage::beside_the_rows(why)))
 }
 
 /// What is missing of a file that libjpeg read.

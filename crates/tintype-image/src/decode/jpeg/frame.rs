@@ -23,6 +23,8 @@ pub(super) struct Frame<'a> {
     pub(super) scans: Vec<&'a [u8]>,
     /// Where the image data of each lies, broken stretches included.
     pub(super) entropy: Vec<Range<usize>>,
+    /// Whether a segment before the image data is one that libjpeg gives up at, though nothing is missing.
+    pub(super) is_odd: bool,
     /// Whether the file goes on to its end marker.
     pub(super) ends: bool,
     /// How much of the file can be read: up to its end marker, or to the last segment that is whole.
@@ -83,6 +85,7 @@ struct Reader<'a> {
     jfif: bool,
     adobe: Option<u8>,
     profile: Vec<(u8, &'a [u8])>,
+    is_odd: bool,
 }
 
 /// Reads the headers.
@@ -126,7 +129,12 @@ impl<'a> Reader<'a> {
         match marker {
             0xDB => self.note_quantisers(payload)?,
             0xC4 => self.note_codes(payload)?,
-            0xDD => self.restart = be16(payload, 0).ok_or_else(|| broken("restart interval"))?.into(),
+            0xDD => {
+                self.restart = be16(payload, 0).ok_or_else(|| broken("restart interval"))?.into();
+                self.is_odd |= payload.len() != 2;
+            }
+            // How arithmetic codes are to be read, which are not read here.
+            0xCC => self.is_odd = true,
             0xE0 => self.jfif |= payload.starts_with(b"JFIF\0"),
             0xEE if payload.starts_with(b"Adobe") => self.adobe = payload.get(11).copied(),
             // A profile past 64 KiB comes in numbered parts.
@@ -183,6 +191,7 @@ impl<'a> Reader<'a> {
         let sequential = matches!(marker, 0xC0 | 0xC1) && sof[0] == 8;
         let known = components.iter().all(|c| c.steps.len() == 64);
         let scan = if sequential && known { self.scan(&components, sos)? } else { None };
+        let (count, scanned) = (components.len(), sos.payload.first().map_or(0, |&count| usize::from(count)));
         self.profile.sort_by_key(|(number, _)| *number);
         let icc: Vec<u8> = self.profile.iter().flat_map(|(_, part)| part.iter().copied()).collect();
         Ok(Frame {
@@ -195,6 +204,7 @@ impl<'a> Reader<'a> {
             scan,
             scans: Vec::new(),
             entropy: Vec::new(),
+            is_odd: self.is_odd || sof.len() != 6 + 3 * count || sos.payload.len() != 4 + 2 * scanned,
             ends: false,
             length: 0,
         })

@@ -73,16 +73,21 @@ impl Tables {
 
     /// A segment of tables, less those that no scan reads; nothing if that is all.
     pub(super) fn kept<'a>(&self, place: usize, segment: &Segment<'a>) -> Cow<'a, [u8]> {
-        let kept: Vec<&[u8]> = tables(segment)
-            .enumerate()
-            .filter(|(n, _)| self.read.contains(&(place, *n)))
-            .map(|(_, table)| table)
-            .collect();
-        match kept.concat() {
-            kept if kept.is_empty() => Cow::Borrowed(&[]),
-            kept if kept.len() == segment.payload.len() => Cow::Borrowed(segment.raw),
-            kept => Cow::Owned(written(segment.marker, &kept)),
-        }
+        kept(segment, |n| self.read.contains(&(place, n)))
+    }
+}
+
+/// A segment of tables, less what is none.
+pub(super) fn whole<'a>(segment: &Segment<'a>) -> Cow<'a, [u8]> {
+    kept(segment, |_| true)
+}
+
+fn kept<'a>(segment: &Segment<'a>, stays: impl Fn(usize) -> bool) -> Cow<'a, [u8]> {
+    let kept: Vec<&[u8]> = tables(segment).enumerate().filter(|(n, _)| stays(*n)).map(|(_, table)| table).collect();
+    match kept.concat() {
+        kept if kept.is_empty() => Cow::Borrowed(&[]),
+        kept if kept.len() == segment.payload.len() => Cow::Borrowed(segment.raw),
+        kept => Cow::Owned(written(segment.marker, &kept)),
     }
 }
 

@@ -66,3 +66,28 @@ fn a_strip_keeps_what_its_pixels_need_and_is_never_longer() {
         assert!(of_a_strip(&clean[..length], &[]).len() <= length);
     }
 }
+
+#[test]
+fn of_what_strips_have_in_common_tables_stay_and_restarts() {
+    let steps = segment(DQT, &[&[0][..], &[9; 64]].concat());
+    let codes = segment(DHT, &[&[0, 1], &[0; 15][..], &[5]].concat());
+    let restarts = segment(RESTARTS, &[0, 4]);
+    let clean = [&[0xFF, 0xD8][..], &steps, &codes, &restarts, &[0xFF, EOI]].concat();
+    assert_eq!(of_all_strips(&clean), clean);
+    let long = |segment: &[u8]| super::written(segment[1], &[&segment[4..], b"SECRET"].concat());
+    let longer = [long(&steps), long(&codes), long(&restarts)].concat();
+    assert_eq!(of_all_strips(&[&[0xFF, 0xD8][..], &longer, &[0xFF, EOI]].concat()), clean);
+    let carriers = [
+        segment(0xCC, b"SECRET"),
+        segment(0xDC, b"SECRET"),
+        segment(0xE1, b"SECRET"),
+        segment(0xEE, b"Adobe\0\x64SECRET"),
+        segment(0xFE, b"SECRET"),
+        segment(0xC0, b"SECRET"),
+        [&segment(SOS, &[0, 0, 63, 0])[..], b"SECRET"].concat(),
+    ];
+    for carrier in carriers {
+        let told = [&[0xFF, 0xD8][..], &steps, &carrier, &codes, &restarts, &carrier, &[0xFF, EOI]].concat();
+        assert_eq!(of_all_strips(&told), clean, "{carrier:?}");
+    }
+}

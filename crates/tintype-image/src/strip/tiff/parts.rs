@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::iter;
 use std::ops::Range;
 
-use super::tags::Page;
+use super::tags::{JPEG, OLD_JPEG, Page, YCBCR};
 use crate::container::tiff::{Directory, Tiff};
 use crate::strip::coded::deflate::{self, Extent};
 use crate::strip::coded::lzw::{self, Order};
@@ -14,13 +14,10 @@ use crate::strip::jpeg;
 const PLAIN: u32 = 1;
 const FAX_4: u32 = 4;
 const LZW: u32 = 5;
-const OLD_JPEG: u32 = 6;
-const JPEG: u32 = 7;
 const DEFLATE: u32 = 8;
 const OLD_DEFLATE: u32 = 32946;
 const PACK_BITS: u32 = 32773;
 
-const YCBCR: u32 = 6;
 const LOW_BIT_FIRST: u32 = 2;
 const PLANES_APART: u32 = 2;
 
@@ -91,7 +88,8 @@ impl Layout {
 
     pub(super) fn page(&self, tiff: &Tiff<'_>, page: &Directory) -> Page {
         let samples = tiff.number(page, 277).unwrap_or(1).clamp(1, 64);
-        Page { bits: self.bits as u32, samples, is_old_jpeg: self.compression == OLD_JPEG }
+        let photometric = tiff.number(page, 262).unwrap_or(0);
+        Page { bits: self.bits as u32, samples, compression: self.compression, photometric }
     }
 
     /// Columns and rows of a strip or tile that lie in the page.

@@ -7,7 +7,7 @@ fn link(tiff: &Tiff<'_>, page: &Directory) -> Option<u32> {
 
 #[test]
 fn serial_numbers_owner_and_notes_are_on_no_list() {
-    let page = tags::Page { bits: 8, samples: 3, is_old_jpeg: false };
+    let page = tags::Page { bits: 8, samples: 3, ..tags::Page::default() };
     for tag in [270, 305, 315, 316, 330, 513, 700, 33723, 34377, 34853, 37500, 37510, 40091, 40092, 40093, 40094, 40095]
     {
         let kept = tags::in_page(tag, Kind::File, MetadataPolicy::PrivateStripped, page);
@@ -230,5 +230,52 @@ fn the_first_page_stays_and_no_other() {
         assert!(!holds(&scrubbed, b"SECRET") && holds(&scrubbed, b"PIXELS"), "{policy:?}");
         assert_eq!(holds(&scrubbed, b"Model"), policy == MetadataPolicy::PrivateStripped);
         assert_eq!(Tiff::new(&scrubbed).and_then(|tiff| link(&tiff, &tiff.first()?)), Some(0));
+    }
+}
+
+#[test]
+fn numbers_of_exif_have_their_type_and_count_and_dates_are_dates() {
+    let mut file = Builder::new();
+    let text = file.put(b"SECRET, and more of a SECRET: of four fractions");
+    let (second, date) = (file.put(b"2012:09:22 SECRET\0\0\0"), file.put(b"2012:09:22 16:18:51 \0SECRET"));
+    let speed = file.put(&[[1, 0, 0, 0], [250, 0, 0, 0]].concat());
+    let told = [
+        (33434, 5, 1, speed),
+        (33437, 5, 1, text),
+        (34855, 5, 4, text),
+        (36867, 2, 27, date),
+        (36868, 2, 20, second),
+        (37383, 4, 1, 5),
+        (37521, 2, 3, u32::from_le_bytes(*b"12\0\0")),
+        (37522, 2, 8, text),
+        (40961, 3, 1, 1),
+        (42034, 5, 4, text),
+    ];
+    let exif = file.directory(&told, 0);
+    let page = file.directory(&[(282, 5, 1, text), (306, 2, 20, second), (EXIF_IFD, 4, 1, exif)], 0);
+    let bytes = file.finish(page);
+    let out = scrub(&bytes, Kind::Exif, MetadataPolicy::PrivateStripped).expect("well formed");
+    assert!(!holds(&out, b"SECRET"));
+    let tiff = Tiff::new(&out).expect("a header");
+    let first = tiff.first().expect("a directory");
+    assert!(first.find(282).is_none() && first.find(306).is_none());
+    let exif = tiff.number(&first, EXIF_IFD).and_then(|at| tiff.directory(at as usize)).expect("EXIF");
+    let tags: Vec<u16> = exif.entries.iter().map(|entry| entry.tag).collect();
+    assert_eq!(tags, [33434, 36867, 37521, 40961]);
+    assert_eq!(exif.find(36867).and_then(|entry| tiff.value(entry)), Some(&b"2012:09:22 16:18:51\0"[..]));
+    assert_eq!(exif.find(37521).and_then(|entry| tiff.value(entry)), Some(&b"12\0"[..]));
+}
+
+#[test]
+fn what_is_told_in_fractions_stays() {
+    for parts in [(1u32, 250u32), (u32::MAX, 1), (1_284_195_221, u32::MAX), (7_965_784, 1_000_000), (0, 0)] {
+        for order in [u32::to_le_bytes, u32::to_be_bytes] {
+            let mut file = if order(1)[0] == 1 { b"II*\0\x08\0\0\0" } else { b"MM\0*\0\0\0\x08" }.to_vec();
+            let short = |n: u16| if order(1)[0] == 1 { n.to_le_bytes() } else { n.to_be_bytes() };
+            file.extend([short(1), short(282), short(5)].concat());
+            file.extend([order(1), order(26), order(0), order(parts.0), order(parts.1)].concat());
+            let out = scrub(&file, Kind::Exif, MetadataPolicy::PrivateStripped).expect("well formed");
+            assert_eq!(out, file, "{parts:?}");
+        }
     }
 }
