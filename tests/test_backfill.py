@@ -416,3 +416,31 @@ def test_a_bucket_that_is_not_there_and_a_store_that_is_not_either(bucket):
     wrong = bucket.env | {"AWS_SECRET_ACCESS_KEY": "wrong"}
     done = bucket.run("", "--dry-run", env=wrong)
     assert done.returncode == 1 and "denied" in done.stderr and "AWS_ACCESS_KEY_ID" in done.stderr, done.stderr
+
+
+def test_what_the_api_gave_a_key_to_keeps_the_preset_it_was_asked_for_with(bucket):
+    """Its folder says nothing of that, and the default would make public what the other hides."""
+    (bucket.folder / "tintype.toml").write_text(
+        '[presets.avatar]\nmetadata = "none"\nvariants = [{ name = "original" }, { name = "small", width = 20 }]\n')
+    given, own = "temp/" + "0a" * 16 + ".jpg", "temp/mine.jpg"
+    exif = corpus.exif()
+    exif[0x010F] = "Acme"
+    photo = corpus.save(corpus.photo(64, 48), "JPEG", exif=exif)
+    bucket.put({given: photo, own: photo})
+    assert bucket.run("temp/", "--preset", "avatar", "--checkpoint", "first.jsonl").returncode == 0
+    before = bucket.listing("image/" + "0a" * 16)
+    assert len(before) == 3
+    planned = bucket.run("temp/", "--dry-run", "--checkpoint", "second.jsonl")
+    assert planned.returncode == 0 and re.search(r"done already +1 objects", planned.stdout + planned.stderr), planned
+    assert bucket.run("temp/", "--checkpoint", "second.jsonl").returncode == 0
+    assert bucket.listing("image/" + "0a" * 16) == before, "nothing of it is written"
+    assert bucket.manifest("image/" + "0a" * 16 + ".jpg.manifest.json")["preset"]["name"] == "avatar"
+    assert bucket.manifest("image/mine.jpg.manifest.json")["preset"]["name"] == "default", "of one's own key the folder says"
+    # New sizes of that preset come to it.
+    (bucket.folder / "tintype.toml").write_text(
+        '[presets.avatar]\nmetadata = "none"\nvariants = [{ name = "original" }, { name = "tiny", width = 10 }]\n')
+    assert bucket.run("temp/", "--checkpoint", "third.jsonl").returncode == 0
+    manifest = bucket.manifest("image/" + "0a" * 16 + ".jpg.manifest.json")
+    assert [variant["name"] for variant in manifest["variants"]] == ["original", "tiny"]
+    made = bucket.at.s3.get_object(Bucket=bucket.at.bucket, Key="image/" + "0a" * 16 + ".jpg")["Body"].read()
+    assert b"Acme" in photo and b"Acme" not in made

@@ -65,6 +65,9 @@ def test_embedded_store_holds(serve, receiver):
     uploads = server.call("GET", "/v1/uploads").json()["uploads"]
     assert len(uploads) == 1, "one upload, and one callback"
     assert original.startswith("temp/tintype-doctor-")
+    # Its row stays, and what it names is gone, as it should be.
+    verified = tintype.run("verify", "--data", server.home / "data", env=server.env, cwd=server.home)
+    assert verified.returncode == 0, verified.stdout
 
 
 def test_without_a_bucket_it_is_the_running_server(serve, tmp_path):

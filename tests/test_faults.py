@@ -251,3 +251,18 @@ def test_clock_that_jumps(serve, receiver, tmp_path, say, jump):
         assert wait_for("expired", lambda: server.status(asked["id"])["status"] == "expired")
     say(f"{'forwards' if jump > 0 else 'back'}: 10 uploads before and after completed within {took:.1f} s of the jump; "
         f"all callbacks within {time.monotonic() - again:.1f} s of the clock's being right again")
+
+
+def test_a_ledger_that_is_away_is_the_part_that_readyz_names(serve, seaweedfs):
+    """Whose key it is that asks stands in the ledger too."""
+    bucket, database = seaweedfs.bucket("ledger-away"), Postgres()
+    try:
+        server = serve(env=bucket.env | {"TINTYPE_LEDGER__URL": database.database()})
+        database.stop()
+        time.sleep(3)  # keys are known for a moment
+        for headers in ({}, {"Authorization": "Bearer tt_nobodys"}):
+            ready = requests.get(server.url + "/readyz", headers=headers, timeout=60)
+            assert (ready.status_code, ready.json().get("ledger"), ready.json().get("store")) == (503, "failing", "ok"), ready.text
+            assert "ledger.url" in ready.json()["detail"] and not ready.json().get("uploads")
+    finally:
+        database.stop()

@@ -88,6 +88,9 @@ def test_a_preset_may_take_any_name(tmp_path):
     server = tintype.Server(tmp_path, args=("--config", str(tmp_path / "tintype.toml")))
     try:
         assert server.call("POST", "/v1/uploads", json={"filename": "scan.raw"}).status_code == 422
+        # A browser says what it takes the file for.
+        asked = server.create(filename="scan.pdf", content_type="application/pdf", preset="scans")
+        assert asked["presign"]["fields"]["Content-Type"] == "image/*"
         created = server.create(filename="scan.raw", preset="scans")
         assert created["variants"][0]["key"] == f"image/{created['id']}.raw"
     finally:

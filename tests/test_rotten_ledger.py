@@ -163,3 +163,13 @@ def test_an_upload_that_nobody_works_on_is_found(serve):
     assert upload_id in server.log() and "do not move" in server.log()
     assert server.call("DELETE", f"/v1/uploads/{upload_id}").status_code == 204
     wait_for("its end", lambda: "tintype_uploads_stuck 0" in server.call("GET", "/metrics").text, 40, 0.5)
+
+
+def test_a_ledger_whose_first_page_is_rotten_is_named_so(good, tmp_path):
+    """Its connections fail as they are made, and the pool of them says only that its time is over."""
+    data, _, _ = good
+    shutil.copytree(data, tmp_path / "data")
+    rot(tmp_path / "data/tintype.db", 1, random.Random(SEED))
+    done = tintype.run("keys", "list", "--data", tmp_path / "data", cwd=tmp_path, timeout=90)
+    assert done.returncode != 0 and "malformed" in done.stderr and "pool timed out" not in done.stderr, done.stderr
+    assert "backup" in done.stderr, "what to do"

@@ -50,6 +50,8 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
             Problem::forbidden(detail).into_response()
         }
         Ok(_) => next.run(request).await,
+        // It tells that the ledger is away, and nothing of what is in it.
+        Err(_) if request.uri().path() == "/readyz" => next.run(request).await,
         Err(error) => Problem::from(error).into_response(),
     }
 }

@@ -31,7 +31,7 @@ use claims::Claims;
 use listing::Listing;
 pub use listing::Seen;
 use rate::Pace;
-use select::{Choice, Selection, Skip};
+use select::{Choice, Original, Selection, Skip, Wanted};
 use tell::Callbacks;
 
 /// So many failures of store or backend one after the other, each tried more than once: it is down, and the rest can wait.
@@ -132,6 +132,12 @@ pub trait Watch {
 }
 
 impl Backfill {
+    /// Whether the preset of an original is not for its folder to say: the API gave its key to somebody who may have named one.
+    fn is_given(&self, original: &Original) -> bool {
+        matches!(self.selection.presets, Wanted::ByFolder(_))
+            && self.processor.layout.upload_id(&original.sighting.key).is_some()
+    }
+
     /// Runs to the end, or until told to stop; then what is in work is finished first.
     ///
     /// # Errors

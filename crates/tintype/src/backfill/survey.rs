@@ -7,11 +7,11 @@ use futures::StreamExt;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Backfill;
 use super::checkpoint::{Known, Was};
 use super::cost::Requests;
 use super::listing::{Listing, Seen};
 use super::select::{Choice, Original, Skip};
+use super::{Backfill, work};
 use crate::process::{Found, ProcessError};
 use crate::store::{Listed, StoreError};
 
@@ -133,8 +133,15 @@ async fn part(backfill: &Backfill, known: &Known, object: Listed) -> (Listed, Pa
         (_, Some(was)) => Part::Was(was),
         (Choice::Refuse(_), None) => Part::Refused,
         (Choice::Take(original), None) => {
-            let reads = backfill.processor.manifest_keys(&original.sighting.key).len() as u64;
-            let found = backfill.processor.look(&original.sighting, &original.preset).await;
+            let looks = if backfill.is_given(&original) { 2 } else { 1 };
+            let reads = looks * backfill.processor.manifest_keys(&original.sighting.key).len() as u64;
+            let (original, found) = match work::as_asked(backfill, original.clone()).await {
+                Ok(original) => {
+                    let found = backfill.processor.look(&original.sighting, &original.preset).await;
+                    (original, found)
+                }
+                Err(error) => (original, Err(error)),
+            };
             let again = backfill.processor.conflict_reads(&original.sighting.key, &original.preset) as u64;
             Part::Looked(original, found, Reads { look: reads, again })
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::claims::Claims;
-use super::select::Original;
+use super::select::{Original, Wanted};
 use super::tell::tell;
 use super::{Backfill, Outcome, retry};
 use crate::error::Failure;
@@ -23,11 +23,33 @@ pub async fn finish(
     // A task of its own: hashing takes time too, and a crash is this object's alone.
     let (backfill, halt) = (backfill.clone(), halt.clone());
     let work = tokio::spawn(async move {
+        let original = match as_asked(&backfill, original).await {
+            Ok(original) => original,
+            Err(error) => return Outcome::Passing(error.given_up(retry::TRIES)),
+        };
         let outcome = try_again(&backfill, &original, &halt).await;
         // It is final here and not yet in the checkpoint: a kill in between has the next run tell it again.
         tell(&backfill, &original, outcome).await
     });
     work.await.unwrap_or_else(|_| Outcome::Failed(Failure::new("internal", "the work on this object crashed")))
+}
+
+/// Under the preset that it was asked for with: of a key that the API gave out, the manifest that is there names it. Its folder
+/// says nothing of that, and another preset may make public what this one hides.
+pub(super) async fn as_asked(backfill: &Backfill, original: Original) -> Result<Original, ProcessError> {
+    let (Wanted::ByFolder(presets), true) = (&backfill.selection.presets, backfill.is_given(&original)) else {
+        return Ok(original);
+    };
+    let mut tries = 1;
+    let sets = loop {
+        match backfill.processor.sets_of(&original.sighting.key).await {
+            Err(_) if tries < retry::TRIES => tokio::time::sleep(retry::pause(tries)).await,
+            sets => break sets?,
+        }
+        tries += 1;
+    };
+    let asked = sets.iter().find_map(|(_, manifest)| presets.get(&manifest.preset.name));
+    Ok(Original { preset: asked.cloned().unwrap_or(original.preset), ..original })
 }
 
 async fn try_again(backfill: &Backfill, original: &Original, halt: &CancellationToken) -> Outcome {

@@ -57,7 +57,7 @@ pub struct BackfillArgs {
     /// Region of the bucket [default: store.region]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
-    /// Which variants to make [default: by the `paths` of presets, as the service does]
+    /// Which variants to make [default: by the `paths` of presets; of keys that the API gave out, what the manifest names]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Say what there is to do and what it would cost; write nothing

@@ -37,6 +37,8 @@ Examples:
   tintype process --preset avatar photo.jpg    the variants of [presets.avatar] in tintype.toml
   BLUR=false tintype process photo.jpg         settings as in `tintype config`
 
+What DIR has already of the same file by the same preset is not made again, whatever limits say by now.
+
 Exit code: 0 all done, 1 some failed (the others are done all the same), 2 wrong usage.
 Files that are no images count as failed.")]
 pub struct ProcessArgs {

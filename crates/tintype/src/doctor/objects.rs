@@ -20,6 +20,14 @@ pub const PNG: &[u8] = include_bytes!("probe.png");
 /// Its type.
 pub const PNG_TYPE: &str = "image/png";
 
+/// What all names of all examinations begin with.
+const NAMED: &str = "tintype-doctor-";
+
+/// Whether an original is of an examination, which removes it and all that was made of it; a server's row of it stays.
+pub fn is_of_doctor(key: &Key) -> bool {
+    key.as_str().rsplit('/').next().is_some_and(|name| name.starts_with(NAMED))
+}
+
 /// The objects of one examination.
 pub struct Objects {
     /// What all their names begin with.
@@ -33,7 +41,7 @@ pub struct Objects {
 impl Objects {
     /// Names that no other examination has.
     pub fn new(layout: Layout) -> Self {
-        let name = format!("tintype-doctor-{}", hex(&rand::rng().random::<[u8; 6]>()));
+        let name = format!("{NAMED}{}", hex(&rand::rng().random::<[u8; 6]>()));
         Self { name, layout, written: Mutex::default(), used: AtomicBool::default() }
     }
 

@@ -176,7 +176,8 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
     };
     // What is no image is told before what else is wrong: by its name first, which whoever chose it knows.
     check_extension(extension, preset)?;
-    let content_type = check_content_type(new.content_type.as_deref().unwrap_or(&defaults.content_type))?;
+    let given = new.content_type.as_deref().filter(|text| !preset.any_filename || is_image_type(text));
+    let content_type = check_content_type(given.unwrap_or(&defaults.content_type))?;
     if new.size == Some(0) {
         return Err(CreateError::Invalid("the file is empty: its size is 0 bytes".to_owned()));
     }

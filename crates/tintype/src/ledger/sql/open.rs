@@ -130,10 +130,20 @@ async fn sqlite(file: &Path, mode: &str, connections: u32, pragmas: &'static str
         // On a full disk SQLite rolls back by itself. The roll-back that follows then fails, and the connection
         // believes in its transaction for ever: it is closed, and another one opened.
         .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }));
-    options.connect(&format!("sqlite:{path}?mode={mode}")).await.map_err(|e| {
-        damage::note(&e);
-        LedgerError(format!("{}: {e}", file.display()))
-    })
+    let url = format!("sqlite:{path}?mode={mode}");
+    let error = match options.connect(&url).await {
+        Err(sqlx::Error::PoolTimedOut) => alone(&url, pragmas).await.unwrap_or(sqlx::Error::PoolTimedOut),
+        Err(error) => error,
+        Ok(pool) => return Ok(pool),
+    };
+    damage::note(&error);
+    Err(LedgerError(format!("{}: {error}", file.display())))
+}
+
+/// What a connection outside of the pool fails by, if it does: the pool tries again until its time is over, and says no more than that.
+async fn alone(url: &str, pragmas: &'static str) -> Option<sqlx::Error> {
+    let tried = async { AnyConnection::connect(url).await?.execute(pragma(pragmas)).await };
+    tried.await.err()
 }
 
 fn pragma(text: &'static str) -> SqlStr {
