@@ -415,7 +415,10 @@ async fn what_waits_is_hastened(ledger: &SqlLedger) {
     ledger.arrived(&row, &event(&row)).await.unwrap();
     let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     ledger.retry(&leased, LONG, "the store is away").await.unwrap();
-    assert!(ledger.claim(LONG, true).await.unwrap().is_none() && ledger.claim_deliveries(&all(10)).await.unwrap().is_empty());
+    assert!(
+        ledger.claim(LONG, true).await.unwrap().is_none()
+            && ledger.claim_deliveries(&all(10)).await.unwrap().is_empty()
+    );
     ledger.hasten().await.unwrap();
     assert!(ledger.claim(LONG, true).await.unwrap().is_some());
     assert_eq!(ledger.claim_deliveries(&all(10)).await.unwrap().len(), 1);
