@@ -2,6 +2,8 @@
 import hashlib
 import json
 import re
+import struct
+import time
 
 import pytest
 import requests
@@ -12,6 +14,9 @@ from support.upload import boto3_style
 
 SMALL = corpus.save(corpus.photo(320, 240), "JPEG")
 SLOW = corpus.save(corpus.photo(2600, 2000, 30), "PNG")
+# A GIF of a few kilobytes whose frames are mostly one code of LZW: seconds of work.
+FRAME = b"!\xf9\x04\x0d\x01\0\0\0," + struct.pack("<HHHHB", 599, 649, 1, 1, 0) + b"\x02\x02\x4c\x01\x00"
+MOVING = b"GIF89a" + struct.pack("<HHBBB", 600, 650, 0x80, 0, 0) + bytes(6) + FRAME * 250 + b";"
 KEYS = {"one": "the-key-of-the-one-backend", "other": "the-key-of-the-other-backend"}
 
 
@@ -83,6 +88,25 @@ def test_slow_pictures_do_not_take_every_worker(two, say):
     for place, upload_id in enumerate(later):
         assert passed(server, upload_id, flood)[0] <= 2 + place
     say(f"a thumbnail beside 12 slow pictures: {before} went first")
+
+
+def test_quick_pictures_pass_slow_ones_of_their_own_key_too(two, say):
+    """Two workers and six slow pictures: one at a time, so that whoever sends a small one waits for none of them."""
+    server, one, other = two(workers=2)
+    flood = [send(server, one, MOVING, "a.gif") for _ in range(6)]
+    ended = lambda: sum(("completed", upload_id) in events(server) for upload_id in flood)
+    took = {"one": [], "other": []}
+    for place in range(3):
+        for name, caller in ("one", one), ("other", other):
+            began = time.monotonic()
+            single = send(server, caller, corpus.save(corpus.photo(320, 240, place), "JPEG"))
+            state = caller.get(server.url + f"/v1/uploads/{single}?wait=30", timeout=60).json()
+            assert state["status"] == "completed"
+            took[name].append(round(time.monotonic() - began, 1))
+    say(f"small pictures beside six slow ones, of the same key and of another: {took['one']} and {took['other']} s")
+    # The one in hand may end meanwhile, and on a busy machine the next.
+    assert ended() <= 2, f"{ended()} slow pictures went first: {took}"
+    wait_for("the slow ones", lambda: ended() == len(flood), 200)
 
 
 def test_an_idempotency_key_belongs_to_its_api_key(two):

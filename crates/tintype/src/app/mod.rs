@@ -38,7 +38,7 @@ use crate::listen::Turns;
 use crate::manifest::Manifest;
 use crate::metrics;
 use crate::presign::Presigner;
-use crate::process::Processor;
+use crate::process::{Processor, SlowPlaces};
 use crate::queue::{JobEnd, Leased, Queue, QueueError};
 use crate::room::Room;
 use crate::store::embedded::Arrivals;
@@ -79,6 +79,8 @@ pub struct App {
     pub presigner: Arc<dyn Presigner>,
     /// What develops originals.
     pub processor: Processor,
+    /// How many slow originals may be in work at once.
+    pub slow_places: SlowPlaces,
     /// What signs the tokens of uploads.
     pub tokens: Tokens,
     /// What signs callbacks.

@@ -18,7 +18,7 @@ use crate::listen::Turns;
 use crate::metrics;
 use crate::presign::s3::S3Presigner;
 use crate::presign::{Credential, Presigner};
-use crate::process::{MemoryBudget, Processor};
+use crate::process::{MemoryBudget, Processor, SlowPlaces};
 use crate::room::Room;
 use crate::sandbox;
 use crate::store::Store;
@@ -63,6 +63,7 @@ impl App {
         let room = Room::new(folders(&config), config.front.min_free_disk);
         let gate = Gate::new(&config.events, config.aws_endpoint.as_ref());
         let gate = gate.map_err(anyhow::Error::msg).context("cannot set up the checks of pushed events")?;
+        let signals = Signals::new();
         let app = Self {
             bucket,
             room: room.clone(),
@@ -80,7 +81,8 @@ impl App {
             keys: Keyring::new(config.keys.clone(), ledger.clone(), config.beyond_loopback().is_some()),
             gate,
             ledger,
-            signals: Signals::new(),
+            slow_places: SlowPlaces::new(config.workers, signals.jobs.clone()),
+            signals,
             health: Arc::default(),
             config,
         };

@@ -90,6 +90,11 @@ impl Lease {
         self.settled(self.queue.release(&self.leased).await?)
     }
 
+    /// The same, and says that it is slow.
+    pub async fn set_back(&self) -> Result<(), QueueError> {
+        self.settled(self.queue.set_back(&self.leased).await?)
+    }
+
     /// A job that was not there to be given back was taken away meanwhile, or its upload was deleted.
     fn settled(&self, was_ours: bool) -> Result<(), QueueError> {
         if !was_ours {

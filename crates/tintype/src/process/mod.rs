@@ -13,6 +13,7 @@ mod memory;
 pub mod public;
 mod render;
 mod save;
+mod slow;
 mod standing;
 mod turns;
 mod watch;
@@ -26,6 +27,7 @@ pub use memory::MemoryBudget;
 #[cfg(all(feature = "server", target_os = "linux"))]
 pub(crate) use render::too_long;
 pub use render::{File, Rendered, Renderer};
+pub use slow::SlowPlaces;
 pub use standing::{FIRST, OLDER, Order};
 pub use turns::{Turn, Turns};
 pub use watch::{Step, Unwatched, Watch};
@@ -128,6 +130,8 @@ pub struct Task {
     pub fence: Option<Arc<dyn Fence>>,
     /// What is asked about the bytes that were read, before anything is made of them.
     pub first_bytes: Option<Arc<dyn FirstBytes>>,
+    /// The places there are for slow originals, where others wait to be worked on.
+    pub slow_places: Option<SlowPlaces>,
 }
 
 /// What tells one state of an original from another of the same bytes.
@@ -154,6 +158,7 @@ impl Task {
             turn: None,
             fence: None,
             first_bytes: None,
+            slow_places: None,
         }
     }
 
@@ -190,6 +195,9 @@ pub enum ProcessError {
     /// This machine can start no decoder just now: try again.
     #[error("{0}")]
     NoDecoder(String),
+    /// It is slow, and there is no place for such just now: try again when there is.
+    #[error("it is slow, and as many slow ones as may be are in work")]
+    Slow,
     /// There is no room for the variants: try again when there is.
     #[error("{0}")]
     Full(String),
@@ -218,6 +226,7 @@ impl ProcessError {
             Self::Superseded { why, .. } => Failure::new("original_changed", why),
             Self::Passing(why) | Self::Full(why) | Self::Conflict(why) => Failure::new("store_unavailable", after(why)),
             Self::NoDecoder(why) => Failure::new("internal", after(why)),
+            slow @ Self::Slow => Failure::new("internal", after(slow.to_string())),
             Self::Damaged(why) => Failure::new("corrupt_storage", after(why)),
         }
     }
@@ -386,6 +395,7 @@ impl Processor {
         }
         let header = analyze::check(self, &original).instrument(debug_span!("analyze")).await?;
         lap.done(Step::Analyzed(&header));
+        let _place = task.slow_places.as_ref().map(|places| places.take(&header)).transpose()?;
         let rendered = render::variants(self, &original, header, task).instrument(debug_span!("render")).await?;
         lap.done(Step::Rendered(&rendered));
         let manifest = save::all(self, original, rendered, task, turn).instrument(debug_span!("save")).await?;

@@ -55,7 +55,7 @@ pub async fn run(app: Arc<App>, stop: Stop) {
             continue;
         }
         let asked = Moment::now();
-        match app.queue.claim(app.config.lease).await {
+        match app.queue.claim(app.config.lease, app.slow_places.is_free()).await {
             Ok(Some(leased)) => {
                 // There may be more than one worker was woken for.
                 app.signals.jobs.notify_one();
@@ -177,6 +177,7 @@ async fn handle(app: &App, upload: &Upload, lease: &Arc<Lease>, stop: &Stop) -> 
         again: leased.attempt > 1 || app.config.replaceable || !app.layout.is_upload_key(&job.event.key),
         fence: Some(lease.clone()),
         first_bytes: first_bytes(app, upload, job),
+        slow_places: Some(app.slow_places.clone()),
         ..Task::new(job.event.key.clone(), preset)
     };
     let progress = Progress::default();
@@ -184,6 +185,10 @@ async fn handle(app: &App, upload: &Upload, lease: &Arc<Lease>, stop: &Stop) -> 
         Ok(developed) => {
             let outcome = Outcome::Completed(Box::new(developed.manifest));
             record(app, upload, &outcome, lease, JobEnd::Done(leased)).await
+        }
+        Err(ProcessError::Slow) => {
+            tracing::debug!("it is slow: it waits for its place, and others go first");
+            lease.set_back().await
         }
         Err(ProcessError::Full(why)) => {
             tracing::warn!(why, "no room for variants; will try again, however often it takes");

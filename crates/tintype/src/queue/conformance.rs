@@ -22,7 +22,7 @@ async fn in_sqlite() {
     push(&ledger, &job()).await;
     ledger.close().await;
     let again = SqlLedger::open(&LedgerUrl::Sqlite(dir.path().join("t.db"))).await.unwrap();
-    assert!(again.claim(LONG).await.unwrap().is_some(), "a job outlives the process");
+    assert!(again.claim(LONG, true).await.unwrap().is_some(), "a job outlives the process");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn many_jobs_of_few_uploads_never_overlap(one: &SqlLedger, other: &SqlLedg
     let (in_hand, done) = (Mutex::new(HashSet::new()), AtomicUsize::new(0));
     let worker = async |ledger: &SqlLedger| {
         while done.load(Relaxed) < 40 {
-            let Some(leased) = ledger.claim(LONG).await.unwrap() else { continue };
+            let Some(leased) = ledger.claim(LONG, true).await.unwrap() else { continue };
             assert!(in_hand.lock().unwrap().insert(leased.job.upload_id.clone()), "two work on one upload");
             tokio::task::yield_now().await;
             in_hand.lock().unwrap().remove(&leased.job.upload_id);
@@ -103,6 +103,7 @@ async fn conforms(queue: &SqlLedger) {
     many_workers_share_without_overlap(queue).await;
     owners_take_turns(queue).await;
     a_flood_takes_no_worker_that_another_waits_for(queue).await;
+    slow_ones_wait_where_they_are_not_wanted(queue).await;
     a_job_that_cannot_be_read_holds_nothing_up(queue).await;
 }
 
@@ -116,7 +117,7 @@ async fn push_of(queue: &SqlLedger, owner: &str) -> UploadId {
 }
 
 async fn claimed(queue: &SqlLedger) -> Leased {
-    queue.claim(LONG).await.unwrap().unwrap()
+    queue.claim(LONG, true).await.unwrap().unwrap()
 }
 
 async fn owners_take_turns(queue: &SqlLedger) {
@@ -142,7 +143,7 @@ async fn owners_take_turns(queue: &SqlLedger) {
     );
     let of_flood: Vec<_> = order.iter().filter(|id| flood.contains(id)).cloned().collect();
     assert_eq!(of_flood, flood, "those of one owner in the order they came");
-    assert_eq!(queue.claim(LONG).await.unwrap(), None);
+    assert_eq!(queue.claim(LONG, true).await.unwrap(), None);
     // More owners than are looked at in one claim: all of them have their turn all the same.
     let mut many = HashSet::new();
     for n in 0..200 {
@@ -183,6 +184,53 @@ async fn a_flood_takes_no_worker_that_another_waits_for(queue: &SqlLedger) {
     }
 }
 
+async fn slow_ones_wait_where_they_are_not_wanted(queue: &SqlLedger) {
+    let slow = [push_of(queue, "one").await, push_of(queue, "one").await];
+    let quick = [push_of(queue, "one").await, push_of(queue, "other").await];
+    // Nobody knows them yet. What was found out is not tried.
+    for _ in 0..3 {
+        let leased = queue.claim(LONG, false).await.unwrap().unwrap();
+        if slow.contains(&leased.job.upload_id) {
+            assert!(queue.set_back(&leased).await.unwrap());
+            assert!(!queue.set_back(&leased).await.unwrap(), "the lease was given back");
+        } else {
+            assert_eq!(leased.job.upload_id, quick[1], "the owner that has waited for its turn");
+            queue.drop_job(&leased).await.unwrap();
+        }
+    }
+    // The last of their owner, and of all.
+    let leased = queue.claim(LONG, false).await.unwrap().unwrap();
+    assert_eq!(leased.job.upload_id, quick[0]);
+    assert_eq!(queue.claim(LONG, false).await.unwrap(), None);
+    queue.drop_job(&leased).await.unwrap();
+    // Whoever has a place for them takes them in their order. They stay known however they come back.
+    let leased = claimed(queue).await;
+    assert_eq!((&leased.job.upload_id, leased.attempt, leased.crashes), (&slow[0], 1, 0));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    queue.release(&leased).await.unwrap();
+    let leased = claimed(queue).await;
+    assert_eq!(leased.job.upload_id, slow[1]);
+    queue.retry(&leased, Duration::ZERO, "no store").await.unwrap();
+    assert_eq!(queue.claim(LONG, false).await.unwrap(), None);
+    for _ in &slow {
+        let leased = claimed(queue).await;
+        queue.drop_job(&leased).await.unwrap();
+    }
+    // Among more owners than are looked at in one claim, all of the others with slow ones.
+    for n in 0..100 {
+        push_of(queue, &format!("slow{n:03}")).await;
+        queue.set_back(&claimed(queue).await).await.unwrap();
+    }
+    let quick = push_of(queue, "slow050").await;
+    let leased = queue.claim(LONG, false).await.unwrap().unwrap();
+    assert_eq!(leased.job.upload_id, quick);
+    queue.drop_job(&leased).await.unwrap();
+    for _ in 0..100 {
+        let leased = claimed(queue).await;
+        queue.drop_job(&leased).await.unwrap();
+    }
+}
+
 async fn a_job_that_cannot_be_read_holds_nothing_up(queue: &SqlLedger) {
     let broken = push_of(queue, "rotten").await;
     queue.break_jobs_of(&broken).await;
@@ -200,16 +248,16 @@ async fn jobs_of_one_upload_are_done_one_after_another(queue: &SqlLedger) {
     let newer = |version: &str| StorageEvent { version: Some(version.into()), ..first.event.clone() };
     let [between, later] = ["w", "x"].map(|version| Job { event: newer(version), ..first.clone() });
     push(queue, &first).await;
-    let one = queue.claim(LONG).await.unwrap().unwrap();
+    let one = queue.claim(LONG, true).await.unwrap().unwrap();
     for job in [&between, &later, &other] {
         push(queue, job).await;
     }
     assert!(queue.has(&first.upload_id).await.unwrap() && !queue.has(&UploadId::random()).await.unwrap());
-    let two = queue.claim(LONG).await.unwrap().unwrap();
+    let two = queue.claim(LONG, true).await.unwrap().unwrap();
     assert_eq!((&one.job, &two.job), (&first, &other));
-    assert_eq!(queue.claim(LONG).await.unwrap(), None);
+    assert_eq!(queue.claim(LONG, true).await.unwrap(), None);
     queue.drop_job(&one).await.unwrap();
-    let again = queue.claim(LONG).await.unwrap().unwrap();
+    let again = queue.claim(LONG, true).await.unwrap().unwrap();
     assert_eq!(again.job, later, "the newest alone");
     queue.drop_job(&two).await.unwrap();
     queue.drop_job(&again).await.unwrap();
@@ -227,11 +275,11 @@ async fn jobs_whose_outputs_may_meet_are_done_one_after_another(queue: &SqlLedge
     for job in [&first, &second, &third] {
         let hold = async || queue.hold(&UploadId::random(), &Key::new("temp/meet/a.png").unwrap(), LONG).await.unwrap();
         let held = hold().await.unwrap();
-        assert!(hold().await.is_none() && queue.claim(LONG).await.unwrap().is_none());
+        assert!(hold().await.is_none() && queue.claim(LONG, true).await.unwrap().is_none());
         queue.drop_job(&held).await.unwrap();
-        let leased = queue.claim(LONG).await.unwrap().unwrap();
+        let leased = queue.claim(LONG, true).await.unwrap().unwrap();
         assert_eq!(leased.job, *job);
-        assert_eq!(queue.claim(LONG).await.unwrap(), None);
+        assert_eq!(queue.claim(LONG, true).await.unwrap(), None);
         assert!(hold().await.is_none());
         queue.drop_job(&leased).await.unwrap();
     }
@@ -240,29 +288,29 @@ async fn jobs_whose_outputs_may_meet_are_done_one_after_another(queue: &SqlLedge
 async fn a_job_is_claimed_once_and_gone_when_acked(queue: &SqlLedger) {
     let pushed = job();
     push(queue, &pushed).await;
-    let leased = queue.claim(LONG).await.unwrap().unwrap();
+    let leased = queue.claim(LONG, true).await.unwrap().unwrap();
     assert_eq!((&leased.job, leased.attempt), (&pushed, 1));
-    assert_eq!(queue.claim(LONG).await.unwrap(), None);
+    assert_eq!(queue.claim(LONG, true).await.unwrap(), None);
     queue.drop_job(&leased).await.unwrap();
     assert_eq!(waiting(queue).await, 0);
 }
 
 async fn a_lease_that_runs_out_lets_go(queue: &SqlLedger) {
     push(queue, &job()).await;
-    queue.claim(Duration::ZERO).await.unwrap().unwrap();
-    let second = queue.claim(LONG).await.unwrap().unwrap();
+    queue.claim(Duration::ZERO, true).await.unwrap().unwrap();
+    let second = queue.claim(LONG, true).await.unwrap().unwrap();
     assert_eq!(second.attempt, 2);
     queue.drop_job(&second).await.unwrap();
 }
 
 async fn a_crash_is_told_from_a_reason(queue: &SqlLedger) {
     push(queue, &job()).await;
-    let first = queue.claim(LONG).await.unwrap().unwrap();
+    let first = queue.claim(LONG, true).await.unwrap().unwrap();
     queue.retry(&first, Duration::ZERO, "no store").await.unwrap();
-    let second = queue.claim(Duration::ZERO).await.unwrap().unwrap();
-    let third = queue.claim(LONG).await.unwrap().unwrap();
+    let second = queue.claim(Duration::ZERO, true).await.unwrap().unwrap();
+    let third = queue.claim(LONG, true).await.unwrap().unwrap();
     queue.release(&third).await.unwrap();
-    let fourth = queue.claim(LONG).await.unwrap().unwrap();
+    let fourth = queue.claim(LONG, true).await.unwrap().unwrap();
     let seen = [first, second, third, fourth.clone()].map(|leased| (leased.attempt, leased.crashes));
     assert_eq!(seen, [(1, 0), (2, 0), (3, 1), (3, 1)], "what is handed on was not tried");
     let row = queue.jobs(Some(&fourth.job.upload_id), None, 10).await.unwrap().remove(0);
@@ -272,19 +320,19 @@ async fn a_crash_is_told_from_a_reason(queue: &SqlLedger) {
 
 async fn a_retry_waits(queue: &SqlLedger) {
     push(queue, &job()).await;
-    let leased = queue.claim(LONG).await.unwrap().unwrap();
+    let leased = queue.claim(LONG, true).await.unwrap().unwrap();
     assert!(queue.retry(&leased, LONG, "why").await.unwrap());
-    assert_eq!(queue.claim(LONG).await.unwrap(), None);
+    assert_eq!(queue.claim(LONG, true).await.unwrap(), None);
     assert_eq!(waiting(queue).await, 1);
     assert!(!queue.retry(&leased, Duration::ZERO, "why").await.unwrap() && !queue.release(&leased).await.unwrap());
-    assert_eq!(queue.claim(LONG).await.unwrap(), None, "the lease was given back with the first retry");
+    assert_eq!(queue.claim(LONG, true).await.unwrap(), None, "the lease was given back with the first retry");
     // Nothing here makes it due sooner, so it is left behind; the next test cannot claim it either.
 }
 
 async fn an_old_lease_settles_nothing(queue: &SqlLedger) {
     push(queue, &job()).await;
-    let first = queue.claim(Duration::ZERO).await.unwrap().unwrap();
-    let second = queue.claim(LONG).await.unwrap().unwrap();
+    let first = queue.claim(Duration::ZERO, true).await.unwrap().unwrap();
+    let second = queue.claim(LONG, true).await.unwrap().unwrap();
     let before = waiting(queue).await;
     queue.drop_job(&first).await.unwrap();
     assert_eq!(waiting(queue).await, before);
@@ -294,9 +342,9 @@ async fn an_old_lease_settles_nothing(queue: &SqlLedger) {
 
 async fn a_restart_frees_what_was_in_hand(queue: &SqlLedger) {
     push(queue, &job()).await;
-    queue.claim(LONG).await.unwrap().unwrap();
+    queue.claim(LONG, true).await.unwrap().unwrap();
     Queue::recover(queue).await.unwrap();
-    let leased = queue.claim(LONG).await.unwrap().unwrap();
+    let leased = queue.claim(LONG, true).await.unwrap().unwrap();
     queue.drop_job(&leased).await.unwrap();
 }
 
@@ -307,7 +355,7 @@ async fn many_workers_share_without_overlap(queue: &SqlLedger) {
     }
     let worker = async || {
         let mut taken = Vec::new();
-        while let Some(leased) = queue.claim(LONG).await.unwrap() {
+        while let Some(leased) = queue.claim(LONG, true).await.unwrap() {
             queue.drop_job(&leased).await.unwrap();
             taken.push(leased.job.upload_id);
         }

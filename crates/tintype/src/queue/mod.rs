@@ -124,7 +124,8 @@ pub struct QueueError(pub String);
 pub trait Queue: Send + Sync {
     /// Takes the oldest job that is due, for the length of a lease. Jobs of one upload are done one after another. Of one that is
     /// taken over from a process that was lost there is a [`crate::ledger::Recheck`] from now on.
-    async fn claim(&self, lease: Duration) -> Result<Option<Leased>, QueueError>;
+    /// Those that were found to be slow are left to others unless `slow_too`.
+    async fn claim(&self, lease: Duration, slow_too: bool) -> Result<Option<Leased>, QueueError>;
 
     /// Holds a job for another lease from now. False when it is not the caller's any more: stop working on it.
     async fn extend(&self, leased: &Leased, lease: Duration) -> Result<bool, QueueError>;
@@ -142,6 +143,9 @@ pub trait Queue: Send + Sync {
     /// Not done, and not tried either: the job is due at once, and this claim counts for nothing. False as with
     /// [`Self::retry`].
     async fn release(&self, leased: &Leased) -> Result<bool, QueueError>;
+
+    /// The same for one that was found to be slow, while there is no place for it: it is known from now on.
+    async fn set_back(&self, leased: &Leased) -> Result<bool, QueueError>;
 
     /// Makes every leased job due: for the only process on this queue, as it starts.
     async fn recover(&self) -> Result<(), QueueError>;

@@ -21,7 +21,7 @@ pub(super) async fn the_first_bytes_win(ledger: &SqlLedger) {
         let stale = arrive(ledger, &row, &replay, Rule::FirstBytes).await;
         assert_eq!(stale, Arrived::Stale(pinned.clone(), Stale::Replaced));
     }
-    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     assert_eq!(leased.job.event, first);
     ledger.finish(&row.id, &failed(), None, Some(JobEnd::Done(&leased))).await.unwrap();
     let ended = ledger.get(&row.id).await.unwrap().unwrap();
@@ -35,7 +35,7 @@ pub(super) async fn the_first_bytes_win(ledger: &SqlLedger) {
     // What names no bytes is read under the pin.
     let nameless = StorageEvent { etag: None, ..event(&row) };
     assert!(matches!(arrive(ledger, &row, &nameless, Rule::FirstBytes).await, Arrived::Queued(_)));
-    assert_eq!(ledger.claim(LONG).await.unwrap().unwrap().job.event.pin(), first.pin());
+    assert_eq!(ledger.claim(LONG, true).await.unwrap().unwrap().job.event.pin(), first.pin());
     ledger.remove(&row).await.unwrap();
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn the_newest_version_wins(ledger: &SqlLedger) {
     let versions = [state(&row, "v1", Some("0A1")), state(&row, "v2", Some("0A2")), state(&row, "v3", Some("0B0"))];
     let [first, second, third] = &versions;
     assert!(matches!(arrive(ledger, &row, first, Rule::Newest).await, Arrived::Queued(_)));
-    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     for event in [second, third] {
         assert!(matches!(arrive(ledger, &row, event, Rule::Newest).await, Arrived::Queued(_)));
     }
@@ -69,7 +69,7 @@ pub(super) async fn the_newest_version_wins(ledger: &SqlLedger) {
     }
     let done = Outcome::Processed(Key::new("image/x.jpg").unwrap());
     ledger.finish(&row.id, &done, None, Some(JobEnd::Done(&leased))).await.unwrap();
-    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     assert_eq!(leased.job.event, *third);
     ledger.finish(&row.id, &done, None, Some(JobEnd::Done(&leased))).await.unwrap();
     for late in [first, second] {
@@ -94,7 +94,7 @@ pub(super) async fn what_was_developed_is_developed_again(ledger: &SqlLedger) {
     }
     let jobs = ledger.jobs(Some(&row.id), None, 10).await.unwrap();
     assert_eq!(jobs.len(), 1, "however often it is asked for");
-    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     assert!(leased.job.force && leased.job.event == first);
     assert_eq!(ledger.get(&row.id).await.unwrap().unwrap().pin, Some(first.pin()));
     ledger.remove(&row).await.unwrap();
@@ -109,7 +109,7 @@ pub(super) async fn an_unclaimed_upload_lapses(ledger: &SqlLedger) {
     ledger.create(&rows, None).await.unwrap();
     for row in &rows {
         arrive(ledger, row, &event(row), Rule::FirstBytes).await;
-        let leased = ledger.claim(LONG).await.unwrap().unwrap();
+        let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
         let done = Outcome::Processed(Key::new("image/x.jpg").unwrap());
         ledger.finish(&row.id, &done, None, Some(JobEnd::Done(&leased))).await.unwrap();
     }

@@ -262,7 +262,7 @@ async fn a_job_comes_and_goes_with_its_upload(ledger: &SqlLedger) {
         ledger.arrived(&row, &event(&row)).await.unwrap();
     }
     assert_eq!(ledger.depth().await.unwrap().waiting, 1, "the same event again, while its job waits, adds none");
-    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     assert_eq!((&leased.job.upload_id, &leased.job.event, leased.job.force), (&row.id, &event(&row), false));
     ledger.arrived(&row, &event(&row)).await.unwrap();
     assert_eq!(ledger.depth().await.unwrap().waiting, 0, "what is in hand reads the same bytes");
@@ -281,8 +281,8 @@ async fn a_job_comes_and_goes_with_its_upload(ledger: &SqlLedger) {
 async fn a_lost_lease_records_nothing(ledger: &SqlLedger) {
     let row = upload();
     ledger.arrived(&row, &event(&row)).await.unwrap();
-    let late = ledger.claim(Duration::ZERO).await.unwrap().unwrap();
-    let held = ledger.claim(LONG).await.unwrap().unwrap();
+    let late = ledger.claim(Duration::ZERO, true).await.unwrap().unwrap();
+    let held = ledger.claim(LONG, true).await.unwrap().unwrap();
     assert!(!ledger.extend(&late, LONG).await.unwrap() && ledger.extend(&held, LONG).await.unwrap());
     let lost = ledger.finish(&row.id, &failed(), Some(&notice()), Some(JobEnd::Done(&late))).await.unwrap();
     assert_eq!(lost, Finished::LeaseLost);
@@ -296,16 +296,16 @@ async fn a_lost_lease_records_nothing(ledger: &SqlLedger) {
 async fn a_dead_job_is_kept_with_its_reason(ledger: &SqlLedger) {
     let row = upload();
     ledger.arrived(&row, &event(&row)).await.unwrap();
-    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     ledger.finish(&row.id, &failed(), None, Some(JobEnd::Dead(&leased, "no store"))).await.unwrap();
     let dead = ledger.jobs(None, Some(JobState::Dead), 10).await.unwrap();
     assert_eq!((dead.len(), dead[0].last_error.as_deref(), dead[0].attempts), (1, Some("no store"), 1));
-    assert_eq!(ledger.claim(LONG).await.unwrap(), None);
+    assert_eq!(ledger.claim(LONG, true).await.unwrap(), None);
     assert!(!ledger.has(&row.id).await.unwrap());
     assert!(ledger.reopen(&row.id, &event(&row)).await.unwrap());
     let jobs = ledger.jobs(Some(&row.id), None, 10).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [JobState::Waiting]);
-    assert!(ledger.claim(LONG).await.unwrap().unwrap().job.force);
+    assert!(ledger.claim(LONG, true).await.unwrap().unwrap().job.force);
     ledger.remove(&row).await.unwrap();
 }
 
@@ -314,7 +314,7 @@ async fn a_deletion_has_two_halves(ledger: &SqlLedger) {
     ledger.create(std::slice::from_ref(&row), None).await.unwrap();
     ledger.finish(&row.id, &failed(), Some(&notice()), None).await.unwrap();
     ledger.arrived(&row, &event(&row)).await.unwrap();
-    ledger.claim(LONG).await.unwrap().unwrap();
+    ledger.claim(LONG, true).await.unwrap().unwrap();
     assert_eq!(ledger.mark_deleted(&row.id).await.unwrap(), Marked::InHand);
     assert_eq!(ledger.mark_deleted(&row.id).await.unwrap(), Marked::Gone);
     assert_eq!((ledger.get(&row.id).await.unwrap(), ledger.find(&row.key).await.unwrap()), (None, None));
@@ -413,14 +413,17 @@ async fn what_waits_is_hastened(ledger: &SqlLedger) {
     let told = ledger.claim_deliveries(&all(10)).await.unwrap().remove(0);
     ledger.settle_delivery(&told, &attempt(Some(500)), Next::RetryIn(LONG)).await.unwrap();
     ledger.arrived(&row, &event(&row)).await.unwrap();
-    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     ledger.retry(&leased, LONG, "the store is away").await.unwrap();
-    assert!(ledger.claim(LONG).await.unwrap().is_none() && ledger.claim_deliveries(&all(10)).await.unwrap().is_empty());
+    assert!(
+        ledger.claim(LONG, true).await.unwrap().is_none()
+            && ledger.claim_deliveries(&all(10)).await.unwrap().is_empty()
+    );
     ledger.hasten().await.unwrap();
-    assert!(ledger.claim(LONG).await.unwrap().is_some());
+    assert!(ledger.claim(LONG, true).await.unwrap().is_some());
     assert_eq!(ledger.claim_deliveries(&all(10)).await.unwrap().len(), 1);
     ledger.hasten().await.unwrap();
-    assert!(ledger.claim(LONG).await.unwrap().is_none(), "what is in hand stays there");
+    assert!(ledger.claim(LONG, true).await.unwrap().is_none(), "what is in hand stays there");
     ledger.remove(&row).await.unwrap();
 }
 
@@ -429,10 +432,10 @@ async fn what_jobs_came_to_is_kept(ledger: &SqlLedger) {
     let begun = OffsetDateTime::now_utc();
     let before = ledger.activity(begun - LONG).await.unwrap();
     ledger.arrived(&row, &event(&row)).await.unwrap();
-    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     ledger.retry(&leased, Duration::ZERO, "the store is a\0way").await.unwrap();
     ledger.retry(&leased, Duration::ZERO, "too late").await.unwrap();
-    let leased = ledger.claim(LONG).await.unwrap().unwrap();
+    let leased = ledger.claim(LONG, true).await.unwrap().unwrap();
     ledger.finish(&row.id, &failed(), Some(&notice()), Some(JobEnd::Done(&leased))).await.unwrap();
     ledger.finish(&row.id, &Outcome::Processed(row.key.clone()), None, None).await.unwrap();
     let tries = ledger.history(&row.id, 10).await.unwrap();

@@ -33,10 +33,10 @@ pub(super) async fn names_of_a_removed_upload_are_looked_at_again(ledger: &SqlLe
 pub(super) async fn whoever_takes_a_job_over_is_followed_by_a_look(ledger: &SqlLedger) {
     let row = upload();
     ledger.arrived(&row, &event(&row)).await.unwrap();
-    ledger.claim(Duration::ZERO).await.unwrap().unwrap();
+    ledger.claim(Duration::ZERO, true).await.unwrap().unwrap();
     assert_eq!(of(ledger, &row).await, None);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let taken = ledger.claim(LONG).await.unwrap().unwrap();
+    let taken = ledger.claim(LONG, true).await.unwrap().unwrap();
     assert!(taken.crashes == 1 && of(ledger, &row).await.is_some());
     ledger.finish(&row.id, &failed(), None, Some(JobEnd::Done(&taken))).await.unwrap();
     assert!(of(ledger, &row).await.is_some());

@@ -129,10 +129,10 @@ pub(super) async fn forget_dead(tx: &mut AnyConnection, upload: &UploadId) -> Re
 
 #[async_trait]
 impl Queue for SqlLedger {
-    async fn claim(&self, lease: Duration) -> Result<Option<Leased>, QueueError> {
+    async fn claim(&self, lease: Duration, slow_too: bool) -> Result<Option<Leased>, QueueError> {
         // No two jobs of one upload, or of such names, can be in hand, by indexes: who comes second looks again.
         for _ in 0..RACES {
-            match self.try_claim(lease).await {
+            match self.try_claim(lease, slow_too).await {
                 Err(error) if is_duplicate(&error) => {}
                 Err(error) => return Err(error.into()),
                 Ok(None) => return Ok(None),
@@ -219,15 +219,11 @@ impl Queue for SqlLedger {
     }
 
     async fn release(&self, leased: &Leased) -> Result<bool, QueueError> {
-        let done = sqlx::query(
-            "UPDATE jobs SET due_at = $3, lease = NULL, attempts = attempts - 1 WHERE id = $1 AND lease = $2",
-        )
-        .bind(leased.id)
-        .bind(&leased.lease)
-        .bind(now())
-        .execute(&self.writer)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        self.put_back(leased, false).await
+    }
+
+    async fn set_back(&self, leased: &Leased) -> Result<bool, QueueError> {
+        self.put_back(leased, true).await
     }
 
     async fn recover(&self) -> Result<(), QueueError> {
@@ -283,9 +279,9 @@ impl Queue for SqlLedger {
 }
 
 impl SqlLedger {
-    async fn try_claim(&self, lease: Duration) -> Result<Option<AnyRow>, sqlx::Error> {
+    async fn try_claim(&self, lease: Duration, slow_too: bool) -> Result<Option<AnyRow>, sqlx::Error> {
         let last = self.turn.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let claimed = sqlx::query(sql(turns::claim(self.dialect)))
+        let claimed = sqlx::query(sql(turns::claim(self.dialect, slow_too)))
             .bind(uuid::Uuid::new_v4().simple().to_string())
             .bind(after(lease))
             .bind(now())
@@ -297,6 +293,21 @@ impl SqlLedger {
             *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = row.try_get("owner")?;
         }
         Ok(claimed)
+    }
+
+    /// Takes a claim back, as if it had not been; what is known to be slow stays known.
+    async fn put_back(&self, leased: &Leased, is_slow: bool) -> Result<bool, QueueError> {
+        let done = sqlx::query(
+            "UPDATE jobs SET due_at = $3, lease = NULL, attempts = attempts - 1,
+               slow = CASE WHEN $4 = 1 THEN 1 ELSE slow END WHERE id = $1 AND lease = $2",
+        )
+        .bind(leased.id)
+        .bind(&leased.lease)
+        .bind(now())
+        .bind(i64::from(is_slow))
+        .execute(&self.writer)
+        .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Gives up a job whose row cannot be read.

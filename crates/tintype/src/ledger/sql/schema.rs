@@ -47,9 +47,9 @@ const MIGRATIONS: [(&str, &str, &str); 8] = [
         include_str!("../../../migrations/postgres/0007_rechecks.sql"),
     ),
     (
-        "names",
-        include_str!("../../../migrations/sqlite/0008_names.sql"),
-        include_str!("../../../migrations/postgres/0008_names.sql"),
+        "in hand",
+        include_str!("../../../migrations/sqlite/0008_in_hand.sql"),
+        include_str!("../../../migrations/postgres/0008_in_hand.sql"),
     ),
 ];
 

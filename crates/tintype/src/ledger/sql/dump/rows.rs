@@ -104,6 +104,7 @@ const COLUMNS: &[(&str, &[(&str, Kind)])] = &[
             ("dead_at", Time),
             ("owner", Text),
             ("names", Text),
+            ("slow", Flag),
         ],
     ),
     (
