@@ -395,7 +395,8 @@ impl Processor {
         }
         let header = analyze::check(self, &original).instrument(debug_span!("analyze")).await?;
         lap.done(Step::Analyzed(&header));
-        let _place = task.slow_places.as_ref().map(|places| places.take(&header)).transpose()?;
+        let place = |places: &SlowPlaces| places.take(&header, &original.object.bytes);
+        let _place = task.slow_places.as_ref().map(place).transpose()?;
         let rendered = render::variants(self, &original, header, task).instrument(debug_span!("render")).await?;
         lap.done(Step::Rendered(&rendered));
         let manifest = save::all(self, original, rendered, task, turn).instrument(debug_span!("save")).await?;

@@ -32,8 +32,8 @@ impl SlowPlaces {
     ///
     /// # Errors
     /// [`ProcessError::Slow`] where it needs one and there is none.
-    pub fn take(&self, header: &Probe) -> Result<Option<Place>, ProcessError> {
-        if millis(header) < SLOW {
+    pub fn take(&self, header: &Probe, file: &[u8]) -> Result<Option<Place>, ProcessError> {
+        if millis(header, file) < SLOW {
             return Ok(None);
         }
         let held = self.free.clone().try_acquire_owned().map_err(|_| ProcessError::Slow)?;
@@ -58,12 +58,14 @@ impl Drop for Place {
 
 /// About how long the default preset takes on one core, for each megapixel of all frames. Measured by `tintype process` (a release
 /// build): of photos, the slower kinds of each format; of moving ones, frames that change whole.
-fn millis(header: &Probe) -> u64 {
+fn millis(header: &Probe, file: &[u8]) -> u64 {
     let pixels = u64::from(header.width) * u64::from(header.height) * u64::from(header.frames);
     let per_megapixel = match header.format {
         // Each frame is made, resized and written again, for every variant.
         _ if header.frames > 1 => 450,
-        Format::Jpeg | Format::Bmp => 15,
+        // A scan passes over all of the picture, and can be a few bytes.
+        Format::Jpeg => 10 + 2 * scans(file),
+        Format::Bmp => 15,
         Format::Png => 30,
         // Packed by LZW; by deflate 75.
         Format::Tiff => 100,
@@ -72,6 +74,11 @@ fn millis(header: &Probe) -> u64 {
         Format::Gif | Format::Avif | Format::Heic => 150,
     };
     pixels * per_megapixel / 1_000_000
+}
+
+/// How many scans a JPEG has: within their pixels 0xFF comes before no such byte. A preview's are counted too.
+fn scans(jpeg: &[u8]) -> u64 {
+    memchr::memchr_iter(0xFF, jpeg).filter(|at| jpeg.get(at + 1) == Some(&0xDA)).count() as u64
 }
 
 #[cfg(test)]
@@ -93,11 +100,13 @@ mod tests {
             header(Format::Heic, 4032, 3024, 1),
             header(Format::Gif, 320, 240, 60),
         ] {
-            assert!(millis(&quick) < SLOW, "{quick:?}");
+            assert!(millis(&quick, b"\xff\xda a scan") < SLOW, "{quick:?}");
         }
         for slow in [header(Format::Gif, 600, 650, 999), header(Format::WebP, 4000, 3000, 1)] {
-            assert!(millis(&slow) >= SLOW, "{slow:?}");
+            assert!(millis(&slow, b"") >= SLOW, "{slow:?}");
         }
+        let many = b"\xff\xda\xff\x00".repeat(150);
+        assert!(millis(&header(Format::Jpeg, 4000, 3000, 1), &many) >= SLOW, "a JPEG of many scans");
     }
 
     #[tokio::test]
@@ -106,9 +115,9 @@ mod tests {
         let (slow, quick) = (header(Format::Gif, 600, 650, 999), header(Format::Jpeg, 4000, 3000, 1));
         for (workers, most) in [(1, 1), (2, 1), (4, 3)] {
             let places = SlowPlaces::new(workers, freed.clone());
-            let mut held: Vec<_> = (0..most).map(|_| places.take(&slow).unwrap()).collect();
-            assert!(!places.is_free() && matches!(places.take(&slow), Err(ProcessError::Slow)));
-            assert!(places.take(&quick).unwrap().is_none());
+            let mut held: Vec<_> = (0..most).map(|_| places.take(&slow, b"").unwrap()).collect();
+            assert!(!places.is_free() && matches!(places.take(&slow, b""), Err(ProcessError::Slow)));
+            assert!(places.take(&quick, b"").unwrap().is_none());
             assert!(freed.notified().now_or_never().is_none());
             held.pop();
             assert!(places.is_free() && freed.notified().now_or_never().is_some());
