@@ -2,6 +2,7 @@
 
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
+use time::{Duration, OffsetDateTime};
 use tintype_image::{Format, MetadataPolicy};
 
 use super::{Finding, Kind, Summary, Tell, Verifier, VerifyError, repair, report};
@@ -18,6 +19,9 @@ use crate::upload::{Status, Upload};
 const PAGE: u32 = 500;
 /// Uploads looked at at once.
 const CONCURRENCY: usize = 8;
+
+/// Looks at one upload that is worked on all the time.
+const LOOKS: u32 = 20;
 
 /// Every row, newest first.
 pub(super) async fn all(verifier: &Verifier, summary: &mut Summary, tell: &mut dyn Tell) -> Result<(), VerifyError> {
@@ -45,29 +49,37 @@ struct Looked {
     findings: Vec<Finding>,
 }
 
-/// One upload. What does not fit is reported only if it still does not fit at a second look, and the row is the same before
-/// and after: a retry that ended in between leaves an equal row, and had taken its set's seal away for a moment.
+/// One upload. What does not fit is reported only if nobody worked on the upload while it was looked at: a retry takes its
+/// set's seal away for a moment, and leaves an equal row.
 async fn one(verifier: &Verifier, mut row: Upload) -> Result<Looked, VerifyError> {
-    let mut seen_before = false;
+    let mut looks = 0;
     loop {
+        let began = OffsetDateTime::now_utc();
         let mut findings = look(verifier, &row).await?;
+        looks += 1;
         if !findings.is_empty() {
             match verifier.ledger.get(&row.id).await? {
                 None => findings.clear(),
                 Some(now) if now != row => {
-                    (row, seen_before) = (now, false);
+                    row = now;
                     continue;
                 }
-                Some(_) if !seen_before => {
-                    seen_before = true;
-                    continue;
-                }
+                // Its job makes it whole, or tells that it cannot.
+                Some(_) if row.status == Status::Completed && verifier.queue.has(&row.id).await? => findings.clear(),
+                Some(_) if looks < LOOKS && was_worked_on(verifier, &row, began).await? => continue,
                 Some(_) => repair::upload(verifier, &row, &mut findings).await?,
             }
         }
         let variants = row.manifest.as_ref().map_or(0, |manifest| manifest.variants.len() as u64);
         return Ok(Looked { variants, findings });
     }
+}
+
+/// Whether a job of an upload ended since a time.
+async fn was_worked_on(verifier: &Verifier, row: &Upload, since: OffsetDateTime) -> Result<bool, VerifyError> {
+    let last = verifier.ledger.history(&row.id, 1).await?;
+    // The ledger keeps milliseconds.
+    Ok(last.iter().any(|attempt| attempt.ended_at >= since - Duration::milliseconds(1)))
 }
 
 async fn look(verifier: &Verifier, row: &Upload) -> Result<Vec<Finding>, VerifyError> {
