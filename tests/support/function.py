@@ -42,6 +42,7 @@ class Function:
                     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory), "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
                     "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/ThumbnailFunction", "AWS_LAMBDA_LOG_STREAM_NAME": "test",
                     **env}
+        self.given_up: set[str] = set()
         self.daemon: Daemon | None = None
         self.server = self._runtime_api()
 
@@ -106,7 +107,10 @@ class Function:
         self.events.put((request, event, time.time() + timeout))
         try:
             answered, ok, body = self.answers.get(timeout=timeout)
+            while answered in self.given_up:  # said as it was killed
+                answered, ok, body = self.answers.get(timeout=timeout)
         except queue.Empty:
+            self.given_up.add(request)
             self.daemon.kill()
             raise Killed(f"not done in {timeout} s\n{self.daemon.tail()}") from None
         assert answered == request, "an answer to another request"
