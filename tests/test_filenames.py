@@ -34,6 +34,8 @@ def test_uploads_are_found_by_name_and_metadata(server):
     assert other in ids(server, q="CAT") and corgi not in ids(server, q="CAT")
     for nothing in ("album", "o%i", "ome-2026", "100_", "\"", "image/*"):
         assert not {corgi, other} & ids(server, q=nothing), nothing
+    for long in ("x" * 1025, " " * 1025, "x" + "\t" * 1024):
+        assert server.call("GET", "/v1/uploads", params={"q": long}).status_code == 400
     assert ids(server, q="summer corgi", status="failed") == set()
     assert corgi in ids(server, q=corgi[:12]) and corgi in ids(server, q=f"temp/{corgi[:12]}")
 

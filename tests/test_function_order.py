@@ -332,10 +332,11 @@ def test_a_key_too_long_for_what_is_made_of_it_is_told_and_holds_up_no_neighbour
     folders = "/".join(["f" * 199] * 5)  # SeaweedFS takes names of 255 bytes
     long = [f"temp/{folders}/{'x' * (length - 1009)}.bmp" for length in (1010, 1017, 1019)]
     notices = [event(bucket, key, 1, **put(bucket, key, picture(50))) for key in (*long, good)]
+    before = claims(bucket, "")
     assert function().invoke(in_sqs(*notices)).body == {"batchItemFailures": []}
     assert [told(receiver, key)[-1].verify()["error"]["code"] for key in long] == ["invalid_request"] * 3
     assert told(receiver, good)[-1].verify()["status"] == "completed"
-    assert claims(bucket, "") == []
+    assert claims(bucket, "") == before
 
 
 def test_a_claim_that_a_killed_instance_left_is_taken_over(function, bucket, receiver):

@@ -111,7 +111,7 @@ def test_a_backend_asks_hears_and_deletes(backend, page):
     assert one.photo(broken["id"], "failed")["outcome"]["error"]["code"] == "unsupported_format"
 
     refused = one.call("POST", "/photos", json={"content_type": "text/html"})
-    assert (refused.status_code, refused.json()["code"], refused.headers["Content-Type"]) == (400, "invalid_request", "application/problem+json")
+    assert (refused.status_code, refused.json()["code"], refused.headers["Content-Type"]) == (422, "unsupported_format", "application/problem+json")
     for method in ("GET", "DELETE"):
         assert one.call(method, f"/photos/{'0' * 32}").status_code == 404
 

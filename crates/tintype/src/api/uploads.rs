@@ -249,10 +249,12 @@ pub struct Query {
 impl Query {
     /// What to look for, as rows have it.
     fn search(self, app: &App) -> Result<Search, Problem> {
-        let Some(text) = self.q.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else {
+        let asked = self.q.unwrap_or_default();
+        let text = asked.trim().to_owned();
+        if text.is_empty() && asked.len() <= LONGEST_SEARCH {
             return Ok(Search::default());
-        };
-        if text.len() > LONGEST_SEARCH || text.contains('\0') {
+        }
+        if asked.len() > LONGEST_SEARCH || text.contains('\0') {
             return Err(Problem::invalid(
                 "`q` must be a part of a file name, or the beginning of an id or key: 1024 bytes at most",
             ));

@@ -49,3 +49,22 @@ pub fn read(value: &Value) -> Result<Vec<Read>, EventError> {
         sequencer: object.sequencer.filter(|order| !order.is_empty()),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::read;
+
+    #[test]
+    fn null_is_no_version() {
+        let version = |id: &str| {
+            let object = json!({"key": "temp/a", "version-id": id});
+            let event = json!({"detail-type": "Object Created", "detail": {"bucket": {"name": "b"}, "object": object}});
+            read(&event).unwrap().remove(0).unwrap().version
+        };
+        assert_eq!(version("v1").as_deref(), Some("v1"));
+        assert_eq!((version("null"), version("")), (None, None));
+    }
+}
