@@ -86,10 +86,10 @@ fn next(since: OffsetDateTime, now: OffsetDateTime, least: Duration) -> Option<O
 pub async fn look(app: &App, key: &Key) -> Result<(), RecheckError> {
     let Some(row) = app.ledger.find(key).await? else { return erase(app, key, None).await };
     match row.status {
-        // Whoever has the job writes all of it, and is looked after in turn.
+        // The worker that has the job writes the whole set, and is rechecked itself if it is lost.
         _ if app.queue.has(&row.id).await? => Ok(()),
         Status::Completed => mend(app, &row).await,
-        // Whoever seals a set proves that the work is theirs: this one is another's. `verify` tells of it.
+        // A worker proves its lease before it seals, so this set is another's. `verify` reports it.
         Status::Failed if app.has_manifest(&row).await? => Ok(()),
         Status::Failed => erase(app, key, Some(&row)).await,
         Status::Expired if row.has_lapsed() => erase(app, key, Some(&row)).await,

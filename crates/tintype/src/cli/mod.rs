@@ -228,7 +228,7 @@ fn start_log(level: &str, json: bool) {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    // One thread more than strangers can keep busy (listen/turns.rs): it is there for who has a key.
+    // One thread more than strangers can keep busy (listen/turns.rs): it serves callers with a key.
     let threads = std::thread::available_parallelism().map_or(1, usize::from) + 1;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(threads).enable_all().build().expect("threads can be started")

@@ -352,7 +352,7 @@ mod tests {
 
     use super::*;
 
-    /// Knows whoever shows any key.
+    /// Accepts any key that is shown.
     struct AnyKey;
 
     impl Recognize for AnyKey {

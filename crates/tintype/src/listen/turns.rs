@@ -1,5 +1,5 @@
 //! Strangers take turns at the processors: of their requests as many are worked on at one instant as there are processors,
-//! and the others wait in line. Who has an API key waits in no line: the runtime has one thread more than strangers can keep
+//! and the others wait in line. A caller with an API key waits in no line: the runtime has one thread more than strangers can keep
 //! busy.
 
 use std::pin::pin;

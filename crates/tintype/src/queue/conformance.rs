@@ -203,7 +203,7 @@ async fn slow_ones_wait_where_they_are_not_wanted(queue: &SqlLedger) {
     assert_eq!(leased.job.upload_id, quick[0]);
     assert_eq!(queue.claim(LONG, false).await.unwrap(), None);
     queue.drop_job(&leased).await.unwrap();
-    // Whoever has a place for them takes them in their order. They stay known however they come back.
+    // A process with a free slow place claims them in order. They stay marked as slow however they come back.
     let leased = claimed(queue).await;
     assert_eq!((&leased.job.upload_id, leased.attempt, leased.crashes), (&slow[0], 1, 0));
     tokio::time::sleep(Duration::from_millis(5)).await;
