@@ -105,7 +105,7 @@ def stack(request, aws, receiver):
 
 def attach(aws: MiniStack, bucket: str, target: str) -> None:
     """One command instead of screenshots, and then all holds."""
-    done = tintype.run("doctor", f"s3://{bucket}", "--fix", "--notify", target, "--wait", "10s", "--json", env=aws.env)
+    done = tintype.run("doctor", f"s3://{bucket}", "--fix", "--notify", target, "--wait", "60s", "--json", env=aws.env)
     state = {check["check"]: check["state"] for check in json.loads(done.stdout)["checks"]}
     assert done.returncode == 0 and state["TLS only"] == "ok", done.stdout
     assert (state["notification"], state["processing"], state["trigger apart"]) == ("ok", "ok", "ok"), done.stdout

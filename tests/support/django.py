@@ -47,6 +47,8 @@ class Project:
             self.change("shop/settings.py", "", "DATABASES = " + repr({"default": {
                 "ENGINE": "django.db.backends.postgresql", "HOST": at.hostname, "PORT": at.port, "NAME": at.path[1:],
                 "USER": at.username, "PASSWORD": unquote(at.password)}}) + "\n")
+        else:  # as docs/django.md asks: by default SQLite refuses one of two who write at once
+            self.change("shop/settings.py", "", 'DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE"}\n')
         # What `runserver` does by itself, any other server needs to be told: static files.
         self.change("shop/asgi.py", "application = get_asgi_application()", "application = ASGIStaticFilesHandler(get_asgi_application())")
         self.change("shop/asgi.py", "import os\n", "import os\n\nfrom django.contrib.staticfiles.handlers import ASGIStaticFilesHandler\n")

@@ -1,4 +1,5 @@
 """A store that fails now and then: hands requests on as they are, but breaks those it is told to."""
+import hashlib
 import http.client
 import inspect
 import socket
@@ -17,7 +18,7 @@ class Flaky:
     nothing (handed on), True or a status (answered with that error, nothing is done), "reset" (before it is done),
     "hang" (until `release()`, then reset), "reset after" (done, but the answer never comes), "cut" (done, and half the
     answer comes), "short" (done, and half of it comes as if it were all), a `threading.Event` (handed on once it is set,
-    though the caller may be gone by then), a number of seconds below 1 (handed on after them). It may look into
+    though the caller may be gone by then), "forget" (answered as a PUT that was done, and nothing is done), a number of seconds below 1 (handed on after them). It may look into
     `heard`, every request that was handed on, as (method, key)."""
 
     def __init__(self, endpoint: str, refuse, drop: tuple = ()):
@@ -43,6 +44,8 @@ class Flaky:
                 if fault is True or isinstance(fault, int) and fault:
                     status = 503 if fault is True else fault
                     return self.answer(status, [("Content-Type", "application/xml")], ERROR.format(code=CODES[status]).encode())
+                if fault == "forget":
+                    return self.answer(200, [("ETag", f'"{hashlib.md5(body).hexdigest()}"')], b"")
                 if fault == "hang":
                     flaky.released.wait()
                 if fault in ("hang", "reset"):

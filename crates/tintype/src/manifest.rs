@@ -68,10 +68,10 @@ pub struct Original {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(example = "0055AED6DCD90281E5"))]
     pub sequencer: Option<String>,
-    /// When it was written, in seconds since 1970, where neither of these tells one state of it from another.
+    /// A random name of the set, where neither of these tells one state of the original from another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "server", schema(example = 1_767_323_045))]
-    pub modified: Option<i64>,
+    #[cfg_attr(feature = "server", schema(example = "b8a1f6f3c5dd4f0e9f3a4a0c2d7e6b19"))]
+    pub seal: Option<String>,
 }
 
 /// One image made from the original.

@@ -42,7 +42,7 @@ impl Beside {
                 (Arc::new(store) as Arc<dyn Store>, place.bucket_url())
             }
         };
-        let processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::strict(config.memory));
+        let processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
         Ok(Self { ledger: Arc::new(ledger), store, processor, config })
     }
 }

@@ -51,7 +51,7 @@ impl App {
             StoreUrl::S3 { bucket } => open_s3(&config, bucket)?,
         };
         let store: Arc<dyn Store> = Arc::new(Counted(store));
-        let mut processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::strict(config.memory));
+        let mut processor = Processor::new(&config, store.clone(), &bucket_url, MemoryBudget::new(config.memory));
         processor.replaces = true;
         if !matches!(config.store, StoreUrl::Embedded) {
             // What a worker that died was writing has ended when its lease has.

@@ -56,7 +56,15 @@ async fn until_taken(
             Err(error) => return Err(format!("what the client gave along could not be asked: {error}")),
         },
     };
-    let subject = Subject { bucket: &callbacks.bucket, event: &event, preset: &original.preset, seen: seen.as_ref() };
+    // One run after another meets other bytes at other times.
+    let seal = seen.as_ref().map(|seen| seen.modified.unix_timestamp().to_string());
+    let subject = Subject {
+        bucket: &callbacks.bucket,
+        event: &event,
+        preset: &original.preset,
+        seen: seen.as_ref(),
+        seal: seal.as_deref(),
+    };
     let mut tries = 1;
     loop {
         match callbacks.notifier.tell(&subject, metadata.clone(), told).await {

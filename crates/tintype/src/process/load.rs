@@ -100,14 +100,22 @@ pub async fn finished(
             let mut manifest = manifest;
             let state = task.state(&original.object.meta);
             let now = &mut manifest.original;
-            (now.version, now.sequencer, now.modified) = (state.version, state.sequencer, state.modified);
+            (now.version, now.sequencer, now.seal) = (state.version, state.sequencer, state.seal);
             let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Failure::new("internal", e.to_string()))?;
             let options = manifest_options(etag.map_or(Precondition::None, Precondition::Etag));
-            processor.target.put(key, json.into(), &options).await?;
+            processor.target.put(key, json.clone().into(), &options).await?;
+            if processor.target.is_remote() && processor.target.get(key, MAX_MANIFEST).await?.bytes != json {
+                return Err(ProcessError::Passing(not_kept(key)));
+            }
             Ok(Some(public::restored(manifest, original, policy)))
         }
         Standing::Same | Standing::SameAgain => Ok(None),
     }
+}
+
+/// What is said of a store that answers as if it had written.
+pub(super) fn not_kept(key: &Key) -> String {
+    format!("the store does not keep {key} as it is written")
 }
 
 /// The manifest at a key, if there is one.

@@ -17,28 +17,22 @@ pub struct MemoryBudget {
     free: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     units: u32,
-    strict: bool,
 }
 
 impl MemoryBudget {
     /// Of so many bytes, in whole mebibytes, at least one.
     pub fn new(bytes: u64) -> Self {
         let units = u32::try_from((bytes / UNIT).max(1)).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
-        Self { free: Arc::new(Semaphore::new(units as usize)), waiting: Arc::default(), units, strict: false }
+        Self { free: Arc::new(Semaphore::new(units as usize)), waiting: Arc::default(), units }
     }
 
-    /// The same where there is no more than that: who asks for more than all of it is refused, not killed.
-    pub fn strict(bytes: u64) -> Self {
-        Self { strict: true, ..Self::new(bytes) }
-    }
-
-    /// Waits until so many bytes are free, and holds them until the share is dropped. Who asks for more than there
-    /// is gets all, or is refused where the budget is strict. First come, first served: a large one is not starved by small ones.
+    /// Waits until so many bytes are free, and holds them until the share is dropped. First come, first served: a large one is
+    /// not starved by small ones.
     ///
     /// # Errors
-    /// `too_many_pixels` by a strict budget.
+    /// `too_many_pixels` for more than all there is.
     pub async fn take(&self, bytes: u64) -> Result<Option<OwnedSemaphorePermit>, Failure> {
-        if self.strict && bytes > u64::from(self.units) * UNIT {
+        if bytes > u64::from(self.units) * UNIT {
             let (needed, there) = (bytes.div_ceil(UNIT), self.units);
             let why = format!("its pixels may take {needed} MiB of memory, and there are {there}: raise limits.memory");
             return Err(Failure::new(ErrorCode::TooManyPixels.as_str(), why));
@@ -86,12 +80,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn shares_wait_for_each_other_and_the_largest_is_all() {
+    async fn shares_wait_for_each_other() {
         let budget = MemoryBudget::new(10 * UNIT);
         let first = budget.take(6 * UNIT).await;
         let second = budget.take(4 * UNIT).await;
         assert!(first.is_ok() && second.is_ok());
-        let mut whole = Box::pin(budget.take(1000 * UNIT));
+        let mut whole = Box::pin(budget.take(10 * UNIT));
         assert!(futures::poll!(&mut whole).is_pending());
         assert_eq!((budget.waiting(), budget.used()), (1, budget.total()));
         drop(first);
@@ -102,8 +96,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_strict_budget_refuses_what_it_cannot_hold() {
-        let budget = MemoryBudget::strict(10 * UNIT);
+    async fn what_no_budget_holds_is_refused() {
+        let budget = MemoryBudget::new(10 * UNIT);
         assert!(budget.take(10 * UNIT).await.is_ok());
         assert_eq!(budget.take(10 * UNIT + 1).await.expect_err("it is too much").code, "too_many_pixels");
     }

@@ -132,6 +132,8 @@ pub struct Task {
     pub first_bytes: Option<Arc<dyn FirstBytes>>,
     /// The places there are for slow originals, where others wait to be worked on.
     pub slow_places: Option<SlowPlaces>,
+    /// What the set is to be called where its original's state has no name of its own.
+    pub seal: Option<String>,
 }
 
 /// What tells one state of an original from another of the same bytes.
@@ -139,7 +141,7 @@ pub struct Task {
 struct State {
     version: Option<String>,
     sequencer: Option<String>,
-    modified: Option<i64>,
+    seal: Option<String>,
 }
 
 impl Task {
@@ -159,6 +161,7 @@ impl Task {
             fence: None,
             first_bytes: None,
             slow_places: None,
+            seal: None,
         }
     }
 
@@ -166,11 +169,11 @@ impl Task {
     fn state(&self, read: &ObjectMeta) -> State {
         let (version, sequencer) = (self.pin.version.clone(), self.pin.sequencer.clone());
         if self.order == Order::Asked {
-            return State { version, sequencer, modified: None };
+            return State { version, sequencer, seal: None };
         }
         let version = version.or_else(|| read.version.clone());
         let unordered = version.is_none() && sequencer.is_none();
-        State { version, sequencer, modified: unordered.then(|| read.modified.unix_timestamp()) }
+        State { version, sequencer, seal: unordered.then(|| self.seal.clone()).flatten() }
     }
 }
 

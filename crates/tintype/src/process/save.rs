@@ -46,6 +46,12 @@ struct Set {
     _turn: Turn,
 }
 
+/// A set whose manifest was taken away.
+struct Unsealed {
+    /// What it was called, if what replaces it is told alike.
+    seal: Option<String>,
+}
+
 /// What became of a manifest.
 enum Seal {
     /// It is there.
@@ -101,12 +107,12 @@ impl Set {
 
     async fn save(self) -> Result<Manifest, ProcessError> {
         for round in 0..ROUNDS {
-            let was_there = self.unseal().await?;
+            let before = self.unseal().await?;
             let mut variants = self.write_all().await?;
-            if was_there || self.task.again || round > 0 {
+            if before.is_some() || self.task.again || round > 0 || self.processor.target.is_remote() {
                 self.write_again_what_is_not_ours(&mut variants).await?;
             }
-            let manifest = self.manifest(variants);
+            let manifest = self.manifest(variants, before.and_then(|before| before.seal));
             match self.seal(&manifest).await? {
                 Seal::Ours => return Ok(manifest),
                 Seal::Theirs(manifest) => return Ok(*manifest),
@@ -120,11 +126,11 @@ impl Set {
     }
 
     /// Takes away the manifest that may be there, so that no set is believed while it changes.
-    async fn unseal(&self) -> Result<bool, ProcessError> {
+    async fn unseal(&self) -> Result<Option<Unsealed>, ProcessError> {
         self.is_still_ours().await?;
         let (store, key) = (&self.processor.target, &self.original.manifest_key);
         let before = match store.get(key, load::MAX_MANIFEST).await {
-            Err(StoreError::NotFound(_)) => return Ok(false),
+            Err(StoreError::NotFound(_)) => return Ok(None),
             Ok(stored) => serde_json::from_slice::<Manifest>(&stored.bytes).ok(),
             Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => None,
             Err(error) => return Err(error.into()),
@@ -132,12 +138,19 @@ impl Set {
         if let Some(before) = &before {
             conflict::by_set(&self.processor, &self.original, before)?;
         }
-        if let Some(before) = before.filter(|_| self.processor.replaces) {
+        if let Some(before) = before.as_ref().filter(|_| self.processor.replaces) {
             // While the manifest that knows them is there: cut off in between, it is done again.
-            self.remove_superseded(&before).await?;
+            self.remove_superseded(before).await?;
         }
         self.delete(key).await?;
-        Ok(true)
+        let seal = before.filter(|before| self.is_told_alike(before)).and_then(|before| before.original.seal);
+        Ok(Some(Unsealed { seal }))
+    }
+
+    /// Whether a set is only made again.
+    fn is_told_alike(&self, before: &Manifest) -> bool {
+        let metadata = &self.original.object.meta.metadata;
+        before.original.sha256 == self.original.sha256 && public::is_of(before, metadata, self.task.preset.metadata)
     }
 
     async fn remove_superseded(&self, before: &Manifest) -> Result<(), ProcessError> {
@@ -236,7 +249,8 @@ impl Set {
         }
     }
 
-    /// Who wrote this set before may have had writes on their way that came after ours.
+    /// Who wrote this set before may have had writes on their way that came after ours; and a store may say that it has
+    /// written what it has not.
     async fn write_again_what_is_not_ours(&self, variants: &mut [Variant]) -> Result<(), ProcessError> {
         for _ in 0..ROUNDS {
             let looks = variants.iter().map(|variant| load::is_there(&self.processor, variant));
@@ -246,12 +260,15 @@ impl Set {
                 return Ok(());
             }
             for at in foreign {
-                tracing::warn!(key = %variants[at].key, "other bytes were written over this variant: it is written again");
+                tracing::warn!(key = %variants[at].key, "this variant is not there, or has other bytes: it is written again");
                 self.is_still_ours().await?;
                 variants[at].etag = self.put_variant(&variants[at], self.files[at].1.bytes.clone()).await?.etag;
             }
         }
-        Err(ProcessError::Passing(format!("others write the variants of {} too", self.original.manifest_key)))
+        Err(ProcessError::Passing(format!(
+            "the store does not keep the variants of {} as they are written, or others write them too",
+            self.original.manifest_key
+        )))
     }
 
     async fn seal(&self, manifest: &Manifest) -> Result<Seal, ProcessError> {
@@ -263,12 +280,13 @@ impl Set {
         let mut tries = 1;
         let there = loop {
             let failed = match self.put(key, json.clone(), &options).await {
-                Ok(_) => return Ok(Seal::Ours),
+                Ok(_) if !self.processor.target.is_remote() => return Ok(Seal::Ours),
+                Ok(_) => ProcessError::Passing(load::not_kept(key)),
                 Err(error @ (ProcessError::Conflict(_) | ProcessError::Passing(_))) => error,
                 Err(error) => return Err(error),
             };
             match self.processor.target.get(key, load::MAX_MANIFEST).await {
-                // It was done, and the answer was lost.
+                // It was done, even if the answer was lost.
                 Ok(stored) if stored.bytes == json => return Ok(Seal::Ours),
                 Ok(stored) => break serde_json::from_slice::<Manifest>(&stored.bytes).ok(),
                 Err(StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => break None,
@@ -300,9 +318,10 @@ impl Set {
         }
     }
 
-    fn manifest(&self, variants: Vec<Variant>) -> Manifest {
+    fn manifest(&self, variants: Vec<Variant>, seal: Option<String>) -> Manifest {
         let meta = &self.original.object.meta;
         let state = self.task.state(meta);
+        let seal = state.seal.map(|new| seal.unwrap_or(new));
         Manifest {
             original: manifest::Original {
                 key: meta.key.clone(),
@@ -314,7 +333,7 @@ impl Set {
                 sha256: self.original.sha256.clone(),
                 version: state.version,
                 sequencer: state.sequencer,
-                modified: state.modified,
+                seal,
             },
             variants,
             image: self.image.clone(),

@@ -32,9 +32,12 @@ struct Note {
     /// Given back, and there for what failed alone.
     #[serde(default)]
     ended: bool,
-    /// The state that nothing could be made of, in a bucket that keeps versions: an older one may still be told of.
+    /// The state that nothing could be made of: one that is older may still come, or the same once more.
     #[serde(default)]
     failed: Option<Pin>,
+    /// What the outcome is called, where its original's state has no name of its own.
+    #[serde(default)]
+    seal: String,
     /// Which original that was; without it, the one whose claim it is.
     #[serde(default)]
     of: Option<Key>,
@@ -54,8 +57,16 @@ struct Held {
     until: OffsetDateTime,
     etag: Option<String>,
     was_left: bool,
-    failed_before: Option<Pin>,
-    fails: Mutex<Option<Pin>>,
+    seal: String,
+    failed_before: Option<Failed>,
+    fails: Mutex<Option<Failed>>,
+}
+
+/// A state that nothing could be made of.
+#[derive(Clone)]
+struct Failed {
+    state: Pin,
+    seal: String,
 }
 
 impl std::fmt::Debug for Held {
@@ -100,6 +111,7 @@ impl Claim {
             until,
             etag: None,
             was_left: false,
+            seal: uuid::Uuid::new_v4().simple().to_string(),
             failed_before: None,
             fails: Mutex::default(),
         };
@@ -132,7 +144,12 @@ impl Claim {
                 {
                     held.was_left = !theirs.ended && theirs.owner != held.owner;
                     let is_ours = theirs.of.is_none_or(|of| of == *original);
-                    held.failed_before = theirs.failed.filter(|_| is_ours);
+                    let seal = theirs.seal;
+                    if held.was_left && is_ours && !seal.is_empty() {
+                        // It may have said so already.
+                        held.seal.clone_from(&seal);
+                    }
+                    held.failed_before = theirs.failed.filter(|_| is_ours).map(|state| Failed { state, seal });
                     if held.was_left {
                         tracing::warn!(key = %held.key, "an instance left its work: it is taken over");
                     }
@@ -155,14 +172,23 @@ impl Claim {
 
     /// The state of the original that nothing could be made of, and that is told.
     pub(super) fn failed(&self) -> Option<&Pin> {
-        self.0.failed_before.as_ref()
+        self.0.failed_before.as_ref().map(|failed| &failed.state)
     }
 
-    /// Nothing can be made of this state.
-    pub(super) fn fails(&self, state: Pin) {
-        // Without versions an older state cannot be read any more.
-        let failed = state.version.is_some().then_some(state);
+    /// What a set is called that is sealed under this claim.
+    pub(super) fn seal(&self) -> &str {
+        &self.0.seal
+    }
+
+    /// Nothing can be made of this state; gives what that outcome is called.
+    pub(super) fn fails(&self, state: Pin) -> String {
+        let before = self.0.failed_before.as_ref().filter(|failed| failed.state == state);
+        let seal = before.map_or(&self.0.seal, |failed| &failed.seal).clone();
+        // Where states have an order and no versions, an older one is known by its event and cannot be read any more.
+        let is_kept = state.version.is_some() || state.sequencer.is_none();
+        let failed = is_kept.then(|| Failed { state, seal: seal.clone() });
         *self.0.fails.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        seal
     }
 
     /// What failed before is history.
@@ -201,12 +227,16 @@ impl Claim {
 impl Held {
     fn note(&self, until: OffsetDateTime) -> Note {
         let of = Some(self.original.clone());
-        Note { owner: self.owner.clone(), until, ended: false, failed: self.failed_before.clone(), of }
+        let failed = self.failed_before.as_ref().map(|failed| failed.state.clone());
+        Note { owner: self.owner.clone(), until, ended: false, failed, seal: self.seal.clone(), of }
     }
 
     async fn end_in(&self, wait: Duration, ended: bool) -> Result<(), StoreError> {
         let failed = self.fails.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let note = Note { ended, failed, ..self.note(OffsetDateTime::now_utc() + wait) };
+        let mut note = Note { ended, failed: None, ..self.note(OffsetDateTime::now_utc() + wait) };
+        if let Some(Failed { state, seal }) = failed {
+            (note.failed, note.seal) = (Some(state), seal);
+        }
         self.put(note, self.etag.clone().map_or(Precondition::None, Precondition::Etag)).await.map(drop)
     }
 
@@ -221,7 +251,8 @@ impl Held {
         match self.store.get(&self.key, MAX_BYTES).await {
             Ok(stored) => {
                 let until = OffsetDateTime::UNIX_EPOCH;
-                let nobody = || Note { owner: String::new(), until, ended: false, failed: None, of: None };
+                let nobody =
+                    || Note { owner: String::new(), until, ended: false, failed: None, seal: String::new(), of: None };
                 let note = serde_json::from_slice(&stored.bytes).unwrap_or_else(|_| nobody());
                 Ok(Some((note, stored.meta.etag)))
             }

@@ -71,7 +71,7 @@ impl Stateless {
     /// A processor by a configuration, with so many bytes of memory for pixels and no more.
     pub fn new(config: Config, memory: u64) -> Self {
         let notifier = Notifier::new(&config);
-        Self { memory: MemoryBudget::strict(memory), notifier, processors: Mutex::default(), config }
+        Self { memory: MemoryBudget::new(memory), notifier, processors: Mutex::default(), config }
     }
 
     /// Settles one event: develops its original and calls back. The same event again does no pixel work and calls back
@@ -207,6 +207,7 @@ impl Job<'_> {
             order: self.of.order(&self.event.key),
             turn: Some(self.turn.clone()),
             fence: Some(self.claim.fence()),
+            seal: Some(self.claim.seal().to_owned()),
             ..Task::new(self.event.key.clone(), preset.clone())
         }
     }
@@ -275,7 +276,7 @@ impl Job<'_> {
         repeated: bool,
     ) -> Result<Settled, Unsettled> {
         self.claim.succeeds();
-        self.tell(metadata, None, &Outcome::Completed(manifest.clone())).await?;
+        self.tell(metadata, None, None, &Outcome::Completed(manifest.clone())).await?;
         Ok(if repeated { Settled::Repeated(manifest) } else { Settled::Completed(manifest) })
     }
 
@@ -302,15 +303,16 @@ impl Job<'_> {
             return Ok(Settled::Ignored(REPLACED));
         }
         let metadata = self.metadata(seen.as_ref()).await?;
+        let mut seal = None;
         if !gone {
             // What is told and what the public can read are one thing.
-            self.claim.fails(pin);
+            seal = Some(self.claim.fails(pin));
             for (at, sealed) in &sets {
                 let removed = self.in_time(self.processor.remove_set(at, sealed, None)).await?;
                 removed.map_err(|e| Unsettled::Work(e.to_string()))?;
             }
         }
-        self.tell(metadata, seen.as_ref(), &Outcome::Failed(failure.clone())).await?;
+        self.tell(metadata, seen.as_ref(), seal.as_deref(), &Outcome::Failed(failure.clone())).await?;
         Ok(Settled::Rejected(failure))
     }
 
@@ -347,10 +349,16 @@ impl Job<'_> {
         }
     }
 
-    async fn tell(&self, metadata: Metadata, seen: Option<&ObjectMeta>, outcome: &Outcome) -> Result<(), Unsettled> {
+    async fn tell(
+        &self,
+        metadata: Metadata,
+        seen: Option<&ObjectMeta>,
+        seal: Option<&str>,
+        outcome: &Outcome,
+    ) -> Result<(), Unsettled> {
         let Some(notifier) = &self.of.notifier else { return Ok(()) };
         let preset = self.of.config.presets.of_key(&self.event.key);
-        let subject = Subject { bucket: &self.bucket, event: self.event, preset, seen };
+        let subject = Subject { bucket: &self.bucket, event: self.event, preset, seen, seal };
         let told = tokio::time::timeout_at(self.time.end.into(), notifier.tell(&subject, metadata, outcome)).await;
         told.unwrap_or_else(|_| Err("no time is left".to_owned())).map_err(Unsettled::Callback)
     }

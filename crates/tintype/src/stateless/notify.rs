@@ -36,6 +36,8 @@ pub struct Subject<'a> {
     pub preset: &'a Preset,
     /// The original that was read, where an outcome without a manifest is told.
     pub seen: Option<&'a ObjectMeta>,
+    /// What such an outcome is called, where the state of the original has no name of its own.
+    pub seal: Option<&'a str>,
 }
 
 /// What a client gave along with its original.
@@ -119,7 +121,7 @@ fn message_id(upload: &UploadId, subject: &Subject<'_>, outcome: &Outcome) -> St
     let (preset, told) = match outcome {
         Outcome::Completed(manifest) => {
             let original = &manifest.original;
-            let state = state(&original.version, &original.sequencer, &original.etag, original.modified);
+            let state = state(&original.version, &original.sequencer, &original.etag, original.seal.as_deref());
             // Where nothing public holds it, what is told from a seal does not have it either, and has the same id.
             let metadata = json!(public::metadata(&manifest.metadata, subject.preset.metadata));
             (&manifest.preset.version, format!("completed {} {metadata} {state}", original.sha256))
@@ -129,8 +131,7 @@ fn message_id(upload: &UploadId, subject: &Subject<'_>, outcome: &Outcome) -> St
             let seen = subject.seen;
             let version = event.version.clone().or_else(|| seen?.version.clone());
             let etag = event.etag.clone().or_else(|| seen?.etag.clone());
-            let modified = seen.map(|seen| seen.modified.unix_timestamp());
-            let state = state(&version, &event.sequencer, &etag, modified);
+            let state = state(&version, &event.sequencer, &etag, subject.seal);
             (&subject.preset.version, format!("failed {} {state}", failure.code))
         }
     };
@@ -139,13 +140,12 @@ fn message_id(upload: &UploadId, subject: &Subject<'_>, outcome: &Outcome) -> St
 }
 
 /// What tells one state of an object from all others: the first of these that is known.
-fn state(version: &Option<String>, sequencer: &Option<String>, etag: &Option<String>, modified: Option<i64>) -> String {
+fn state(version: &Option<String>, sequencer: &Option<String>, etag: &Option<String>, seal: Option<&str>) -> String {
     match (version, sequencer) {
         (Some(version), _) => format!("version {version}"),
         (None, Some(sequencer)) => format!("sequencer {sequencer}"),
         (None, None) => {
-            let modified = modified.map(|at| at.to_string()).unwrap_or_default();
-            format!("etag {} modified {modified}", etag.as_deref().unwrap_or_default())
+            format!("etag {} seal {}", etag.as_deref().unwrap_or_default(), seal.unwrap_or_default())
         }
     }
 }
@@ -157,9 +157,9 @@ mod tests {
     #[test]
     fn a_state_is_what_the_store_says_most_exactly() {
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(state(&some("v"), &some("s"), &some("e"), Some(1)), "version v");
-        assert_eq!(state(&None, &some("s"), &some("e"), Some(1)), "sequencer s");
-        assert_eq!(state(&None, &None, &some("e"), Some(1)), "etag e modified 1");
-        assert_eq!(state(&None, &None, &None, None), "etag  modified ");
+        assert_eq!(state(&some("v"), &some("s"), &some("e"), Some("n")), "version v");
+        assert_eq!(state(&None, &some("s"), &some("e"), Some("n")), "sequencer s");
+        assert_eq!(state(&None, &None, &some("e"), Some("n")), "etag e seal n");
+        assert_eq!(state(&None, &None, &None, None), "etag  seal ");
     }
 }

@@ -80,6 +80,10 @@ impl Store for Counted {
         listing.boxed()
     }
 
+    fn is_remote(&self) -> bool {
+        self.0.is_remote()
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         told("check", self.0.check()).await
     }

@@ -257,6 +257,11 @@ pub trait Store: Send + Sync {
         stream::once(listed).try_flatten().boxed()
     }
 
+    /// Whether it is another's word that an object was written: it is looked at then before it is believed.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Whether the store answers at all.
     async fn check(&self) -> Result<(), StoreError>;
 }

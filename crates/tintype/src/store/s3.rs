@@ -271,6 +271,10 @@ impl Store for S3Store {
         self.pages.scan(prefix, after).boxed()
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         let probe = Path::from("tintype-readiness-probe");
         match self.inner.head(&probe).await {

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use tintype_image::{Format, MetadataPolicy};
 
 use super::{Finding, Kind, Summary, Tell, Verifier, VerifyError, repair, report};
@@ -49,37 +49,42 @@ struct Looked {
     findings: Vec<Finding>,
 }
 
-/// One upload. What does not fit is reported only if nobody worked on the upload while it was looked at: a retry takes its
-/// set's seal away for a moment, and leaves an equal row.
-async fn one(verifier: &Verifier, mut row: Upload) -> Result<Looked, VerifyError> {
-    let mut looks = 0;
-    loop {
-        let began = OffsetDateTime::now_utc();
-        let mut findings = look(verifier, &row).await?;
-        looks += 1;
-        if !findings.is_empty() {
-            match verifier.ledger.get(&row.id).await? {
-                None => findings.clear(),
-                Some(now) if now != row => {
-                    row = now;
-                    continue;
-                }
-                // Its job makes it whole, or tells that it cannot.
-                Some(_) if row.status == Status::Completed && verifier.queue.has(&row.id).await? => findings.clear(),
-                Some(_) if looks < LOOKS && was_worked_on(verifier, &row, began).await? => continue,
-                Some(_) => repair::upload(verifier, &row, &mut findings).await?,
-            }
-        }
+impl Looked {
+    fn fitting(row: &Upload) -> Self {
         let variants = row.manifest.as_ref().map_or(0, |manifest| manifest.variants.len() as u64);
-        return Ok(Looked { variants, findings });
+        Self { variants, findings: Vec::new() }
     }
 }
 
-/// Whether a job of an upload ended since a time.
-async fn was_worked_on(verifier: &Verifier, row: &Upload, since: OffsetDateTime) -> Result<bool, VerifyError> {
-    let last = verifier.ledger.history(&row.id, 1).await?;
-    // The ledger keeps milliseconds.
-    Ok(last.iter().any(|attempt| attempt.ended_at >= since - Duration::milliseconds(1)))
+/// One upload. What does not fit is reported only if nobody worked on the upload while it was looked at again: a retry takes
+/// its set's seal away for a moment, and leaves an equal row.
+async fn one(verifier: &Verifier, mut row: Upload) -> Result<Looked, VerifyError> {
+    let mut findings = look(verifier, &row).await?;
+    let mut looks = 1;
+    while !findings.is_empty() {
+        let last = last_attempt(verifier, &row).await?;
+        let Some(before) = verifier.ledger.get(&row.id).await? else { return Ok(Looked::fitting(&row)) };
+        findings = look(verifier, &before).await?;
+        // Its job makes it whole, or tells that it cannot.
+        let is_in_hand = before.status == Status::Completed && verifier.queue.has(&row.id).await?;
+        let Some(after) = verifier.ledger.get(&row.id).await? else { return Ok(Looked::fitting(&row)) };
+        if is_in_hand {
+            return Ok(Looked::fitting(&after));
+        }
+        looks += 1;
+        row = after;
+        if looks < LOOKS && (before != row || last_attempt(verifier, &row).await? != last) {
+            continue;
+        }
+        repair::upload(verifier, &row, &mut findings).await?;
+        break;
+    }
+    Ok(Looked { findings, ..Looked::fitting(&row) })
+}
+
+/// When the last job of an upload ended.
+async fn last_attempt(verifier: &Verifier, row: &Upload) -> Result<Option<OffsetDateTime>, VerifyError> {
+    Ok(verifier.ledger.history(&row.id, 1).await?.first().map(|attempt| attempt.ended_at))
 }
 
 async fn look(verifier: &Verifier, row: &Upload) -> Result<Vec<Finding>, VerifyError> {

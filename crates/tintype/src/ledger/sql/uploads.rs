@@ -233,6 +233,9 @@ impl Ledger for SqlLedger {
 
     async fn remove(&self, upload: &Upload) -> Result<(), LedgerError> {
         let mut tx = self.begin().await?;
+        // First, as everybody does who takes rows of one upload.
+        let lock = format!("SELECT 1 AS one FROM uploads WHERE id = $1 {}", self.dialect.locked());
+        sqlx::query(sql(lock)).bind(upload.id.as_str()).fetch_optional(&mut *tx).await?;
         // Of an object that nobody was given a credential for nothing can be on its way.
         if upload.expires_at > upload.created_at {
             revoke(&mut tx, upload).await?;

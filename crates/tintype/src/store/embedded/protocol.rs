@@ -42,7 +42,7 @@ const LONGEST_LIFETIME: u32 = 7 * 24 * 3600;
 /// Bytes of an object that are read at once, as many as a client costs that takes none of them: at first, and at most for one
 /// that takes what it gets.
 const FIRST_PART: u64 = 4 << 10;
-const LARGEST_PART: u64 = 16 << 10;
+const LARGEST_PART: u64 = 8 << 10;
 /// How far the clock of a client that signs headers may be off, as S3's.
 const MAX_SKEW: time::Duration = time::Duration::minutes(15);
 
