@@ -62,7 +62,7 @@ impl Problem {
     }
 
     /// Something behind the API fails just now. Logs say what; clients hear when to come back.
-    fn unavailable(cause: &dyn std::fmt::Display) -> Self {
+    pub fn unavailable(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service cannot do that just now; try again")
     }

@@ -25,8 +25,8 @@ use crate::upload::{Outcome, Status, Upload, UploadId};
 /// Take a remote processor's result
 ///
 /// From a server with an API key, or from a processor that signs with `callback.secret`, or with one before it, for this
-/// upload and within five minutes. Variants that it names must be this upload's own, and in the store. PUT and POST do the
-/// same.
+/// upload and within five minutes. Variants that it names must be this upload's own, and in the store with the bytes that
+/// the manifest says. PUT and POST do the same.
 #[utoipa::path(
     method(put, post), path = "/v1/uploads/{id}/result", operation_id = "upload_result", tag = "processing",
     security(("api_key" = ["results"]), ("signature" = [])), params(("id" = UploadId, Path, description = "The upload")),
@@ -36,7 +36,7 @@ use crate::upload::{Outcome, Status, Upload, UploadId};
     ),
     responses(
         (status = 200, description = "It ended so", body = View),
-        (status = 409, description = "`variant_missing`: it names a variant that is not in the store",
+        (status = 409, description = "`variant_missing`: it names a variant that is not in the store, or has other bytes there",
          body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "`foreign_variant`: it names a key that no variant of this upload can have",
          body = ProblemDocument, content_type = "application/problem+json")
@@ -118,7 +118,7 @@ fn has_whole_preset(app: &App, upload: &Upload, manifest: &Manifest) -> bool {
 
 /// A result is of this upload, and what it says was written is in the store: no other is `completed`.
 async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Problem> {
-    let keys: Vec<(&Key, Option<u64>)> = match outcome {
+    let keys: Vec<(&Key, Option<&Variant>)> = match outcome {
         Outcome::Failed(_) => return Ok(()),
         Outcome::Processed(key) => vec![(key, None)],
         Outcome::Completed(manifest) if manifest.original.key != upload.key => {
@@ -134,11 +134,11 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
             if let Some(variant) = manifest.variants.iter().find(|variant| !is_web_address(variant)) {
                 return Err(Problem::invalid(format!("the url of the variant {:?} is no http address", variant.name)));
             }
-            manifest.variants.iter().map(|variant| (&variant.key, Some(variant.bytes))).collect()
+            manifest.variants.iter().map(|variant| (&variant.key, Some(variant))).collect()
         }
     };
     let suffixes = app.config.presets.suffixes();
-    for (key, bytes) in keys {
+    for (key, variant) in keys {
         if !app.layout.is_output(key) {
             return Err(Problem::invalid(format!("{key} is not in the folder of variants, {}", app.layout.folder())));
         }
@@ -148,16 +148,18 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "foreign_variant", detail));
         }
         match app.store.head(key).await {
-            Ok(there) if bytes.is_some_and(|bytes| bytes != there.size) => {
-                let detail = format!("{key} has {} bytes in the store, and other than the manifest says", there.size);
-                return Err(Problem::new(StatusCode::CONFLICT, "variant_missing", detail));
-            }
             Ok(_) => {}
             Err(StoreError::NotFound(_)) => {
                 let detail = format!("{key} is not in the store, so this upload is not completed");
                 return Err(Problem::new(StatusCode::CONFLICT, "variant_missing", detail));
             }
             Err(error) => return Err(error.into()),
+        }
+        if let Some(variant) = variant
+            && !app.processor.has_bytes(variant).await.map_err(|error| Problem::unavailable(&error))?
+        {
+            let detail = format!("{key} has other bytes in the store than the manifest says");
+            return Err(Problem::new(StatusCode::CONFLICT, "variant_missing", detail));
         }
     }
     Ok(())

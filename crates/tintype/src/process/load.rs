@@ -151,8 +151,13 @@ pub async fn is_there(processor: &Processor, variant: &Variant) -> Result<bool, 
     if variant.etag.is_some() && variant.etag == found.etag {
         return Ok(true);
     }
+    has_bytes(processor, variant).await
+}
+
+/// The same, whatever its entity tag.
+pub async fn has_bytes(processor: &Processor, variant: &Variant) -> Result<bool, ProcessError> {
     match processor.target.get(&variant.key, variant.bytes).await {
-        Ok(object) => Ok(hex(&Sha256::digest(&object.bytes)) == variant.sha256),
+        Ok(object) => Ok(object.meta.size == variant.bytes && hex(&Sha256::digest(&object.bytes)) == variant.sha256),
         Err(StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }

@@ -44,7 +44,7 @@ use url::Url;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::key::{Key, Layout};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Variant};
 use crate::preset::Preset;
 use crate::store::{ObjectMeta, Pin, PublicUrl, Store, StoreError};
 use watch::Lap;
@@ -318,6 +318,14 @@ impl Processor {
     /// Mostly [`ProcessError::Passing`].
     pub async fn is_whole(&self, manifest: &Manifest) -> Result<bool, ProcessError> {
         load::is_whole(self, manifest).await
+    }
+
+    /// Whether a variant is in the store, with the bytes that somebody else's manifest says: they are read.
+    ///
+    /// # Errors
+    /// [`ProcessError::Passing`]: try again.
+    pub async fn has_bytes(&self, variant: &Variant) -> Result<bool, ProcessError> {
+        load::has_bytes(self, variant).await
     }
 
     /// Whether an event's state is newer than one that is known; none where they are the same, or the store cannot tell.
