@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import requests
@@ -34,7 +35,7 @@ def good(tmp_path_factory, receiver):
     for upload_id in ids[:40]:
         assert server.finish(upload_id)["status"] == "completed"
     server.stop()
-    with sqlite3.connect(server.home / "data/tintype.db") as ledger:
+    with closing(sqlite3.connect(server.home / "data/tintype.db")) as ledger:
         ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         roots = [row[0] for row in ledger.execute("SELECT rootpage FROM sqlite_master WHERE rootpage > 0 ORDER BY rootpage")]
         count, = ledger.execute("PRAGMA page_count").fetchone()
@@ -157,7 +158,7 @@ def test_ready_means_that_the_ledger_takes_a_write(serve):
 def test_an_upload_that_nobody_works_on_is_found(serve):
     server = serve(env={"TINTYPE_QUEUE__RECONCILE": "1h"})
     upload_id = server.create(filename="a.jpg")["id"]
-    with sqlite3.connect(server.home / "data/tintype.db") as ledger:
+    with closing(sqlite3.connect(server.home / "data/tintype.db")) as ledger:
         ledger.execute("UPDATE uploads SET status = 'processing' WHERE id = ?", (upload_id,))
     wait_for("the metric", lambda: "tintype_uploads_stuck 1" in server.call("GET", "/metrics").text, 40, 0.5)
     assert upload_id in server.log() and "do not move" in server.log()

@@ -39,10 +39,8 @@ const MAX_KEYS: i32 = 1000;
 const MAX_XML: usize = 4 << 20;
 /// Longest lifetime of a presigned URL in seconds, as S3's.
 const LONGEST_LIFETIME: u32 = 7 * 24 * 3600;
-/// Bytes of an object that are read at once, as many as a client costs that takes none of them: at first, and at most for one
-/// that takes what it gets.
-const FIRST_PART: u64 = 4 << 10;
-const LARGEST_PART: u64 = 8 << 10;
+/// Bytes of an object that are read at once, as many as a client costs that takes none of them.
+const PART: u64 = 4 << 10;
 /// How far the clock of a client that signs headers may be off, as S3's.
 const MAX_SKEW: time::Duration = time::Duration::minutes(15);
 
@@ -466,18 +464,18 @@ fn page(objects: Vec<ObjectMeta>, cut: &Cut<'_>) -> Page {
 
 /// The bytes of a file from a start to an end.
 fn parts(file: File, start: u64, end: u64) -> impl Stream<Item = io::Result<Bytes>> {
-    stream::try_unfold((Arc::new(file), start, FIRST_PART), move |(file, at, most)| async move {
+    stream::try_unfold((Arc::new(file), start), move |(file, at)| async move {
         if at >= end {
             return Ok(None);
         }
         let reader = file.clone();
         let part = aside(move || {
-            let mut part = vec![0; usize::try_from(most.min(end - at)).unwrap_or_default()];
+            let mut part = vec![0; usize::try_from(PART.min(end - at)).unwrap_or_default()];
             reader.read_exact_at(&mut part, at).map(|()| part)
         });
         let part = part.await.map_err(io::Error::other)??;
         let next = at + part.len() as u64;
-        Ok(Some((Bytes::from(part), (file, next, (most * 2).min(LARGEST_PART)))))
+        Ok(Some((Bytes::from(part), (file, next))))
     })
 }
 
