@@ -35,15 +35,16 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>) -> Result<Source<'a
     let viewed =
         if view::is_needed(&page) { Cow::Owned(view::of(bytes, &file, &directory, &page)?) } else { bytes.into() };
     // What a strip says of itself is held against the page before any is decoded.
-    embedded::check(&mut reader(bytes.into(), header)?, bytes, header)?;
+    embedded::check(&mut reader(bytes.into(), header.width, header)?, bytes, header)?;
+    let width = page.whole_width.unwrap_or(header.width);
     let rows = if page.planar {
         let plane = |number| {
             let plane = view::plane(&viewed, &file, &directory, &page, number);
-            Bands::open(reader(plane.into(), header)?, None, Extra::None, header)?.gather()
+            Bands::open(reader(plane.into(), width, header)?, None, Extra::None, header)?.gather()
         };
         read_planes(plane, &page, header)?
     } else {
-        Bands::open(reader(viewed, header)?, palette, page.extra, header)?
+        Bands::open(reader(viewed, width, header)?, palette, page.extra, header)?
     };
     Ok(still(rows, icc(bytes)))
 }
@@ -58,7 +59,12 @@ pub(crate) fn each_index(bytes: &[u8], header: &Header<'_>, mut take: impl FnMut
         return Ok(false);
     }
     let viewed = view::of(bytes, &file, &directory, &page)?;
-    let mut rows = Bands::open(reader(viewed.into(), header)?, None, page.extra, header)?;
+    let mut rows = Bands::open(
+        reader(viewed.into(), page.whole_width.unwrap_or(header.width), header)?,
+        None,
+        page.extra,
+        header,
+    )?;
     if rows.layout != Layout::Gray {
         return Ok(false);
     }
@@ -76,10 +82,11 @@ fn spread(bits: u32) -> u8 {
     (255 / ((1u32 << bits.clamp(1, 8)) - 1)) as u8
 }
 
-fn reader<'a>(file: Cow<'a, [u8]>, header: &Header<'_>) -> Result<Reader<'a>, Error> {
-    let limits = memory(file.len(), header);
+/// A decoder of a page that has this width, which is the header's, or that with the last column of tiles whole.
+fn reader<'a>(file: Cow<'a, [u8]>, width: u32, header: &Header<'_>) -> Result<Reader<'a>, Error> {
+    let limits = memory(file.len(), width, header);
     let mut decoder = Decoder::new(Cursor::new(file)).map_err(|e| error(&e))?.with_limits(limits);
-    if decoder.dimensions().map_err(|e| error(&e))? != (header.width, header.height) {
+    if decoder.dimensions().map_err(|e| error(&e))? != (width, header.height) {
         return Err(Error::corrupt("the TIFF contradicts itself on its size"));
     }
     Ok(decoder)
@@ -197,6 +204,7 @@ impl<'a> Bands<'a> {
                 self.band.resize(height as usize * stride, 0);
             }
             let length = width as usize * self.layout.channels();
+            let seen = length.min(stride - left);
             let data = match self.read_chunk(index, (width, height)) {
                 Ok(data) => data,
                 Err(error) if error.code == ErrorCode::Corrupt => {
@@ -209,9 +217,9 @@ impl<'a> Bands<'a> {
                 Err(error) => return Err(error),
             };
             for (to, from) in self.band.chunks_exact_mut(stride).zip(data.chunks_exact(length)) {
-                to[left..left + length].copy_from_slice(from);
+                to[left..left + seen].copy_from_slice(&from[..seen]);
             }
-            left += length;
+            left += seen;
         }
         self.lost += lost;
         self.read += 1;
@@ -284,9 +292,9 @@ impl Palette {
 }
 
 /// Tags claim any length; a page's samples are bounded by its size, which was checked with the header.
-fn memory(file: usize, header: &Header<'_>) -> Limits {
+fn memory(file: usize, width: u32, header: &Header<'_>) -> Limits {
     // Sixteen bytes a pixel is RGBA in 32 bits: no picture has more.
-    let page = header.width as usize * header.height as usize * 16 + 1024;
+    let page = width as usize * header.height as usize * 16 + 1024;
     let mut limits = Limits::unlimited();
     limits.ifd_value_size = file.clamp(1024, 4 << 20);
     limits.decoding_buffer_size = page;

@@ -5,6 +5,7 @@ use super::unsupported;
 use crate::container::tiff::{Directory, Tiff};
 use crate::error::Error;
 
+pub(super) const WIDTH: u16 = 256;
 pub(super) const BITS: u16 = 258;
 pub(super) const COMPRESSION: u16 = 259;
 pub(super) const PHOTOMETRIC: u16 = 262;
@@ -13,6 +14,7 @@ pub(super) const STRIPS: [u16; 2] = [273, 279];
 pub(super) const SAMPLES: u16 = 277;
 pub(super) const PLANAR: u16 = 284;
 pub(super) const PREDICTOR: u16 = 317;
+const TILE_WIDTH: u16 = 322;
 pub(super) const TILES: [u16; 2] = [324, 325];
 pub(super) const INK_SET: u16 = 332;
 pub(super) const EXTRA_SAMPLES: u16 = 338;
@@ -23,7 +25,7 @@ const CHROMA_RANGE: u16 = 532;
 
 /// Tags of which there must be no second one: it could be that which the decoder reads.
 const ONCE: [u16; 24] = [
-    256,
+    WIDTH,
     257,
     BITS,
     COMPRESSION,
@@ -36,7 +38,7 @@ const ONCE: [u16; 24] = [
     PLANAR,
     PREDICTOR,
     320,
-    322,
+    TILE_WIDTH,
     323,
     TILES[0],
     TILES[1],
@@ -95,6 +97,9 @@ pub(super) struct Page {
     pub(super) reversed: bool,
     /// There is a predictor, and it is none: only LZW and Deflate have one.
     pub(super) idle_predictor: bool,
+    /// The width with the last column of tiles whole, where the decoder must not be left to cut it: it reads what it cuts off
+    /// in pieces, and its LZW takes the end of a piece for the end of the tile.
+    pub(super) whole_width: Option<u32>,
 }
 
 /// Reads the tags.
@@ -136,11 +141,22 @@ pub(super) fn read(file: &Tiff<'_>, directory: &Directory) -> Result<Page, Error
         planar: tags.number(PLANAR, 1)? == 2 && samples > 1,
         reversed: tags.number(FILL_ORDER, 1)? == 2 && compression != JPEG,
         idle_predictor: predictor != 1 && !predicts,
+        whole_width: if compression == LZW { whole_width(&tags)? } else { None },
     })
 }
 
+/// The next multiple of the tiles' width, if there are tiles and it is not the page's own.
+fn whole_width(tags: &Tags<'_>) -> Result<Option<u32>, Error> {
+    let (page, tile) = (tags.number(WIDTH, 0)?, tags.number(TILE_WIDTH, 0)?);
+    let whole = page.checked_next_multiple_of(tile).filter(|whole| *whole != page && tile <= WIDEST_TILE);
+    Ok(whole)
+}
+
+const LZW: u32 = 5;
 /// Compression of a JPEG in each strip.
 pub(super) const JPEG: u32 = 7;
+/// Of wider tiles a few pixels would cost much memory.
+const WIDEST_TILE: u32 = 4096;
 
 fn check_compression(compression: u32) -> Result<(), Error> {
     let name = match compression {

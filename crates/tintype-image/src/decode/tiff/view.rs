@@ -12,7 +12,7 @@ const NOTHING: u16 = 0xFFFE;
 /// Whether the file must be changed for the decoder.
 pub(super) fn is_needed(page: &Page) -> bool {
     let gray = page.color == page::Color::Palette;
-    gray || page.reversed || page.idle_predictor || page.extra == page::Extra::Unknown
+    gray || page.reversed || page.idle_predictor || page.extra == page::Extra::Unknown || page.whole_width.is_some()
 }
 
 /// A copy of the file: bits in their usual order, indices called grey, no predictor where it is none, and what comes
@@ -35,6 +35,9 @@ pub(super) fn of(bytes: &[u8], file: &Tiff<'_>, directory: &Directory, page: &Pa
     }
     if page.extra == page::Extra::Unknown {
         set(page::EXTRA_SAMPLES, UNASSOCIATED_ALPHA);
+    }
+    if let (Some(width), Some(entry)) = (page.whole_width, directory.find(page::WIDTH)) {
+        set_long(&mut out, file, entry, width);
     }
     Ok(out)
 }
@@ -68,11 +71,20 @@ pub(super) fn plane(bytes: &[u8], file: &Tiff<'_>, directory: &Directory, page: 
 /// Makes an entry one short number.
 fn set_short(out: &mut [u8], file: &Tiff<'_>, entry: &Entry, value: u16) {
     const SHORT: u16 = 3;
+    set_one(out, file, entry, SHORT, [file.put16(value), [0; 2]].concat());
+}
+
+/// Makes an entry one long number.
+fn set_long(out: &mut [u8], file: &Tiff<'_>, entry: &Entry, value: u32) {
+    const LONG: u16 = 4;
+    set_one(out, file, entry, LONG, file.put32(value).to_vec());
+}
+
+fn set_one(out: &mut [u8], file: &Tiff<'_>, entry: &Entry, kind: u16, value: Vec<u8>) {
     let mut field = |at: usize, bytes: &[u8]| out[entry.at + at..][..bytes.len()].copy_from_slice(bytes);
-    field(2, &file.put16(SHORT));
+    field(2, &file.put16(kind));
     field(4, &file.put32(1));
-    field(8, &file.put32(0));
-    field(8, &file.put16(value));
+    field(8, &value);
 }
 
 /// Leaves an entry one of several equal parts of its values.
