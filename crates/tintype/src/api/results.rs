@@ -1,12 +1,14 @@
 //! `PUT /v1/uploads/{id}/result`: a remote processor's callback in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use url::Url;
 
 use super::auth::Caller;
@@ -19,8 +21,14 @@ use crate::auth::Scope;
 use crate::callback::{self, Secrets};
 use crate::key::Key;
 use crate::manifest::{Manifest, Variant};
+use crate::queue::Leased;
 use crate::store::StoreError;
 use crate::upload::{Outcome, Status, Upload, UploadId};
+
+/// How long a result waits for a worker to end that is at the same upload.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Take a remote processor's result
 ///
@@ -58,19 +66,48 @@ pub async fn put(
 }
 
 /// Holds a result against the store and records it.
-pub async fn record(app: &App, upload: &Upload, value: &Value) -> Result<(), Problem> {
+pub async fn record(app: &Arc<App>, upload: &Upload, value: &Value) -> Result<(), Problem> {
     // A signed result of one upload is not to be played back on another.
     let told = value.get("id").and_then(Value::as_str);
     if told.is_some_and(|id| UploadId::parse(id).as_ref() != Some(&upload.id)) {
         return Err(Problem::invalid("the result is of another upload"));
     }
     let outcome = callback::parse(value).map_err(Problem::invalid)?;
-    check(app, upload, &outcome).await?;
-    if matches!(outcome, Outcome::Failed(_)) && upload.status == Status::Completed {
-        // What a status says and what the public can read are one thing.
-        app.erase_variants(upload).await?;
+    let hold = alone(app, upload).await?;
+    let (app, upload) = (app.clone(), upload.clone());
+    // What is begun is ended, whether or not the caller waits for it.
+    let done = tokio::spawn(async move {
+        let done = settle(&app, &upload, &outcome, &hold).await;
+        app.queue.drop_job(&hold).await?;
+        // A retry that was asked for meanwhile has its turn.
+        app.signals.job(&upload.id);
+        done
+    });
+    done.await.unwrap_or_else(|crash| Err(Problem::unavailable(&crash)))
+}
+
+/// Has no worker at the upload until the hold is dropped: the row would say one thing, and the store show what the worker writes.
+async fn alone(app: &App, upload: &Upload) -> Result<Leased, Problem> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(hold) = app.queue.hold(&upload.id, &upload.key, app.config.lease).await? {
+            return Ok(hold);
+        }
+        if Instant::now() >= end {
+            return Err(Problem::unavailable(&format!("upload {} is being worked on", upload.id)));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
-    app.settle(upload, &outcome, None).await?;
+}
+
+async fn settle(app: &App, upload: &Upload, outcome: &Outcome, hold: &Leased) -> Result<(), Problem> {
+    check(app, upload, outcome).await?;
+    let now = app.ledger.get(&upload.id).await?;
+    if matches!(outcome, Outcome::Failed(_)) && now.is_some_and(|now| now.status != Status::Pending) {
+        // What a status says and what the public can read are one thing.
+        app.erase_in_hand(upload, Some(hold)).await?;
+    }
+    app.settle(upload, outcome, None).await?;
     Ok(())
 }
 

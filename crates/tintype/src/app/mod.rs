@@ -287,10 +287,22 @@ impl App {
         }
     }
 
-    /// Whatever lies where the variants of an upload lie that is known by its key, whichever preset made it.
+    /// Whatever lies where the variants of an upload lie that is known by its key, whichever preset made it. Names of their
+    /// owner's own may begin with an upload's id: what is made of those is no part of it.
     pub async fn named(&self, key: &Key) -> Result<Vec<Key>, StoreError> {
         let Some(prefix) = self.layout.output_prefix(key) else { return Ok(Vec::new()) };
-        Ok(self.store.list(&prefix).await?.into_iter().map(|object| object.key).collect())
+        let listed = self.store.list(&prefix).await?.into_iter().map(|object| object.key);
+        let mut found: Vec<Key> = listed.filter(|key| key.as_str()[prefix.len()..].starts_with(['.', '_'])).collect();
+        let mut others = HashSet::new();
+        for place in found.iter().filter(|key| key::is_manifest(key)) {
+            let manifest = self.processor.stored_manifest(place).await?;
+            if let Some(manifest) = manifest.filter(|manifest| manifest.original.key != *key) {
+                others.extend(manifest.own_keys(&self.layout, &manifest.original.key));
+                others.insert(place.clone());
+            }
+        }
+        found.retain(|key| !others.contains(key));
+        Ok(found)
     }
 
     /// Removes an upload's original, its variants and its manifest from the store; never what is another's, whatever a
