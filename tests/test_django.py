@@ -193,6 +193,26 @@ def test_a_form_that_is_saved_while_its_photo_is_on_its_way_has_it(serve, projec
     assert "Traceback" not in shop.log()
 
 
+def test_a_form_does_not_wait_for_a_store_that_tells_nobody(serve, project, seaweedfs, tmp_path):
+    at = seaweedfs.bucket("django-tells-nobody")
+    at.s3.put_bucket_cors(Bucket=at.bucket, CORSConfiguration={"CORSRules": [
+        {"AllowedOrigins": ["*"], "AllowedMethods": ["POST"], "AllowedHeaders": ["*"]}]})
+    tintype = serve(backend=None, start=False, env=at.env)
+    shop = project(f'ASYNC_IMAGE_UPLOAD_SERVER = "{tintype.url}"', apps=("profiles",), env={"TINTYPE_CALLBACK__SECRET": SECRET})
+    with_profiles(shop).start()
+    tintype.env |= {"TINTYPE_CALLBACK__SECRET": SECRET, "CALLBACK_URL": shop.callback_url}
+    tintype.start()
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(PHOTO)
+
+    seen = django.browse("at_once", url=shop.url, user=django.USER, password=django.PASSWORD, photo=str(photo))
+
+    assert seen["took"] < 20, "it waits 30 s for what it does not hear"
+    [[width, height, _]] = seen["shown"]
+    assert (width, height) == (100, 75)
+    assert "Traceback" not in shop.log()
+
+
 def test_a_form_takes_ones_own_uploads_alone(with_server):
     shop, _ = with_server
     shop.manage("shell", "-c", "from django.contrib.auth import get_user_model as m; m().objects.create_superuser('bob', 'b@example.com', "

@@ -31,7 +31,7 @@ class _NoRedirects(HTTPRedirectHandler):
 _opener = build_opener(_NoRedirects)
 
 
-def call(method: str, path: str, body: Any = None) -> Any:
+def call(method: str, path: str, body: Any = None, timeout: float = TIMEOUT) -> Any:
     if not conf.server():
         raise Refused(501, "invalid_request", "this takes a Tintype server: set ASYNC_IMAGE_UPLOAD_SERVER")
     headers = {"Accept": "application/json"}
@@ -41,7 +41,7 @@ def call(method: str, path: str, body: Any = None) -> Any:
     if body is not None:
         data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
     try:
-        with _opener.open(Request(conf.server() + path, data, headers, method=method), timeout=TIMEOUT) as answer:
+        with _opener.open(Request(conf.server() + path, data, headers, method=method), timeout=timeout) as answer:
             read = answer.read(LONGEST_ANSWER + 1)
         if len(read) > LONGEST_ANSWER:
             raise ValueError("it is too long")

@@ -20,6 +20,7 @@ from .models import AbstractProcessedImage, Status, get_image_model
 from .server import Refused
 
 MOST_AT_ONCE = 100
+SOON = 5  # seconds, while somebody waits for a page
 log = logging.getLogger(__name__)
 User = AbstractBaseUser | AnonymousUser | None
 
@@ -51,6 +52,15 @@ def create(wanted: Sequence[NewUpload] = (NewUpload(),), user: User = None) -> l
     return get_image_model()._default_manager.bulk_create(images)
 
 
+def uploaded(image: AbstractProcessedImage, timeout: float = SOON) -> dict[str, Any]:
+    """Tells the server that the file is in the store: not every store does. The server's answer; without a server, nothing is done.
+
+    Raises `Refused`: 409 `original_missing` if the store has no file.
+    """
+    told = server.call("POST", f"/v1/uploads/{image.uuid.hex}/uploaded", timeout=timeout) if conf.server() else {}
+    return told if isinstance(told, dict) else {}
+
+
 def claim(image: AbstractProcessedImage) -> None:
     """Tells the server that your project keeps it; as often as you like. Where `upload.claim_within` is set, what is not claimed goes.
 
@@ -75,6 +85,7 @@ def erase(image: AbstractProcessedImage) -> None:
 
 
 acreate = sync_to_async(create)
+auploaded = sync_to_async(uploaded)
 aclaim = sync_to_async(claim)
 aretry = sync_to_async(retry)
 aerase = sync_to_async(erase)
