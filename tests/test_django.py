@@ -214,7 +214,7 @@ def test_a_form_does_not_wait_for_a_store_that_tells_nobody(serve, project, seaw
 
 
 def test_a_form_takes_ones_own_uploads_alone(with_server):
-    shop, _ = with_server
+    shop, tintype = with_server
     shop.manage("shell", "-c", "from django.contrib.auth import get_user_model as m; m().objects.create_superuser('bob', 'b@example.com', "
                                f"'{django.PASSWORD}')")
     ada, bob = shop.login(), shop.login("bob")
@@ -223,12 +223,18 @@ def test_a_form_takes_ones_own_uploads_alone(with_server):
     for value in (told["uuid"], str(uuid.UUID(told["uuid"])), told["uuid"] + ":" + "A" * 43, "", "0" * 32):
         refused = post(bob, photo=value)
         assert refused.status_code == 200 and 'class="errorlist"' in refused.text, value
+    refused = post(ada, photo=told["form_value"])
+    assert refused.status_code == 200 and "did not arrive" in refused.text, "a photo that is required was never sent"
+    assert boto3_style(told["credential"], PHOTO).status == 204
     assert post(ada, photo=told["form_value"]).status_code == 302
     broken = shop.ask(ada, {"filename": "a.jpg"}).json()
     assert boto3_style(broken["credential"], b"no image").status == 204
     assert shop.ended(ada, broken["uuid"])["status"] == "failed"
     refused = post(ada, photo=broken["form_value"])
     assert refused.status_code == 200 and "cannot be used" in refused.text
+    unknown = shop.ask(ada, {"filename": "a.jpg"}).json()
+    tintype.stop()
+    assert post(ada, photo=unknown["form_value"]).status_code == 302, "whether it arrived, nobody can say"
 
 
 @pytest.fixture
