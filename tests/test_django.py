@@ -328,7 +328,8 @@ def test_what_the_server_refuses_is_said_and_what_is_ours_to_mend_is_logged(with
     tintype.start()
     refused = shop.ask(ada, {})
     assert (refused.status_code, refused.json()["code"]) == (502, "unavailable") and KEY not in refused.text
-    assert "ASYNC_IMAGE_UPLOAD_SERVER answered 401" in shop.log() and KEY not in shop.log()
+    assert refused.json()["detail"] == "uploads do not work at the moment; please try again later"
+    assert "ASYNC_IMAGE_UPLOAD_SERVER answered 401" in shop.log() and "Set ASYNC_IMAGE_UPLOAD_API_KEY" in shop.log() and KEY not in shop.log()
 
 
 def test_async_views_ask_side_by_side(with_server):

@@ -121,7 +121,7 @@ def test_a_completed_one_is_taken(image):
 
 @pytest.mark.parametrize("value", ["a" * 32, "x", ":", f"{'0' * 32}:", "\0", "é" * 40])
 def test_what_is_no_upload_is_refused(db, value):
-    assert errors({"photo": value})
+    assert errors({"photo": value}) == ["This upload cannot be used here. Choose the file again."]
 
 
 def test_the_field_is_what_the_models_field_makes():

@@ -78,6 +78,7 @@ class UploadField(forms.ModelChoiceField):  # type: ignore[type-arg]
     """Takes uploads of who sends the form, and what the form had; and of these none that came to nothing."""
 
     default_error_messages = {
+        "invalid_choice": _("This upload cannot be used here. Choose the file again."),
         "not_uploaded": _("“%(name)s” was not uploaded. Choose it again, and wait until it is; that takes JavaScript."),
         "failed": _("This file cannot be used: %(why)s"),
         "expired": _("The file did not arrive. Choose it again."),
@@ -95,7 +96,9 @@ class UploadField(forms.ModelChoiceField):  # type: ignore[type-arg]
         if not isinstance(value, str) or value in self.empty_values:
             return super().to_python(value)
         uuid = _uuid(value)
-        image: Any = super().to_python(uuid.hex if uuid else value)
+        if uuid is None:
+            raise ValidationError(self.error_messages["invalid_choice"], "invalid_choice", {"value": value})
+        image: Any = super().to_python(uuid.hex)
         kept = _signed(_KEPT, value)
         if not kept and not self._is_theirs(image, value):
             raise ValidationError(self.error_messages["invalid_choice"], "invalid_choice", {"value": str(uuid)})

@@ -17,7 +17,7 @@ from django.utils.dateparse import parse_datetime
 
 from . import conf, s3, server
 from .models import AbstractProcessedImage, Status, get_image_model
-from .server import Refused
+from .server import NOT_NOW, Refused
 
 MOST_AT_ONCE = 100
 SOON = 5  # seconds, while somebody waits for a page
@@ -137,7 +137,7 @@ def _by_server(wanted: Sequence[NewUpload], metadata: list[dict[str, str]]) -> l
                 for one, told in zip(answered, metadata, strict=True)]
     except (KeyError, TypeError, ValueError) as error:
         log.error("ASYNC_IMAGE_UPLOAD_SERVER is no Tintype, or of another version: %r", error)
-        raise Refused(502, "unavailable", "uploads are not set up rightly; the log says what to mend") from None
+        raise Refused(502, "unavailable", NOT_NOW) from None
 
 
 def _credential(presign: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _by_ourselves(wanted: Sequence[NewUpload], metadata: list[dict[str, str]]) -
             images.append(_pending(name, s3.presign(key, one.content_type, one.size, told), told, expires))
         except (BotoCoreError, ClientError) as error:
             log.error("presigning for ASYNC_IMAGE_UPLOAD_BUCKET: %s", error)
-            raise Refused(502, "unavailable", "uploads are not set up rightly; the log says what to mend") from None
+            raise Refused(502, "unavailable", NOT_NOW) from None
     return images
 
 
