@@ -2,6 +2,7 @@ import json
 import time
 import uuid
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
@@ -31,6 +32,22 @@ def client(ada):
 def image(ada):
     """An upload of Ada's that has not ended."""
     return uploads.create([uploads.NewUpload({"id": "12345"}, filename="a.jpg")], ada)[0]
+
+
+@pytest.fixture
+def server(settings, monkeypatch):
+    """A server that answers what `server.say` is, or raises it; `server.asked` has the calls."""
+    settings.ASYNC_IMAGE_UPLOAD_BUCKET, settings.ASYNC_IMAGE_UPLOAD_SERVER = "", "http://tintype.example"
+
+    def call(method, path, body=None, timeout=15):
+        fake.asked.append((method, path))
+        if isinstance(fake.say, Exception):
+            raise fake.say
+        return fake.say
+
+    fake = SimpleNamespace(say={"status": "processing"}, asked=[])
+    monkeypatch.setattr("django_tintype.server.call", call)
+    return fake
 
 
 def completed(image, *names: str) -> dict:

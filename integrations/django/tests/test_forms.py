@@ -86,6 +86,24 @@ def test_an_upload_that_came_to_nothing_is_not_taken(image, ada):
     assert errors({"photo": form_value(image)}) == ["The file was not saved in time, and is gone. Choose it again."]
 
 
+def test_a_required_field_takes_none_that_never_arrived(image, server):
+    value = {"photo": form_value(image)}
+    assert not errors(value, Required) and server.asked == [("POST", f"/v1/uploads/{image.uuid.hex}/uploaded")]
+    missing = ["The file did not arrive. Choose it again."]
+    profile = Profile.objects.create(name="Ada", photo=image)
+    for server.say in (uploads.Refused(409, "original_missing", "it is not there"), uploads.Refused(404, "not_found", "none"),
+                       {"status": "expired"}):
+        assert errors(value, Required) == errors({"photo": kept(profile)}, Required, instance=profile) == missing
+    server.say = {"status": "failed", "error": {"code": "corrupt", "message": "it is cut off"}}
+    assert errors(value, Required) == ["This file cannot be used: it is cut off"]
+    server.say = uploads.Refused(503, "unavailable", "uploads are out of reach; try again", "5")
+    assert not errors(value, Required), "nobody knows"
+    asked = len(server.asked)
+    assert not errors(value) and len(server.asked) == asked, "it need not be there"
+    tell(image, completed(image))
+    assert not errors(value, Required) and len(server.asked) == asked, "it is known"
+
+
 def test_a_file_that_was_chosen_and_not_uploaded_is_no_empty_field(image):
     """Without JavaScript, or past it: a form without a file part says its name alone."""
     said = ["“a.jpg” was not uploaded. Choose it again, and wait until it is; that takes JavaScript."]
@@ -103,7 +121,7 @@ def test_a_completed_one_is_taken(image):
 
 @pytest.mark.parametrize("value", ["a" * 32, "x", ":", f"{'0' * 32}:", "\0", "é" * 40])
 def test_what_is_no_upload_is_refused(db, value):
-    assert errors({"photo": value})
+    assert errors({"photo": value}) == ["This upload cannot be used here. Choose the file again."]
 
 
 def test_the_field_is_what_the_models_field_makes():

@@ -171,6 +171,34 @@ def test_a_server_that_is_not_there_is_said_so_to_the_client(client, settings):
     assert get_image_model().objects.count() == 0
 
 
+def test_a_server_is_told_that_a_file_is_sent(client, image, server, caplog):
+    """Not every store tells it. What keeps it from being told is logged."""
+    url = f"{URL}{image.uuid.hex}/uploaded/"
+    told = ("POST", f"/v1/uploads/{image.uuid.hex}/uploaded")
+    assert client.post(url).json()["status"] == "pending" and server.asked == [told]
+    assert client.get(url).status_code == 405
+    assert Client().post(url).status_code in (401, 403)
+    bob = Client()
+    bob.force_login(get_user_model().objects.create_user("bob"))
+    assert bob.post(url).status_code == 404 and server.asked == [told], "another's"
+    server.say = uploads.Refused(503, "unavailable", "uploads are out of reach; try again", "5")
+    got = client.post(url)
+    assert (got.status_code, got["Retry-After"]) == (503, "5") and f"image {image.uuid} is uploaded: uploads are out of reach" in caplog.text
+    tell(image, completed(image))
+    assert client.post(url).json()["status"] == "completed" and len(server.asked) == 2, "it is known"
+
+
+def test_only_ones_own_pages_say_that_a_file_is_sent(ada, image, server):
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(ada)
+    assert strict.post(f"{URL}{image.uuid.hex}/uploaded/").status_code == 403 and not server.asked
+
+
+def test_without_a_server_nobody_is_told_that_a_file_is_sent(client, image):
+    assert client.post(f"{URL}{image.uuid.hex}/uploaded/").status_code == 200
+    assert uploads.uploaded(image) == {}
+
+
 def test_what_takes_a_server_says_so(image):
     for call in (uploads.claim, uploads.retry, uploads.erase):
         with pytest.raises(uploads.Refused, match="ASYNC_IMAGE_UPLOAD_SERVER"):

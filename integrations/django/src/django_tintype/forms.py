@@ -8,11 +8,14 @@ from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from . import uploads
 from .models import AbstractProcessedImage, Status, get_image_model
+from .server import Refused
 
 # Ids of images are in their addresses, for all to see. What a form takes was handed out: to who uploaded it, or with a form that had it.
 _UPLOADED = Signer(salt="django_tintype.uploaded")
 _KEPT = Signer(salt="django_tintype.kept")
+PATIENCE = 3  # seconds for which a form that is sent waits for a server
 
 
 def form_value(image: AbstractProcessedImage) -> str:
@@ -75,6 +78,7 @@ class UploadField(forms.ModelChoiceField):  # type: ignore[type-arg]
     """Takes uploads of who sends the form, and what the form had; and of these none that came to nothing."""
 
     default_error_messages = {
+        "invalid_choice": _("This upload cannot be used here. Choose the file again."),
         "not_uploaded": _("“%(name)s” was not uploaded. Choose it again, and wait until it is; that takes JavaScript."),
         "failed": _("This file cannot be used: %(why)s"),
         "expired": _("The file did not arrive. Choose it again."),
@@ -92,7 +96,9 @@ class UploadField(forms.ModelChoiceField):  # type: ignore[type-arg]
         if not isinstance(value, str) or value in self.empty_values:
             return super().to_python(value)
         uuid = _uuid(value)
-        image: Any = super().to_python(uuid.hex if uuid else value)
+        if uuid is None:
+            raise ValidationError(self.error_messages["invalid_choice"], "invalid_choice", {"value": value})
+        image: Any = super().to_python(uuid.hex)
         kept = _signed(_KEPT, value)
         if not kept and not self._is_theirs(image, value):
             raise ValidationError(self.error_messages["invalid_choice"], "invalid_choice", {"value": str(uuid)})
@@ -110,8 +116,26 @@ class UploadField(forms.ModelChoiceField):  # type: ignore[type-arg]
             why = "expired" if image.outcome == Status.PENDING else "gone"
             raise ValidationError(self.error_messages[why], why)
         if image.outcome == Status.FAILED:
-            error = image.error or {}
-            raise ValidationError(self.error_messages["failed"], "failed", {"why": error.get("message") or error.get("code") or "?"})
+            raise self._failed(image.error)
+        if self.required and image.outcome == Status.PENDING:
+            self._ask(image)
+
+    def _ask(self, image: AbstractProcessedImage) -> None:
+        """A credential alone is no photo. Without a server, or with one out of reach, nobody knows, and it is taken."""
+        try:
+            told = uploads.uploaded(image, PATIENCE)
+        except Refused as why:
+            if why.code in ("original_missing", "not_found"):
+                raise ValidationError(self.error_messages["expired"], "expired") from None
+            return
+        if told.get("status") == "expired":
+            raise ValidationError(self.error_messages["expired"], "expired")
+        if told.get("status") == "failed":  # the callback is on its way
+            raise self._failed(told.get("error"))
+
+    def _failed(self, error: dict[str, Any] | None) -> ValidationError:
+        error = error or {}
+        return ValidationError(self.error_messages["failed"], "failed", {"why": error.get("message") or error.get("code") or "?"})
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         if self.disabled:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from .permissions import permits
-from .views import Answer, asked, pending, read_json, standing
+from .views import Answer, asked, pending, read_json, sent, standing
 
 
 class BoundedJson(BaseParser):
@@ -49,6 +49,14 @@ class Detail(APIView):
 
     def get(self, request: Request, uuid: UUID) -> Response:
         return _response(standing(request.user, uuid))
+
+
+@method_decorator(never_cache, "dispatch")
+class Uploaded(APIView):
+    permission_classes = [Permitted]
+
+    def post(self, request: Request, uuid: UUID) -> Response:
+        return _response(sent(request.user, uuid))
 
 
 def _response(answer: Answer) -> Response:

@@ -9,6 +9,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from . import conf
 
 TIMEOUT = 15  # seconds
+# For visitors, who cannot mend it; the log has the reason.
+NOT_NOW = "uploads do not work at the moment; please try again later"
 LONGEST_ANSWER = 4 * 1024 * 1024
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class _NoRedirects(HTTPRedirectHandler):
 _opener = build_opener(_NoRedirects)
 
 
-def call(method: str, path: str, body: Any = None) -> Any:
+def call(method: str, path: str, body: Any = None, timeout: float = TIMEOUT) -> Any:
     if not conf.server():
         raise Refused(501, "invalid_request", "this takes a Tintype server: set ASYNC_IMAGE_UPLOAD_SERVER")
     headers = {"Accept": "application/json"}
@@ -41,7 +43,7 @@ def call(method: str, path: str, body: Any = None) -> Any:
     if body is not None:
         data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
     try:
-        with _opener.open(Request(conf.server() + path, data, headers, method=method), timeout=TIMEOUT) as answer:
+        with _opener.open(Request(conf.server() + path, data, headers, method=method), timeout=timeout) as answer:
             read = answer.read(LONGEST_ANSWER + 1)
         if len(read) > LONGEST_ANSWER:
             raise ValueError("it is too long")
@@ -63,7 +65,10 @@ def _refusal(error: HTTPError) -> Refused:
     if error.code in (400, 409, 413, 422, 429, 503):
         return Refused(error.code, code, detail, error.headers.get("Retry-After", ""))
     # 401, 403 and redirects are this project's to mend, and not of whoever asked for an upload.
-    log.error("ASYNC_IMAGE_UPLOAD_SERVER answered %s (%s): %s", error.code, code, detail)
+    hint = ""
+    if error.code in (401, 403):
+        hint = ". Set ASYNC_IMAGE_UPLOAD_API_KEY to a key with the scopes uploads:create and uploads:write; `tintype keys create` makes one"
+    log.error("ASYNC_IMAGE_UPLOAD_SERVER answered %s (%s): %s%s", error.code, code, detail, hint)
     if error.code == 404:
         return Refused(404, "not_found", "there is no such upload")
-    return Refused(502, "unavailable", "uploads are not set up rightly; the log says what to mend")
+    return Refused(502, "unavailable", NOT_NOW)

@@ -17,9 +17,10 @@ from django.utils.dateparse import parse_datetime
 
 from . import conf, s3, server
 from .models import AbstractProcessedImage, Status, get_image_model
-from .server import Refused
+from .server import NOT_NOW, Refused
 
 MOST_AT_ONCE = 100
+SOON = 5  # seconds, while somebody waits for a page
 log = logging.getLogger(__name__)
 User = AbstractBaseUser | AnonymousUser | None
 
@@ -51,6 +52,15 @@ def create(wanted: Sequence[NewUpload] = (NewUpload(),), user: User = None) -> l
     return get_image_model()._default_manager.bulk_create(images)
 
 
+def uploaded(image: AbstractProcessedImage, timeout: float = SOON) -> dict[str, Any]:
+    """Tells the server that the file is in the store: not every store does. The server's answer; without a server, nothing is done.
+
+    Raises `Refused`: 409 `original_missing` if the store has no file.
+    """
+    told = server.call("POST", f"/v1/uploads/{image.uuid.hex}/uploaded", timeout=timeout) if conf.server() else {}
+    return told if isinstance(told, dict) else {}
+
+
 def claim(image: AbstractProcessedImage) -> None:
     """Tells the server that your project keeps it; as often as you like. Where `upload.claim_within` is set, what is not claimed goes.
 
@@ -75,6 +85,7 @@ def erase(image: AbstractProcessedImage) -> None:
 
 
 acreate = sync_to_async(create)
+auploaded = sync_to_async(uploaded)
 aclaim = sync_to_async(claim)
 aretry = sync_to_async(retry)
 aerase = sync_to_async(erase)
@@ -126,7 +137,7 @@ def _by_server(wanted: Sequence[NewUpload], metadata: list[dict[str, str]]) -> l
                 for one, told in zip(answered, metadata, strict=True)]
     except (KeyError, TypeError, ValueError) as error:
         log.error("ASYNC_IMAGE_UPLOAD_SERVER is no Tintype, or of another version: %r", error)
-        raise Refused(502, "unavailable", "uploads are not set up rightly; the log says what to mend") from None
+        raise Refused(502, "unavailable", NOT_NOW) from None
 
 
 def _credential(presign: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +159,7 @@ def _by_ourselves(wanted: Sequence[NewUpload], metadata: list[dict[str, str]]) -
             images.append(_pending(name, s3.presign(key, one.content_type, one.size, told), told, expires))
         except (BotoCoreError, ClientError) as error:
             log.error("presigning for ASYNC_IMAGE_UPLOAD_BUCKET: %s", error)
-            raise Refused(502, "unavailable", "uploads are not set up rightly; the log says what to mend") from None
+            raise Refused(502, "unavailable", NOT_NOW) from None
     return images
 
 

@@ -15,9 +15,10 @@ if apps.is_installed("rest_framework"):
     from . import rest
     collection: Any = rest.Collection.as_view()
     detail: Any = rest.Detail.as_view()
+    uploaded: Any = rest.Uploaded.as_view()
 else:
     from . import views
-    collection, detail = views.collection, views.detail
+    collection, detail, uploaded = views.collection, views.detail, views.uploaded
 
 app_name = "async_image_upload"
 
@@ -45,5 +46,6 @@ register_converter(UploadConverter, "upload")
 urlpatterns = [
     path("presignedurl/", login_not_required(collection), name="presignedurl"),
     path("presignedurl/<upload:uuid>/", login_not_required(upload), name="presignedurl-detail"),
+    path("presignedurl/<upload:uuid>/uploaded/", login_not_required(uploaded), name="presignedurl-uploaded"),
     path("presignedurl/<upload:uuid>", login_not_required(upload)),
 ]

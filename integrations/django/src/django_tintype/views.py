@@ -1,5 +1,6 @@
 """What the URLs answer, and how they do it without Django REST framework; rest.py is the other way."""
 import json
+import logging
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +15,10 @@ from .models import AbstractProcessedImage, Status, get_image_model
 from .permissions import permits
 from .server import Refused
 
+log = logging.getLogger(__name__)
 LONGEST_BODY = 512 * 1024  # 100 uploads with all the metadata that S3 takes
 Answer = tuple[int, Any, dict[str, str]]
+NOT_FOUND: Answer = (404, {"code": "not_found", "detail": "there is no such upload"}, {})
 
 
 def shown(image: AbstractProcessedImage) -> dict[str, Any]:
@@ -42,8 +45,7 @@ def asked(user: Any, body: Any) -> Answer:
     try:
         images = uploads.create(uploads.parse(body), user)
     except Refused as why:
-        return (why.status, {"code": why.code, "detail": why.detail},
-                {"Retry-After": why.retry_after} if why.retry_after else {})
+        return _refused(why)
     return 201, [shown(image) for image in images] if isinstance(body, list) else shown(images[0]), {}
 
 
@@ -56,12 +58,35 @@ def pending(user: Any) -> Answer:
 
 
 def standing(user: Any, uuid: UUID) -> Answer:
-    """GET presignedurl/<uuid>/: one's own; for a stranger one that nobody owns, for staff anybody's."""
+    """GET presignedurl/<uuid>/"""
+    image = _theirs(user, uuid)
+    return (200, shown(image), {}) if image else NOT_FOUND
+
+
+def sent(user: Any, uuid: UUID) -> Answer:
+    """POST presignedurl/<uuid>/uploaded/: the client has sent the file, and not every store tells the server."""
+    image = _theirs(user, uuid)
+    if image is None:
+        return NOT_FOUND
+    if image.status == Status.PENDING:
+        try:
+            uploads.uploaded(image)
+        except Refused as why:
+            log.warning("the server was not told that image %s is uploaded: %s", image, why)
+            return _refused(why)
+    return 200, shown(image), {}
+
+
+def _theirs(user: Any, uuid: UUID) -> AbstractProcessedImage | None:
+    """One's own; for a stranger one that nobody owns, for staff anybody's."""
     found = get_image_model()._default_manager.filter(pk=uuid)
     if not (user.is_authenticated and user.is_staff):
         found = found.filter(user_id=user.pk)  # a stranger's is None
-    image = found.first()
-    return (200, shown(image), {}) if image else (404, {"code": "not_found", "detail": "there is no such upload"}, {})
+    return found.first()
+
+
+def _refused(why: Refused) -> Answer:
+    return why.status, {"code": why.code, "detail": why.detail}, {"Retry-After": why.retry_after} if why.retry_after else {}
 
 
 @never_cache
@@ -84,6 +109,14 @@ def detail(request: HttpRequest, uuid: UUID) -> HttpResponse:
     if not permits(request):
         return _json((403, {"code": "forbidden", "detail": "log in first"}, {}))
     return _json(standing(request.user, uuid))
+
+
+@never_cache
+@require_http_methods(["POST"])
+def uploaded(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    if not permits(request):
+        return _json((403, {"code": "forbidden", "detail": "log in first"}, {}))
+    return _json(sent(request.user, uuid))
 
 
 def _json(answer: Answer) -> HttpResponse:

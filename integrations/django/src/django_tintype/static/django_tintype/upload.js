@@ -64,6 +64,17 @@
     if (!stored.ok) throw new Error(`the store answered ${stored.status}`);
   }
 
+  /** Has the site tell the server that the file is there, since not every store does. It goes on without: most stores do. */
+  async function tell(box, uuid, token, signal) {
+    for (const wait of [0, SECOND, 3 * SECOND]) {
+      await pause(wait, signal);
+      const answer = await fetch(`${box.dataset.presignedurl}${uuid}/uploaded/`, {
+        method: "POST", credentials: "same-origin", keepalive: true, headers: { "X-CSRFToken": token }, signal,
+      }).catch(() => null);
+      if (answer && answer.status < 429) return;
+    }
+  }
+
   /** Asks the site until it has heard what came of the upload. Gives whether it has. */
   async function follow(box, uuid, signal) {
     const end = Date.now() + LONGEST;
@@ -112,6 +123,7 @@
       mine.stored = Date.now();
       show(box, "checking", "Uploaded. Looking at it…");
       setTimeout(() => settle(input.form), patience(box) + 50);
+      tell(box, uuid, csrfToken(input.form), signal).catch(() => {});  // another file was chosen
       const known = await follow(box, uuid, signal);
       mine.ended = true;
       show(box, "uploaded", known ? "Uploaded" : "Uploaded; what becomes of it is not known yet");
