@@ -64,6 +64,10 @@ pub(super) async fn of(
             true => Standing::Other,
         });
     }
+    if same_work && sealed.original.sequencer.is_some() && sealed.original.sequencer == task.pin.sequencer {
+        // It is the very event. What was put since with the same bytes has an event of its own.
+        return Ok(Standing::Same);
+    }
     match is_newer(processor, &sealed.original.pin(), &task.key, &task.pin).await? {
         Some(false) => Ok(Standing::Superseded(OLDER)),
         Some(true) if same == Standing::Same => Ok(Standing::SameAgain),

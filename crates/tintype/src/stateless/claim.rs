@@ -12,6 +12,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::error::Failure;
 use crate::key::Key;
 use crate::process::{Fence, Processor};
 use crate::store::{Pin, Precondition, PutOptions, Store, StoreError};
@@ -35,6 +36,9 @@ struct Note {
     /// The state that nothing could be made of: one that is older may still come, or the same once more.
     #[serde(default)]
     failed: Option<Pin>,
+    /// Why.
+    #[serde(default)]
+    failure: Option<Failure>,
     /// What the outcome is called, where its original's state has no name of its own.
     #[serde(default)]
     seal: String,
@@ -63,9 +67,12 @@ struct Held {
 }
 
 /// A state that nothing could be made of.
-#[derive(Clone)]
-struct Failed {
-    state: Pin,
+#[derive(Debug, Clone)]
+pub(super) struct Failed {
+    /// Which.
+    pub(super) state: Pin,
+    /// Why; unknown of claims of an older version.
+    pub(super) failure: Option<Failure>,
     seal: String,
 }
 
@@ -144,12 +151,12 @@ impl Claim {
                 {
                     held.was_left = !theirs.ended && theirs.owner != held.owner;
                     let is_ours = theirs.of.is_none_or(|of| of == *original);
-                    let seal = theirs.seal;
+                    let (seal, failure) = (theirs.seal, theirs.failure);
                     if held.was_left && is_ours && !seal.is_empty() {
                         // It may have said so already.
                         held.seal.clone_from(&seal);
                     }
-                    held.failed_before = theirs.failed.filter(|_| is_ours).map(|state| Failed { state, seal });
+                    held.failed_before = theirs.failed.filter(|_| is_ours).map(|state| Failed { state, failure, seal });
                     if held.was_left {
                         tracing::warn!(key = %held.key, "an instance left its work: it is taken over");
                     }
@@ -171,8 +178,8 @@ impl Claim {
     }
 
     /// The state of the original that nothing could be made of, and that is told.
-    pub(super) fn failed(&self) -> Option<&Pin> {
-        self.0.failed_before.as_ref().map(|failed| &failed.state)
+    pub(super) fn failed(&self) -> Option<&Failed> {
+        self.0.failed_before.as_ref()
     }
 
     /// What a set is called that is sealed under this claim.
@@ -181,13 +188,11 @@ impl Claim {
     }
 
     /// Nothing can be made of this state; gives what that outcome is called.
-    pub(super) fn fails(&self, state: Pin) -> String {
+    pub(super) fn fails(&self, state: Pin, failure: &Failure) -> String {
         let before = self.0.failed_before.as_ref().filter(|failed| failed.state == state);
         let seal = before.map_or(&self.0.seal, |failed| &failed.seal).clone();
-        // Where states have an order and no versions, an older one is known by its event and cannot be read any more.
-        let is_kept = state.version.is_some() || state.sequencer.is_none();
-        let failed = is_kept.then(|| Failed { state, seal: seal.clone() });
-        *self.0.fails.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        let failed = Failed { state, failure: Some(failure.clone()), seal: seal.clone() };
+        *self.0.fails.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
         seal
     }
 
@@ -227,15 +232,18 @@ impl Claim {
 impl Held {
     fn note(&self, until: OffsetDateTime) -> Note {
         let of = Some(self.original.clone());
-        let failed = self.failed_before.as_ref().map(|failed| failed.state.clone());
-        Note { owner: self.owner.clone(), until, ended: false, failed, seal: self.seal.clone(), of }
+        let (failed, failure) = match &self.failed_before {
+            Some(failed) => (Some(failed.state.clone()), failed.failure.clone()),
+            None => (None, None),
+        };
+        Note { owner: self.owner.clone(), until, ended: false, failed, failure, seal: self.seal.clone(), of }
     }
 
     async fn end_in(&self, wait: Duration, ended: bool) -> Result<(), StoreError> {
         let failed = self.fails.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut note = Note { ended, failed: None, ..self.note(OffsetDateTime::now_utc() + wait) };
-        if let Some(Failed { state, seal }) = failed {
-            (note.failed, note.seal) = (Some(state), seal);
+        let mut note = Note { ended, failed: None, failure: None, ..self.note(OffsetDateTime::now_utc() + wait) };
+        if let Some(Failed { state, failure, seal }) = failed {
+            (note.failed, note.failure, note.seal) = (Some(state), failure, seal);
         }
         self.put(note, self.etag.clone().map_or(Precondition::None, Precondition::Etag)).await.map(drop)
     }
@@ -251,8 +259,15 @@ impl Held {
         match self.store.get(&self.key, MAX_BYTES).await {
             Ok(stored) => {
                 let until = OffsetDateTime::UNIX_EPOCH;
-                let nobody =
-                    || Note { owner: String::new(), until, ended: false, failed: None, seal: String::new(), of: None };
+                let nobody = || Note {
+                    owner: String::new(),
+                    until,
+                    ended: false,
+                    failed: None,
+                    failure: None,
+                    seal: String::new(),
+                    of: None,
+                };
                 let note = serde_json::from_slice(&stored.bytes).unwrap_or_else(|_| nobody());
                 Ok(Some((note, stored.meta.etag)))
             }

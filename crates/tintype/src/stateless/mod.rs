@@ -181,7 +181,8 @@ impl Job<'_> {
         let preset = self.of.config.presets.of_key(&self.event.key);
         if let Some(failed) = self.claim.failed() {
             // Of a newer state nothing could be made, so there is nothing sealed that would say so.
-            let newer = self.in_time(self.processor.is_newer(failed, &self.event.key, &self.event.pin())).await?;
+            let newer =
+                self.in_time(self.processor.is_newer(&failed.state, &self.event.key, &self.event.pin())).await?;
             if newer.map_err(|e| Unsettled::Work(e.to_string()))? == Some(false) {
                 return Ok(Settled::Ignored(OLDER));
             }
@@ -281,13 +282,19 @@ impl Job<'_> {
     }
 
     /// A failure counts unless what is sealed says otherwise.
-    async fn failed(&self, failure: Failure, seen: Option<ObjectMeta>) -> Result<Settled, Unsettled> {
+    async fn failed(&self, mut failure: Failure, seen: Option<ObjectMeta>) -> Result<Settled, Unsettled> {
         let sets = self.in_time(self.processor.sets_of(&self.event.key)).await?;
         let sets = sets.map_err(|e| Unsettled::Work(e.to_string()))?;
-        let gone = matches!(failure.code.as_ref(), "not_found" | "original_changed");
+        let mut gone = matches!(failure.code.as_ref(), "not_found" | "original_changed");
         let mut pin = self.event.pin();
         if let Some(seen) = &seen {
             (pin.etag, pin.version) = (seen.etag.clone(), pin.version.or_else(|| seen.version.clone()));
+        }
+        if let Some(before) = self.claim.failed()
+            && let Some(found) = before.failure.clone().filter(|_| gone && before.state.is_same(&pin) == Some(true))
+        {
+            // What was found of these bytes stands when they are gone.
+            (failure, gone) = (found, false);
         }
         for (_, sealed) in &sets {
             match self.stands(sealed, &pin, gone).await? {
@@ -303,16 +310,15 @@ impl Job<'_> {
             return Ok(Settled::Ignored(REPLACED));
         }
         let metadata = self.metadata(seen.as_ref()).await?;
-        let mut seal = None;
+        let seal = self.claim.fails(pin, &failure);
         if !gone {
             // What is told and what the public can read are one thing.
-            seal = Some(self.claim.fails(pin));
             for (at, sealed) in &sets {
                 let removed = self.in_time(self.processor.remove_set(at, sealed, None)).await?;
                 removed.map_err(|e| Unsettled::Work(e.to_string()))?;
             }
         }
-        self.tell(metadata, seen.as_ref(), seal.as_deref(), &Outcome::Failed(failure.clone())).await?;
+        self.tell(metadata, seen.as_ref(), Some(&seal), &Outcome::Failed(failure.clone())).await?;
         Ok(Settled::Rejected(failure))
     }
 
