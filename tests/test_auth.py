@@ -209,6 +209,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(serve):
     row = listed(server.home)[id_of(key)]
     assert (row["name"], row["scopes"], row["last_used_at"], row["revoked_at"]) == ("web shop", ["uploads:create", "uploads:read"], None, None)
     created, expires = (datetime.fromisoformat(row[name]) for name in ("created_at", "expires_at"))
+    assert f"expires at {expires:%Y-%m-%d %H:%M}Z" in done.stderr
     assert expires - created == timedelta(days=90) and abs(created - datetime.now(timezone.utc)) < timedelta(minutes=1)
     table = keys(server.home, "list").stdout
     assert id_of(key) in table and "web shop" in table and key not in table
@@ -281,7 +282,8 @@ def test_almost_a_key_is_none(serve):
 @pytest.mark.parametrize("args, told", [
     (["create", "--name", "x"], "--scope"), (["create", "--scope", "admin"], "--name"),
     (["create", "--name", "x", "--scope", "uploads"], "uploads:create"), (["create", "--name", "", "--scope", "admin"], "name"),
-    (["create", "--name", "x", "--scope", "admin", "--expires", "soon"], "90d"), (["create", "--name", "x", "--scope", "admin", "--expires", "0s"], "90d"),
+    (["create", "--name", "x", "--scope", "admin", "--expires", "soon"], "1d"), (["create", "--name", "x", "--scope", "admin", "--expires", "0s"], "90d"),
+    (["create", "--name", "x", "--scope", "admin", "--expires", "90"], '"90s" or "90d"'),
     (["create", "--name", "x\ny", "--scope", "admin"], "control"), (["revoke"], "ID"), ([], "create")])
 def test_wrong_usage_says_what_is_right(tmp_path, args, told):
     done = keys(tmp_path, *args)

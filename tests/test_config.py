@@ -45,6 +45,53 @@ url = "http://127.0.0.1/"
         assert key in told, f"{key} is not named in:\n{told}"
 
 
+@pytest.mark.parametrize("name, value, file", [
+    ("TINTYPE_SERVER__DRAIN", "90", ""), ("TINTYPE_CALLBACK__SCHEDULE", "5s,90", ""),
+    ("", "", "server.drain = 90"), ("", "", 'server.drain = "90"'), ("", "", 'callback.schedule = ["5s", 90]')])
+def test_a_duration_has_a_unit(tmp_path, name, value, file):
+    config = tmp_path / "tintype.toml"
+    config.write_text(file)
+    done = tintype.run("config", "--check", "--config", config, env={name: value} if name else None)
+    assert done.returncode == 2 and 'write "90s" or "90d"' in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("args", [("doctor", "s3://photos", "--wait", "90"), ("deliveries", "resend", "--dead", "--since", "90"),
+                                  ("keys", "create", "--name", "x", "--scope", "admin", "--expires", "90")])
+def test_a_duration_in_a_flag_has_a_unit(tmp_path, args):
+    done = tintype.run(*args, cwd=tmp_path)
+    assert done.returncode == 2 and 'write "90s" or "90d"' in done.stderr, done.stderr
+
+
+def test_the_clients_own_variables_stop_nothing(tmp_path, serve):
+    clients = {"TINTYPE_KEY": "tt_abcdefghij_x", "TINTYPE_URL": "http://127.0.0.1:1"}
+    done = tintype.run("config", "--check", env=clients, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    server = serve(env=clients)
+    assert tintype.run("health", "--config", "/dev/null", env=clients | {"TINTYPE_SERVER__LISTEN": f"127.0.0.1:{server.port}"},
+                       cwd=tmp_path).returncode == 0
+    done = tintype.run("config", "--check", env={"TINTYPE_KEYS": "x"}, cwd=tmp_path)
+    assert done.returncode == 2 and "TINTYPE_KEYS" in done.stderr
+
+
+def test_check_names_the_file_it_read(tmp_path):
+    none = tintype.run("config", "--check", cwd=tmp_path)
+    assert none.returncode == 0 and "no file tintype.toml" in none.stderr
+    (tmp_path / "tintype.toml").touch()
+    usual = tintype.run("config", "--check", cwd=tmp_path)
+    assert usual.returncode == 0 and "read from tintype.toml" in usual.stderr
+    (tmp_path / "other.toml").touch()
+    other = tintype.run("config", "--check", "--config", tmp_path / "other.toml", cwd=tmp_path)
+    assert other.returncode == 0 and f"read from {tmp_path}/other.toml" in other.stderr
+
+
+def test_a_bucket_that_cannot_be_reached_is_said_at_the_start(serve):
+    nothing = f"http://127.0.0.1:{free_port()}"
+    account = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "TINTYPE_STORE__URL": "s3://photos"}
+    server = serve(ready="/healthz", env=account | {"TINTYPE_STORE__ENDPOINT": nothing})
+    assert " is ready" in server.log()
+    assert re.search(r"^  store +s3://photos \(NOT REACHABLE: .*[Cc]onnection refused", server.log(), re.M), server.log()
+
+
 @pytest.mark.parametrize("prefix, folder", [("temp/", "temp/out/"), ("a/b/", "a/"), ("", "image/"), ("x/", "x/")])
 def test_loop_of_folders_is_refused(tmp_path, prefix, folder):
     told = refused(tmp_path, env={"TINTYPE_UPLOAD__PREFIX": prefix, "TINTYPE_VARIANTS__FOLDER": folder})

@@ -63,7 +63,8 @@ def test_embedded_store_holds(serve, receiver):
     assert keys(at.s3, "tintype") == [] and visit.told["left"] == []
     [original] = visit.told["uploaded"]
     uploads = server.call("GET", "/v1/uploads").json()["uploads"]
-    assert len(uploads) == 1, "one upload, and one callback"
+    assert len(uploads) == 1, "one upload"
+    assert server.deliveries() == [] and not receiver.of(uploads[0]["id"]), "and no callback"
     assert original.startswith("temp/tintype-doctor-")
     # Its row stays, and what it names is gone, as it should be.
     verified = tintype.run("verify", "--data", server.home / "data", env=server.env, cwd=server.home)

@@ -169,6 +169,14 @@ def test_another_original_under_the_key_is_another_outcome(function, bucket, rec
     assert deployed.total("Completed") == 2
 
 
+def test_no_backend_hears_of_the_doctors_files(function, bucket, receiver):
+    name = "tintype-doctor-0123456789ab"
+    put(bucket, f"temp/{name}.png", corpus.save(corpus.photo(30, 20, 1), "PNG"), "image/png")
+    before = len(receiver.received)
+    assert function().invoke(s3_event(BUCKET, f"temp/{name}.png")).ok
+    assert outputs(bucket, name) and len(receiver.received) == before
+
+
 def test_a_backend_that_is_down_makes_aws_try_again(function, bucket, receiver):
     put(bucket, "temp/down.jpg")
     receiver.answer(PATH + "down.jpg/", 503, 302)

@@ -387,6 +387,22 @@ pub fn promised_extension(original: Option<&str>, output: OutputFormat) -> Optio
     }
 }
 
+/// What the names of all that the doctor writes begin with; 12 hex digits follow.
+pub const DOCTORS_NAME: &str = "tintype-doctor-";
+
+/// Whether an original is the doctor's, which removes it and all that was made of it: a server's row of it stays, and no
+/// backend is told of it.
+pub fn is_of_doctor(key: &Key) -> bool {
+    let name = key.as_str().rsplit('/').next().unwrap_or_default();
+    // Of the whole form, so that few other files are taken for one.
+    name.strip_prefix(DOCTORS_NAME).and_then(|rest| rest.strip_suffix(".png")).is_some_and(|rest| {
+        let (random, what) = rest.split_at_checked(12).unwrap_or_default();
+        !random.is_empty()
+            && random.bytes().all(|b| b.is_ascii_hexdigit())
+            && (what.is_empty() || what.starts_with('-'))
+    })
+}
+
 /// The extensions of images that are read, in lower case.
 pub fn image_extensions() -> Vec<&'static str> {
     let of = |format: Format| std::iter::once(format.extension()).chain(also(format).iter().copied());

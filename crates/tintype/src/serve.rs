@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use axum::Router;
 use axum::response::Response;
+use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -27,6 +28,8 @@ use crate::process::worker::{self, Stop};
 use crate::store::embedded::{self, Endpoint};
 use crate::{api, checkup, ledger, sweep};
 
+/// Longest time that the start waits for the store's first answer.
+const STORE_TRY: Duration = Duration::from_secs(3);
 /// What is left for a job to be handed on in, once its time is up.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -59,7 +62,8 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     let (closing, working) = (app.signals.stopping.clone(), Stop::default());
     let workers = start_workers(&app, &working)?;
     // Before the first answer, so that who reads the log of a server that answers finds it.
-    announce(&app, app.keys.asks().await?);
+    let store = try_store(&app).await;
+    announce(&app, app.keys.asks().await?, store.as_ref().err());
     let mut servers = JoinSet::new();
     servers.spawn(listen::run(api_front(&app, tls.clone()), api_listener, closing.clone()));
     if let (Some(listener), Some(parts)) = (store_listener, parts) {
@@ -68,7 +72,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> anyhow::Re
     if let Some(listener) = metrics_listener {
         servers.spawn(listen::run(metrics_front(&app, tls), listener, closing.clone()));
     }
-    warn(&app).await;
+    warn(&app, store);
 
     tokio::select! {
         () = stop => {}
@@ -109,7 +113,7 @@ pub async fn work(config: Config, stop: impl Future<Output = ()>) -> anyhow::Res
         servers.spawn(listen::run(metrics_front(&app, tls), listener, closing.clone()));
     }
     announce_work(&app);
-    warn(&app).await;
+    warn(&app, try_store(&app).await);
     stop.await;
     tracing::info!("stopping: work in hand is finished");
     closing.cancel();
@@ -278,8 +282,22 @@ async fn finish(mut servers: JoinSet<()>, mut workers: JoinSet<()>, working: &St
     }
 }
 
+/// Asks the store for something once. A bucket is listed: that names what is wrong with it, which the answer to a HEAD cannot.
+async fn try_store(app: &App) -> Result<(), String> {
+    let asked = async {
+        match app.store.is_remote() {
+            true => app.store.scan(app.layout.prefix(), "").next().await.transpose().map(|_| ()),
+            false => app.store.check().await,
+        }
+    };
+    match tokio::time::timeout(STORE_TRY, asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", STORE_TRY.as_secs())),
+    }
+}
+
 /// What works, but hardly as it was meant.
-async fn warn(app: &App) {
+fn warn(app: &App, store: Result<(), String>) {
     let config = &app.config;
     if app.room.is_low() {
         tracing::warn!(
@@ -288,8 +306,11 @@ async fn warn(app: &App) {
             "the disk is nearly full: no uploads are taken. Free some space, or lower limits.min_free_disk"
         );
     }
-    if let Err(error) = app.store.check().await {
-        tracing::warn!(%error, "the store does not answer; uploads wait until it does. Look at store.url, store.endpoint, store.region and the credentials");
+    if let Err(error) = store {
+        tracing::warn!(
+            error,
+            "the store does not answer; uploads wait until it does. Look at store.url, store.endpoint, store.region and the credentials"
+        );
     }
     if !config.listen.ip().is_loopback() {
         if config.public_url.is_none() {
@@ -319,7 +340,7 @@ fn announce_work(app: &App) {
 }
 
 /// Where to go, for a person at a terminal.
-fn announce(app: &App, asks_for_keys: bool) {
+fn announce(app: &App, asks_for_keys: bool, store_fails: Option<&String>) {
     let config = &app.config;
     if config.log_json {
         // A reader of JSON stops at the first line that is none.
@@ -345,7 +366,10 @@ fn announce(app: &App, asks_for_keys: bool) {
                 ),
             );
         }
-        StoreUrl::S3 { bucket } => line("store", &format!("s3://{bucket}")),
+        StoreUrl::S3 { bucket } => {
+            let fails = store_fails.map(|why| format!(" (NOT REACHABLE: {why})")).unwrap_or_default();
+            line("store", &format!("s3://{bucket}{fails}"));
+        }
     }
     match &config.callback {
         Some(callback) => {

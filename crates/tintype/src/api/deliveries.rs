@@ -151,8 +151,7 @@ pub async fn resend_many(
         ));
     }
     let since = many.since.as_deref().map(|text| {
-        parse_since(text, OffsetDateTime::now_utc())
-            .ok_or_else(|| Problem::invalid("`since` must be a while such as \"2d\", or a time of RFC 3339"))
+        parse_since(text, OffsetDateTime::now_utc()).map_err(|why| Problem::invalid(format!("`since`: {why}")))
     });
     let done = resend_dead(app.ledger.as_ref(), since.transpose()?).await?;
     app.signals.callbacks.notify_one();

@@ -29,7 +29,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::aws::secret::SecretArn;
-use crate::key::Layout;
+use crate::key::{Layout, is_of_doctor};
 use crate::ledger::Notice;
 use crate::preset::Preset;
 use crate::upload::{Outcome, Upload};
@@ -95,6 +95,10 @@ impl CallbackConfig {
 
     /// The same with a body that is made already.
     pub fn notice_of(&self, layout: &Layout, preset: Option<&Preset>, upload: &Upload, body: &Value) -> Option<Notice> {
+        // No backend asked for it, and each would answer that it knows no such upload.
+        if is_of_doctor(&upload.key) {
+            return None;
+        }
         let url = preset.and_then(|preset| preset.callback_url.as_ref()).unwrap_or(&self.url);
         (!url.is_empty()).then(|| Notice {
             url: expand(url, layout, upload),

@@ -50,12 +50,22 @@ pub async fn resend_dead(ledger: &dyn Ledger, since: Option<OffsetDateTime>) -> 
     }
 }
 
-/// Reads since when: `2d` before now, or a time such as `2026-11-25T08:00:00Z`. None for anything else.
-pub fn parse_since(text: &str, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    match parse_duration(text) {
-        Some(ago) => now.checked_sub(ago.try_into().ok()?),
-        None => OffsetDateTime::parse(text, &Rfc3339).ok(),
+/// Reads since when: `2d` before now, or a time such as `2026-11-25T08:00:00Z`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_since(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
+    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
+        return Ok(time);
     }
+    let problem = match parse_duration(text) {
+        Ok(ago) => match ago.try_into().ok().and_then(|ago| now.checked_sub(ago)) {
+            Some(time) => return Ok(time),
+            None => format!("{text:?} is too long ago"),
+        },
+        Err(problem) => problem,
+    };
+    Err(format!("{problem}, or a time such as 2026-11-25T08:00:00Z"))
 }
 
 /// Whether no later outcome of its upload has a delivery.
@@ -66,17 +76,19 @@ async fn is_latest(ledger: &dyn Ledger, row: &Delivery) -> Result<bool, LedgerEr
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use time::macros::datetime;
 
     #[test]
     fn since_is_a_while_ago_or_a_time() {
         let now = datetime!(2026-11-25 12:00 UTC);
-        assert_eq!(parse_since("2d", now), Some(datetime!(2026-11-23 12:00 UTC)));
-        assert_eq!(parse_since("90m", now), Some(datetime!(2026-11-25 10:30 UTC)));
-        assert_eq!(parse_since("2026-11-25T10:00:00+01:00", now), Some(datetime!(2026-11-25 9:00 UTC)));
+        assert_eq!(parse_since("2d", now), Ok(datetime!(2026-11-23 12:00 UTC)));
+        assert_eq!(parse_since("90m", now), Ok(datetime!(2026-11-25 10:30 UTC)));
+        assert_eq!(parse_since("2026-11-25T10:00:00+01:00", now), Ok(datetime!(2026-11-25 9:00 UTC)));
         for neither in ["", "yesterday", "2026-11-25", "-1h", "18446744073709551615d", "300000000d"] {
-            assert_eq!(parse_since(neither, now), None, "{neither}");
+            assert!(parse_since(neither, now).is_err(), "{neither}");
         }
+        assert!(parse_since("2", now).unwrap_err().contains("2 has no unit: write \"2s\" or \"2d\""));
     }
 }

@@ -27,9 +27,9 @@ Examples:
   tintype doctor                                  the configured bucket, or a running `tintype serve`
 
 First it says what this machine holds its decoders by, and tries to get out of their box.
-It uploads a small image as a client would, and removes it and all that was made of it. A backend
-that is called back hears of it once. --fix adds to the settings that are there; it takes nothing
-out and opens nothing but what --origin asks for. docs/doctor.md tells of each check.
+It uploads a small image as a client would, and removes it and all that was made of it. No callback
+is sent for it. --fix adds to the settings that are there; it takes nothing out and opens nothing
+but what --origin asks for. docs/doctor.md tells of each check.
 
 Exit code: 0 all holds, 1 something does not, 2 wrong usage or configuration.")]
 pub struct DoctorArgs {
@@ -216,8 +216,7 @@ impl Told {
         let mut notes = Vec::new();
         let originals = exam.originals();
         if !originals.is_empty() {
-            let once = if originals.len() == 1 { "once" } else { "once for each" };
-            notes.push(format!("If a backend is called back, it hears of {} {once}.", originals.join(", ")));
+            notes.push(format!("No callback is sent for {}.", originals.join(", ")));
         }
         if !exam.wrote() {
             return notes;
@@ -268,7 +267,7 @@ fn again(args: &DoctorArgs) -> String {
 }
 
 fn wait(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "write \"20s\" or \"2m\"".to_owned())
+    parse_duration(text)
 }
 
 /// An origin as browsers write it: no path, no usual port.

@@ -51,7 +51,7 @@ struct CreateArgs {
     /// What it may do, once or more: uploads:create, uploads:read, uploads:write, results, events, deliveries, metrics, or admin for all
     #[arg(long, required = true, value_parser = scope)]
     scope: Vec<Scope>,
-    /// How long it is good, e.g. 90d [default: until it is revoked]
+    /// How long it is good, with a unit: 12h, 90d [default: until it is revoked]
     #[arg(long, value_name = "DURATION", value_parser = expiry)]
     expires: Option<time::Duration>,
 }
@@ -93,10 +93,9 @@ fn scope(text: &str) -> Result<Scope, String> {
 }
 
 fn expiry(text: &str) -> Result<time::Duration, String> {
-    let duration = parse_duration(text).filter(|duration| !duration.is_zero());
-    let duration = duration.and_then(|duration| time::Duration::try_from(duration).ok());
-    let bounded = duration.filter(|duration| *duration <= time::Duration::days(36_500));
-    bounded.ok_or_else(|| "write a duration such as \"12h\" or \"90d\"".to_owned())
+    let duration = time::Duration::try_from(parse_duration(text)?).ok();
+    let bounded = duration.filter(|duration| duration.is_positive() && *duration <= time::Duration::days(36_500));
+    bounded.ok_or_else(|| "it is above 0 and at most 36500d: write \"12h\" or \"90d\"".to_owned())
 }
 
 /// Does it.
@@ -144,7 +143,14 @@ async fn create(ledger: &SqlLedger, args: &CreateArgs) -> Result<u8, LedgerError
         revoked_at: None,
     };
     ledger.add_key(&row).await?;
-    eprintln!("key {} may: {scopes}. Keep what follows: it is shown this once, and only its hash is kept.", key.id);
+    let end = match row.expires_at {
+        Some(_) => format!("It expires at {}.", minute(row.expires_at)),
+        None => "It does not expire.".to_owned(),
+    };
+    eprintln!(
+        "key {} may: {scopes}. {end} Keep what follows: it is shown this once, and only its hash is kept.",
+        key.id
+    );
     Ok(if report::out(key.reveal()) { DONE } else { FAILED })
 }
 

@@ -189,9 +189,14 @@ fn config(args: &ConfigArgs) -> u8 {
         let text = if args.markdown { reference() } else { DEFAULTS.to_owned() };
         return if report::out(text.trim_end()) { DONE } else { FAILED };
     }
-    match load(&Sources::of_process(args.config.clone(), Vec::new())) {
+    let sources = Sources::of_process(args.config.clone(), Vec::new());
+    match load(&sources) {
         Some(_) => {
-            eprintln!("the configuration has no mistakes");
+            let read =
+                sources.file_in_use().map(|file| format!("it was read from {} and the environment", file.display()));
+            let read =
+                read.unwrap_or_else(|| "there is no file tintype.toml: the environment was read alone".to_owned());
+            eprintln!("the configuration has no mistakes; {read}");
             DONE
         }
         None => USAGE,

@@ -331,19 +331,28 @@ fn read_store(r: &mut Reader) -> Option<StoreUrl> {
     if text == "embedded" {
         return Some(StoreUrl::Embedded);
     }
-    match text.strip_prefix("s3://") {
-        Some(bucket) if is_bucket(bucket.trim_end_matches('/')) => {
-            Some(StoreUrl::S3 { bucket: bucket.trim_end_matches('/').to_owned() })
-        }
-        Some(_) => {
-            r.mistake("store.url", "s3:// must be followed by the name of a bucket alone, e.g. \"s3://my-bucket\"")
-        }
+    match text.strip_prefix("s3://").map(|name| name.trim_end_matches('/')) {
+        Some(bucket) => match check_bucket(bucket) {
+            Ok(()) => Some(StoreUrl::S3 { bucket: bucket.to_owned() }),
+            Err(problem) => r.mistake("store.url", problem),
+        },
         None => r.mistake("store.url", "this build knows \"embedded\" and \"s3://bucket\""),
     }
 }
 
-fn is_bucket(name: &str) -> bool {
-    (3..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+/// Whether a bucket can be called so.
+fn check_bucket(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+        return Err("s3:// must be followed by the name of a bucket alone, e.g. \"s3://my-bucket\"");
+    }
+    if name.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Err("the name of a bucket has no capital letters, e.g. \"s3://my-bucket\"");
+    }
+    match name.len() {
+        0..3 => Err("the name of a bucket has at least 3 characters, e.g. \"s3://my-bucket\""),
+        3..=63 => Ok(()),
+        _ => Err("the name of a bucket has at most 63 characters"),
+    }
 }
 
 fn read_ledger(r: &mut Reader, data: Option<&std::path::Path>) -> Option<LedgerUrl> {

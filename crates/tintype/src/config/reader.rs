@@ -170,16 +170,12 @@ impl Reader {
     /// A duration in a range.
     pub fn duration(&mut self, key: &str, least: Duration, most: Duration) -> Option<Duration> {
         let value = self.value(key);
-        match read_duration(&value).filter(|duration| (least..=most).contains(duration)) {
-            Some(duration) => Some(duration),
-            None => self.mistake(
-                key,
-                &format!(
-                    "{value} is no duration from {} s to {} s; write \"30s\", \"5m\", \"2h\" or \"1d\"",
-                    least.as_secs_f32(),
-                    most.as_secs()
-                ),
-            ),
+        match read_duration(&value) {
+            Ok(duration) if (least..=most).contains(&duration) => Some(duration),
+            Ok(_) => {
+                self.mistake(key, &format!("{value} is not from {} s to {} s", least.as_secs_f32(), most.as_secs()))
+            }
+            Err(problem) => self.mistake(key, &problem),
         }
     }
 
@@ -193,8 +189,11 @@ impl Reader {
 
     /// A list of durations.
     pub fn durations(&mut self, key: &str) -> Option<Vec<Duration>> {
-        let list: Option<Vec<_>> = self.items(key)?.iter().map(read_duration).collect();
-        list.or_else(|| self.mistake(key, "it must be a list of durations, e.g. [\"5s\", \"5m\", \"1h\"]"))
+        let list: Result<Vec<_>, _> = self.items(key)?.iter().map(read_duration).collect();
+        match list {
+            Ok(list) => Some(list),
+            Err(problem) => self.mistake(key, &format!("{problem}, as in [\"5s\", \"5m\", \"1h\"]")),
+        }
     }
 
     /// A list of texts.
@@ -261,11 +260,10 @@ impl Reader {
     }
 }
 
-fn read_duration(value: &Value) -> Option<Duration> {
+fn read_duration(value: &Value) -> Result<Duration, String> {
     match value {
-        Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
         Value::String(text) => parse_duration(text),
-        _ => None,
+        other => parse_duration(&other.to_string()),
     }
 }
 

@@ -22,6 +22,8 @@ const SEED: [(&str, &str); 8] = [
     ("BLUR", "variants.blur"),
     ("BLUR_RADIUS", "variants.blur_radius"),
 ];
+/// Names of the programs that call Tintype, in the recipes and the clients: no settings, so they may stand beside ours.
+const OF_CLIENTS: [&str; 2] = ["TINTYPE_KEY", "TINTYPE_URL"];
 /// The section of the file that has no defaults.
 const PRESETS: &str = "presets";
 /// The file that is read when it is there and no other is named.
@@ -65,6 +67,12 @@ impl Sources {
         Self { file, environment: environment.collect(), flags }
     }
 
+    /// The file that is read, if there is one.
+    pub fn file_in_use(&self) -> Option<&Path> {
+        let usual = Path::new(USUAL_FILE);
+        self.file.as_deref().or(Some(usual).filter(|usual| usual.exists()))
+    }
+
     /// Reads them all.
     pub(super) fn settings(&self) -> Settings {
         let mut mistakes = Vec::new();
@@ -96,7 +104,14 @@ impl Sources {
             } else {
                 let nearest = nearest(&key, settings.keys().map(String::as_str)).unwrap_or_default().to_owned();
                 let variable = setting.from.as_deref().is_some_and(|from| from.starts_with("TINTYPE_"));
-                let meant = if variable { as_variable(&nearest) } else { nearest };
+                let meant = match key.split_once('.') {
+                    // Presets have no defaults, so that none of their keys is near.
+                    Some((section, rest)) if !variable && distance(section, PRESETS) <= 2 => {
+                        format!("{PRESETS}.{rest}")
+                    }
+                    _ if variable => as_variable(&nearest),
+                    _ => nearest,
+                };
                 mistakes.push(Mistake {
                     place: place(&key, setting.from.as_deref()),
                     problem: format!("there is no such key; did you mean {meant}?"),
@@ -118,7 +133,7 @@ impl Sources {
         found.extend(aws.filter(|(_, setting)| setting.value.as_str() != Some("")));
         found.extend(flatten(in_file).into_iter().map(of_file));
         found.extend(SEED.iter().filter_map(alias));
-        for (variable, value) in &self.environment {
+        for (variable, value) in self.environment.iter().filter(|(name, _)| !OF_CLIENTS.contains(&name.as_str())) {
             // One underscore too few is still a mistake worth telling: it may be the secret that is left out.
             if let Some(key) = variable.strip_prefix("TINTYPE_") {
                 found.push((key.to_lowercase().replace("__", "."), text(value, variable)));
@@ -136,10 +151,7 @@ impl Sources {
 
     /// The file's tables and its name; nothing where there is none.
     fn in_file(&self, mistakes: &mut Vec<Mistake>) -> (Table, String) {
-        let usual = Path::new(USUAL_FILE);
-        let Some(path) = self.file.as_deref().or(Some(usual).filter(|usual| usual.exists())) else {
-            return (Table::new(), String::new());
-        };
+        let Some(path) = self.file_in_use() else { return (Table::new(), String::new()) };
         let table = std::fs::read_to_string(path)
             .map_err(|e| match e.kind() {
                 std::io::ErrorKind::NotFound => "there is no such file".to_owned(),

@@ -295,10 +295,57 @@ fn sizes_and_durations_as_people_write_them() {
         assert_eq!(value::parse_bytes(text), bytes, "{text}");
     }
     for (text, millis) in
-        [("1d", Some(86_400_000)), ("250ms", Some(250)), ("3", Some(3000)), ("-1s", None), ("1w", None)]
+        [("1d", Some(86_400_000)), ("250ms", Some(250)), ("0", Some(0)), ("3", None), ("-1s", None), ("1w", None)]
     {
-        assert_eq!(value::parse_duration(text), millis.map(Duration::from_millis), "{text}");
+        assert_eq!(value::parse_duration(text).ok(), millis.map(Duration::from_millis), "{text}");
     }
+}
+
+#[test]
+fn a_duration_without_a_unit_is_refused_with_what_to_write() {
+    for (file, environment, key) in [
+        ("server.drain = 90\n", None, "server.drain"),
+        ("server.drain = \"90\"\n", None, "server.drain"),
+        ("", Some(("TINTYPE_SERVER__DRAIN", "90")), "server.drain"),
+        ("callback.schedule = [\"5s\", 90]\n", None, "callback.schedule"),
+        ("", Some(("TINTYPE_CALLBACK__SCHEDULE", "5s, 90")), "callback.schedule"),
+    ] {
+        let told = load_file(file, environment.as_slice()).unwrap_err().0;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].place.starts_with(key), "{told:?}");
+        assert!(told[0].problem.contains("90 has no unit: write \"90s\" or \"90d\""), "{told:?}");
+    }
+    // Nothing is nothing in any unit.
+    assert_eq!(load_file("upload.keep_originals = 0\n", &[]).unwrap().keep_originals, None);
+}
+
+#[test]
+fn a_bucket_that_cannot_be_called_so_is_told_why() {
+    let long = "b".repeat(64);
+    for (name, why) in [
+        ("b", "at least 3"),
+        ("My_Bucket", "no capital"),
+        (&long, "at most 63"),
+        ("a/b", "of a bucket alone"),
+        ("", "of a bucket alone"),
+    ] {
+        let told = mistakes(&format!("store.url = \"s3://{name}\"\n"));
+        assert!(told.len() == 1 && told[0].1.contains(why), "{name}: {told:?}");
+    }
+}
+
+#[test]
+fn preset_is_nearly_presets() {
+    let told = mistakes("[preset.avatar]\npaths = [\"temp/a/\"]\n");
+    assert_eq!(told.len(), 1);
+    assert!(told[0].1.contains("did you mean presets.avatar.paths?"), "{told:?}");
+}
+
+#[test]
+fn the_names_of_the_programs_that_call_are_no_settings() {
+    let clients = [("TINTYPE_KEY", "tt_abcdefghij_x"), ("TINTYPE_URL", "http://127.0.0.1:8000")];
+    assert!(Config::load(&sources(&clients)).is_ok());
+    assert_eq!(places(&sources(&[("TINTYPE_KEYS", "x")])).len(), 1, "others are still looked at");
 }
 
 /// Loads a file of this content.

@@ -2,18 +2,27 @@
 
 use std::time::Duration;
 
-/// `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"1d"`, or seconds alone.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = split(text)?;
+/// `"500ms"`, `"30s"`, `"5m"`, `"2h"`, `"1d"`, or `"0"`.
+///
+/// # Errors
+/// How to write it: a number without a unit may be meant as seconds or as days.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let Some((number, unit)) = split(text) else { return Err(no_duration(text)) };
     let millis = match unit {
         "ms" => 1,
-        "" | "s" => 1000,
+        "s" => 1000,
         "m" => 60_000,
         "h" => 3_600_000,
         "d" => 86_400_000,
-        _ => return None,
+        "" if number == 0 => 0,
+        "" => return Err(format!("{number} has no unit: write \"{number}s\" or \"{number}d\" (m: minutes, h: hours)")),
+        _ => return Err(no_duration(text)),
     };
-    number.checked_mul(millis).map(Duration::from_millis)
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(|| no_duration(text))
+}
+
+fn no_duration(text: &str) -> String {
+    format!("{:?} is no duration: write \"30s\", \"5m\", \"2h\" or \"1d\"", text.trim())
 }
 
 /// `"10485760"`, `"10MiB"`, `"10MB"`, `"512 KiB"`.

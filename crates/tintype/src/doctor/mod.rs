@@ -27,7 +27,6 @@ use std::time::Duration;
 
 pub use decoders::check as decoders;
 pub use finding::{Finding, Fix, State, Trouble};
-pub use objects::is_of_doctor;
 pub use target::Options;
 
 use bucket::Bucket;

@@ -11,7 +11,7 @@ use super::Exam;
 use super::bucket::Bucket;
 use super::settings::{Document, Setting};
 use super::xml::Named;
-use crate::key::{Key, KeyError, Layout};
+use crate::key::{DOCTORS_NAME, Key, KeyError, Layout};
 use crate::preset::hex;
 use crate::presign::header::Call;
 
@@ -19,14 +19,6 @@ use crate::presign::header::Call;
 pub const PNG: &[u8] = include_bytes!("probe.png");
 /// Its type.
 pub const PNG_TYPE: &str = "image/png";
-
-/// What all names of all examinations begin with.
-const NAMED: &str = "tintype-doctor-";
-
-/// Whether an original is of an examination, which removes it and all that was made of it; a server's row of it stays.
-pub fn is_of_doctor(key: &Key) -> bool {
-    key.as_str().rsplit('/').next().is_some_and(|name| name.starts_with(NAMED))
-}
 
 /// The objects of one examination.
 pub struct Objects {
@@ -41,7 +33,7 @@ pub struct Objects {
 impl Objects {
     /// Names that no other examination has.
     pub fn new(layout: Layout) -> Self {
-        let name = format!("{NAMED}{}", hex(&rand::rng().random::<[u8; 6]>()));
+        let name = format!("{DOCTORS_NAME}{}", hex(&rand::rng().random::<[u8; 6]>()));
         Self { name, layout, written: Mutex::default(), used: AtomicBool::default() }
     }
 
@@ -164,6 +156,7 @@ async fn delete(bucket: &Bucket, found: &Found) -> Result<(), String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::key::is_of_doctor;
 
     #[test]
     fn both_kinds_of_listing_are_read() {
@@ -180,6 +173,7 @@ mod tests {
     fn names_lie_in_the_two_folders() {
         let objects = Objects::new(Layout::new("temp/", "image/").unwrap());
         let (original, variant) = (objects.original("").unwrap(), objects.variant("-open").unwrap());
+        assert!(is_of_doctor(&original) && is_of_doctor(&objects.original("-anyone").unwrap()));
         assert_eq!(original.as_str(), format!("temp/{}.png", objects.name));
         objects.wrote(&original);
         objects.wrote(&variant);

@@ -206,3 +206,14 @@ fn extensions_of_file_names() {
     assert_eq!(extension_of_filename("x.j/pg"), None);
     assert_eq!(extension_of_filename("x.<b>"), None);
 }
+
+#[test]
+fn the_doctors_files_are_known_by_their_whole_name() {
+    let is = |key: &str| is_of_doctor(&Key::new(key).unwrap());
+    assert!(is("temp/tintype-doctor-0123456789ab.png") && is("temp/tintype-doctor-0123456789ab-anyone.png"));
+    for other in
+        ["temp/a.png", "temp/tintype-doctor-me.png", "temp/tintype-doctor-0123456789ab.jpg", "tintype-doctor-/a.png"]
+    {
+        assert!(!is(other), "{other}");
+    }
+}

@@ -6,8 +6,7 @@ use time::OffsetDateTime;
 use tintype_image::{Format, MetadataPolicy};
 
 use super::{Finding, Kind, Summary, Tell, Verifier, VerifyError, repair, report};
-use crate::doctor::is_of_doctor;
-use crate::key::{Key, extension_for};
+use crate::key::{Key, extension_for, is_of_doctor};
 use crate::ledger::{Page, Search};
 use crate::manifest::{Manifest, Original, Variant};
 use crate::preset::hex;
