@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+import pyvips
 import requests
 from PIL import Image
 
@@ -33,6 +34,20 @@ def developed(tmp_path, files: dict[str, bytes], env: dict | None = None, flags:
         lines[line["original"]["key"]] = line
     assert sorted(lines) == sorted(files), done.stderr
     return lines
+
+
+def test_lzw_tiles_that_jut_out_of_the_page_are_whole(tmp_path):
+    """By libtiff: the decoder took the end of what it cut off for the end of the tile."""
+    files, pictures = {}, {}
+    for width, height, tile, bits in ((200, 200, 16, 1), (200, 192, 32, 2), (200, 200, 128, 1), (193, 200, 16, 8), (17, 33, 16, 8), (200, 200, 128, 4)):
+        plane = ((np.add.outer(np.arange(height), np.arange(width)) // 20) % 2 * 255).astype(np.uint8)
+        image = pyvips.Image.new_from_memory(plane.tobytes(), width, height, 1, "uchar").copy(interpretation="b-w")
+        name = f"{width}x{height}-{tile}-{bits}.tif"
+        files[name] = image.tiffsave_buffer(compression="lzw", predictor="none", tile=True, tile_width=tile, tile_height=tile, bitdepth=bits)
+        pictures[name] = plane
+    for name, line in developed(tmp_path, files).items():
+        assert "damaged" not in line, (name, line)
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(line["picture"])).convert("L")), pictures[name]), name
 
 
 def test_odd_tiffs_are_the_picture_they_were_made_of(tmp_path, say):

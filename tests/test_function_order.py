@@ -179,6 +179,39 @@ def test_each_state_has_an_id_of_its_own_and_each_repeat_the_same(function, buck
     assert len(set(ids)) == len(states), "a backend that keeps ids would stay at another state"
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["versions", "no versions"])
+def test_a_failure_keeps_its_place_in_the_order(function, bucket, versions, receiver, kept):
+    """An older event changes nothing after it, whether its object is there again or none is; its own tells it again."""
+    at, deployed, good = versions if kept else bucket, function(), picture(20)
+    for key, again in (("temp/back.bmp", True), ("temp/expired-failure.bmp", False)):
+        first = event(at, key, 1, **put(at, key, good))
+        assert deployed.invoke(first).ok
+        second = event(at, key, 2, **put(at, key, b"no image"))
+        assert deployed.invoke(second).ok
+        if again:
+            put(at, key, good)
+        else:
+            at.s3.delete_object(Bucket=at.bucket, Key=key)
+        before = len(told(receiver, key))
+        assert deployed.invoke(first).ok and len(told(receiver, key)) == before, "older news was told"
+        if not again:
+            assert deployed.invoke(second).ok
+            one, other = told(receiver, key)[-2:]
+            assert one.webhook_id == other.webhook_id and other.verify()["error"]["code"] == "unsupported_format"
+
+
+def test_without_versions_an_event_is_told_from_its_seal(function, bucket, receiver):
+    """The same bytes were put since with other metadata: those have an event of their own."""
+    key, deployed = "temp/same-bytes.bmp", function()
+    first = event(bucket, key, 1, **put(bucket, key, picture(21), who="one"))
+    assert deployed.invoke(first).ok
+    second = event(bucket, key, 2, **put(bucket, key, picture(21), who="two"))
+    for notice in (first, second):
+        assert deployed.invoke(notice).ok
+    assert [t.verify()["metadata"]["who"] for t in told(receiver, key)] == ["one", "one", "two"]
+    assert len({t.webhook_id for t in told(receiver, key)}) == 2
+
+
 @pytest.mark.parametrize("lost", ["image/lied-to_50x50.bmp", "image/lied-to.bmp.manifest.json"])
 def test_a_store_that_only_says_that_it_wrote_is_not_believed(function, bucket, receiver, lost):
     """Once: it is written again. Always: nothing is told, and the event comes again."""

@@ -1,7 +1,10 @@
 """Whose keys are whose: no original, no result and no deletion touches what came of another."""
 import hashlib
 import itertools
+import random
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -79,6 +82,60 @@ def test_a_result_of_other_bytes_or_with_a_script_for_an_address_is_refused(embe
         body = {"status": "completed"} | manifest | {"variants": [first | wrong, *rest]}
         answer = embedded.call("PUT", f"/v1/uploads/{created['id']}/result", json=body)
         assert answer.status_code == status, (wrong, answer.text)
+
+
+@pytest.mark.parametrize("deployment", ["embedded", "seaweedfs+postgres"], indirect=True)
+def test_a_result_and_retries_at_once_leave_one_of_their_two_ends(deployment):
+    """`completed` with all of the set, or `failed` and nothing to read."""
+    dice = random.Random(7)
+    failed = {"status": "failed", "error": {"code": "x", "message": "y"}}
+
+    def both(_):
+        created = deployment.create(filename="a.jpg")
+        assert boto3_style(created["presign"], PHOTOS[0]).status == 204
+        deployment.announce(deployment.at.bucket, created["presign"]["fields"]["key"])
+        deployment.finish(created["id"])
+        path = f"/v1/uploads/{created['id']}"
+
+        def ask(number):
+            time.sleep(dice.random() * 0.3)
+            answer = deployment.call("POST", f"{path}/retry") if number % 2 else deployment.call("PUT", f"{path}/result", json=failed)
+            assert answer.status_code in (200, 202, 409), answer.text
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(ask, range(6)))
+        return created["id"]
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = list(pool.map(both, range(40)))
+
+    def wrong():
+        found = {}
+        for upload in ids:
+            status = deployment.status(upload)["status"]
+            listed = deployment.at.s3.list_objects_v2(Bucket=deployment.at.bucket, Prefix=f"image/{upload}").get("Contents", [])
+            if (status, len(listed)) not in (("completed", 9), ("failed", 0)):
+                found[upload] = (status, len(listed))
+        return found
+
+    try:
+        wait_for("every upload's end", lambda: not wrong(), 60, every=1)
+    except TimeoutError:
+        raise AssertionError(wrong()) from None
+
+
+def test_a_deletion_takes_nothing_of_names_that_begin_with_its_id(serve):
+    server = serve(env={"TINTYPE_QUEUE__LEASE": "1s"})
+    created = completed(server, PHOTOS[0])
+    others = [f"temp/{created['id']}{rest}" for rest in ("-cropped.jpg", "x.jpg", "/mine.jpg")]
+    for key in others:
+        assert put(server, key, PHOTOS[1])["status"] == "completed"
+    before = public(server, created["id"])
+    assert len(before) == 9 * 4
+    assert server.call("DELETE", f"/v1/uploads/{created['id']}").status_code == 204
+    time.sleep(8)  # it looks again after two leases
+    left = public(server, created["id"])
+    assert len(left) == 9 * 3 and left.items() <= before.items()
 
 
 # --- keys that would meet ------------------------------------------------------------------------------------------------
