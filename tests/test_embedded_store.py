@@ -7,6 +7,9 @@ import subprocess
 import boto3
 import pytest
 import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 import corpus
@@ -146,6 +149,47 @@ def test_wrong_digest_is_refused_and_nothing_kept(client):
         client.head_object(Bucket="tintype", Key="temp/digest.jpg")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("text", ["a  b", "a b   c", "=?utf-8?q?x?=", "=?UTF-8?B?aGk=?=", "=?utf-8?q?x?= =?utf-8?q?y?=", "=?x?=", "=??="])
+def test_metadata_is_kept_as_it_was_given(embedded, receiver, text, method):
+    created = embedded.create(filename="a.jpg", method=method, metadata={"t": text})
+    presign = created["presign"]
+    if method == "POST":
+        assert by_hand(presign, IMAGE).status == 204
+    else:
+        assert presign["headers"]["x-amz-meta-t"] == text
+        sent = requests.put(presign["url"], data=IMAGE, headers=presign["headers"], timeout=30)
+        assert sent.status_code == 200, sent.text
+    upload = embedded.finish(created["id"])
+    variant = requests.head(upload["manifest"]["variants"][0]["url"], timeout=30)
+    assert (upload["metadata"]["t"], upload["manifest"]["metadata"]["t"], variant.headers["x-amz-meta-t"]) == (text, text, text)
+    assert receiver.wait(created["id"]).body["metadata"]["t"] == text
+
+
+def test_a_presigned_put_is_held_to_its_metadata_and_to_its_signature(embedded):
+    for given, sent in [("=?utf-8?q?x?=", "=?utf-8?q?y?="), ("=?x?=", "=?y?="), ("=?x?=", "x"), ("x", "=?x?=")]:
+        presign = embedded.create(filename="a.jpg", method="PUT", metadata={"t": given})["presign"]
+        changed = presign["headers"] | {"x-amz-meta-t": sent}
+        assert requests.put(presign["url"], data=IMAGE, headers=changed, timeout=30).status_code == 403
+        more = presign["headers"] | {"x-amz-meta-u": "=?x?="}
+        assert requests.put(presign["url"], data=IMAGE, headers=more, timeout=30).status_code == 403
+        bare = presign["url"].partition("?")[0]
+        assert requests.put(bare, data=IMAGE, headers=presign["headers"], timeout=30).status_code == 403
+
+
+def test_metadata_beyond_ascii_comes_back_encoded(client, embedded):
+    """As clients send it: bytes of UTF-8, or encoded words, which boto3 signs."""
+    word = "=?UTF-8?B?SGFsbMO2Y2hlbg==?="
+    client.put_object(Bucket="tintype", Key="temp/word.bin", Body=IMAGE, Metadata={"t": word})
+    assert client.head_object(Bucket="tintype", Key="temp/word.bin")["Metadata"] == {"t": word}
+    request = AWSRequest("PUT", f"{embedded.store}/tintype/temp/utf8.bin", data=IMAGE, headers={
+        "x-amz-content-sha256": hashlib.sha256(IMAGE).hexdigest(), "x-amz-meta-t": "Hallöchen"})
+    SigV4Auth(Credentials(s3.ACCESS_KEY, s3.SECRET_KEY), "s3", s3.REGION).add_auth(request)
+    headers = {name: value.encode() if isinstance(value, str) else value for name, value in request.headers.items()}
+    assert requests.put(request.url, data=IMAGE, headers=headers, timeout=30).status_code == 200
+    assert client.head_object(Bucket="tintype", Key="temp/utf8.bin")["Metadata"] == {"t": word}
+
+
 # --- where S3 is more generous than HTTP, and what it keeps ---------------------------------------------------------------
 
 BYTES = b"0123456789" * 10
@@ -195,9 +239,6 @@ def get(store, key: str = "temp/odd.bin", signed: bool = False, **headers) -> re
     if not signed:
         url = store.s3.generate_presigned_url("get_object", {"Bucket": store.bucket, "Key": key})
         return requests.get(url, headers=headers, timeout=30)
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
     request = AWSRequest("GET", f"{store.endpoint}/{store.bucket}/{key}", headers | {"x-amz-content-sha256": hashlib.sha256().hexdigest()})
     SigV4Auth(Credentials(s3.ACCESS_KEY, s3.SECRET_KEY), "s3", s3.REGION).add_auth(request)
     assert all(name.lower() in request.headers["Authorization"] for name in headers if name != "Accept-Encoding")
@@ -207,7 +248,8 @@ def get(store, key: str = "temp/odd.bin", signed: bool = False, **headers) -> re
 @pytest.mark.parametrize("signed", [False, True], ids=["presigned", "signed"])
 @pytest.mark.parametrize("asked, status", [
     ("bytes=0-1,4-5", 200), ("bytes=9-5", 200), ("bytes=9-5,0-1", 200), ("items=0-1", 200), ("bytes=", 200), ("bytes=a-b", 200),
-    ("bytes=5-9", 206), ("bytes=95-200", 206), ("bytes=-5", 206), ("bytes=100-", 416), ("bytes=-0", 416)])
+    ("bytes=5-9", 206), ("bytes=0-18446744073709551615", 206), ("bytes=0-99999999999999999999", 206),
+    ("bytes=-18446744073709551616", 206), ("bytes=18446744073709551615-", 416), ("bytes=99999999999999999999-", 416), ("bytes=95-200", 206), ("bytes=-5", 206), ("bytes=100-", 416), ("bytes=-0", 416)])
 def test_a_range_is_answered_as_s3_does(embedded, asked, status, signed):
     store = embedded.at
     store.s3.put_object(Bucket=store.bucket, Key="temp/odd.bin", Body=BYTES)
@@ -215,6 +257,8 @@ def test_a_range_is_answered_as_s3_does(embedded, asked, status, signed):
     assert answer.status_code == status, (answer.status_code, answer.text)
     if status == 200:
         assert answer.content == BYTES and "Content-Range" not in answer.headers
+    if len(asked) > len("bytes=10000000000-") and status == 206:
+        assert answer.content == BYTES and answer.headers["Content-Range"] == "bytes 0-99/100"
     # Whoever changes a header that was signed, or signs with another secret, is refused first.
     assert get(store, "temp/none.bin", signed=signed, Range=asked).status_code == 404
 

@@ -2,6 +2,7 @@
 import pytest
 
 from support import tintype
+from support.process import REPO
 
 
 @pytest.fixture
@@ -38,6 +39,15 @@ def test_uploads_are_found_by_name_and_metadata(server):
         assert server.call("GET", "/v1/uploads", params={"q": long}).status_code == 400
     assert ids(server, q="summer corgi", status="failed") == set()
     assert corgi in ids(server, q=corgi[:12]) and corgi in ids(server, q=f"temp/{corgi[:12]}")
+
+
+@pytest.mark.parametrize("name", ["Ärger JPG.jpg", "Москва.PNG"])
+def test_letters_beyond_ascii_are_found_as_they_were_written(server, name):
+    upload = server.create(filename=name)["id"]
+    stem, _, extension = name.rpartition(".")
+    assert all(upload in ids(server, q=text) for text in (name, stem, f"{stem}.{extension.swapcase()}"))
+    with open(REPO / "docs/api.md", encoding="utf-8") as page:
+        assert "case of ASCII letters" in next(line for line in page if "/v1/uploads?status=" in line), "no more is promised"
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "A.PDF", "clip.mp4", "notes.txt", "logo.svg", "x/y.exe", "double.jpg.zip"])

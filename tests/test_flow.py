@@ -69,8 +69,8 @@ def test_upload_is_developed_and_called_back(deployment, receiver, driver):
 
 
 def test_presigned_put_is_developed_and_held_to_what_it_signs(deployment, receiver):
-    data = corpus.good()["baseline.jpg"]
-    created = deployment.create(method="PUT", filename="a.jpg", content_type="image/jpeg", size=len(data), metadata=METADATA)
+    data, metadata = corpus.good()["baseline.jpg"], METADATA | {"note": "a  b   c"}
+    created = deployment.create(method="PUT", filename="a.jpg", content_type="image/jpeg", size=len(data), metadata=metadata)
     presign = created["presign"]
     assert (presign["method"], presign["fields"], presign["constraints"]["enforced_by"]) == ("PUT", {}, "store")
     headers = presign["headers"]
@@ -83,7 +83,7 @@ def test_presigned_put_is_developed_and_held_to_what_it_signs(deployment, receiv
         deployment.announce(deployment.at.bucket, f"temp/{created['id']}.jpg")
     upload = deployment.finish(created["id"])
     assert upload["status"] == "completed", upload
-    check_variants(upload["manifest"], data, METADATA)
+    check_variants(upload["manifest"], data, metadata)
     receiver.wait(created["id"]).verify()
     assert deployment.create(method="PUT")["presign"]["constraints"]["enforced_by"] == "processor"
 

@@ -413,6 +413,28 @@ def test_no_page_calls_the_api_unless_listed_and_any_page_uploads(embedded):
     assert allowed(answer) == "*", "a refusal can be read too"
 
 
+LOOPBACK = ["http://127.0.0.1:1", "http://localhost:3000", "http://app.localhost", "http://[::1]:5", "https://127.0.0.1:7", "http://127.0.0.2:80"]
+ELSEWHERE = [EVIL, "http://localhost.evil.example", "http://192.0.2.1", "null"]
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_without_keys_pages_of_this_machine_may_send_and_not_read(serve, keys):
+    import hashlib
+    server = serve(env={"TINTYPE_AUTH__KEYS": "sha256:" + hashlib.sha256(b"key").hexdigest()} if keys else {})
+    for origin, status in [(o, 200) for o in LOOPBACK] + [(o, 403) for o in ELSEWHERE]:
+        told = requests.get(f"{server.url}/v1/uploads", headers={"Origin": origin}, timeout=30)
+        sent = requests.post(f"{server.url}/v1/uploads/{'0' * 32}/retry", headers={"Origin": origin}, timeout=30)
+        assert told.status_code == (401 if keys else status), (origin, told.text)
+        assert sent.status_code == (401 if keys else {200: 404}.get(status, status)), (origin, sent.text)
+        events = requests.post(f"{server.url}/v1/events", data='{"Records": []}', headers={"Origin": origin, "Content-Type": "text/plain"}, timeout=30)
+        assert events.status_code == (401 if keys else status), (origin, events.text)
+        made = requests.post(f"{server.url}/v1/uploads", data="{}", headers={"Origin": origin, "Content-Type": "text/plain"}, timeout=30)
+        assert made.status_code == (401 if keys else {200: 415}.get(status, status)), (origin, made.text)
+        assert {allowed(answer) for answer in (told, sent, events, made)} == {None}
+        # What is no simple request is asked for first, and is refused by the browser.
+        assert allowed(preflight(f"{server.url}/v1/uploads", origin, "POST", "content-type")) is None
+
+
 def test_any_page_is_let_in_by_keys_alone(serve):
     server = serve(env={"TINTYPE_SERVER__CORS_ORIGINS": "*"})
     created = server.create(filename="a.jpg")

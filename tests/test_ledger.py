@@ -83,10 +83,11 @@ def test_rows_that_no_program_writes_are_not_imported(serve, tmp_path):
     assert tintype.run("export", good, "--data", server.home / "data").returncode == 0
     lines = good.read_text().splitlines()
     number = next(n for n, line in enumerate(lines) if json.loads(line).get("table") == "uploads")
-    for column, value in (("id", "../x"), ("status", "gone"), ("policy", "{}"), ("created_at", -5), ("key", "temp/../x")):
+    for column, value in (("id", "../x"), ("status", "gone"), ("policy", "{}"), ("created_at", -5), ("key", "temp/../x"),
+                          ("extension", "../../etc/passwd"), ("filename", "../../etc/passwd"), ("filename", "a" * 256), ("owner", "\0")):
         line = json.loads(lines[number])
         line["row"][column] = value
-        bad, data = tmp_path / "bad.jsonl", tmp_path / f"data-{column}"
+        bad, data = tmp_path / "bad.jsonl", tmp_path / f"data-{len(list(tmp_path.iterdir()))}"
         bad.write_text("\n".join([*lines[:number], json.dumps(line), *lines[number + 1:]]) + "\n")
         data.mkdir()
         refused = tintype.run("import", bad, "--data", data)

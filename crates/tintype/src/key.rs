@@ -85,7 +85,8 @@ fn split_extension(path: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn is_extension(text: &str) -> bool {
+/// Whether a text can end a key as its extension.
+pub(crate) fn is_extension(text: &str) -> bool {
     (1..=MAX_EXTENSION).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 

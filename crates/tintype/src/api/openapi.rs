@@ -51,7 +51,7 @@ const CODES: [(&str, u16, &str, &str); 25] = [
     (
         "forbidden",
         403,
-        "Use a key with the scope that `detail` names. While there are no keys: call from this machine, and not from a page of another origin.",
+        "Use a key with the scope that `detail` names. While there are no keys: call from this machine, and not from a page of another host.",
         "this needs the scope `uploads:read`, which key 7d1f does not have",
     ),
     ("not_found", 404, "Look at the id or the path.", "there is no such upload"),

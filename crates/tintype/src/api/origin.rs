@@ -1,6 +1,6 @@
-//! While no key is asked for, only programs of this machine may call: not a web page that a browser of this
-//! machine shows, whether it calls from another origin or by a name that leads here (DNS rebinding), and not
-//! a caller that comes through a proxy on this machine. An upload's own token opens that upload to any page that has it.
+//! While no key is asked for, only this machine may call: its programs, and pages of its own loopback addresses. Not a web page of
+//! another host that a browser of this machine shows, whether it says so or calls by a name that leads here (DNS rebinding), and
+//! not a caller that comes through a proxy on this machine. An upload's own token opens that upload to any page that has it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ const BY_PROXY_TOO: [&str; 2] = ["x-forwarded-", "x-original-forwarded-"];
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match app.keys.asks().await {
         Ok(false) if !is_ours(&app, &request) && !holds_token(&app, &request) => {
-            let detail = "without API keys, only this machine may call: no proxy, and no web page of another origin";
+            let detail = "without API keys, only this machine may call: no proxy, and no web page of another host";
             Problem::forbidden(detail).into_response()
         }
         Ok(_) => next.run(request).await,

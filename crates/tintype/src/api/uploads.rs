@@ -241,7 +241,8 @@ fn whole(number: f64) -> Option<Value> {
 #[into_params(parameter_in = Query)]
 pub struct Query {
     /// Only those whose id, key (with or without `upload.prefix`) or a value of whose metadata begins so, or whose file name
-    /// holds this; in names and metadata case does not count. A whole id finds that upload alone.
+    /// holds this; in names and metadata the case of ASCII letters does not count. Letters beyond ASCII are found as they were
+    /// written. A whole id finds that upload alone.
     #[param(max_length = 1024)]
     q: Option<String>,
 }

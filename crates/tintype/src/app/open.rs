@@ -13,7 +13,7 @@ use super::{Admission, App, Bodies, Signals, Streams};
 use crate::auth::Keyring;
 use crate::config::{Config, StoreUrl};
 use crate::event::auth::Gate;
-use crate::ledger::{Ledger, LedgerUrl, SqlLedger};
+use crate::ledger::{Ledger, LedgerUrl, SqlLedger, TOKEN_SECRET};
 use crate::listen::Turns;
 use crate::metrics;
 use crate::presign::s3::S3Presigner;
@@ -44,7 +44,7 @@ impl App {
         let data = &config.data;
         let ledger = SqlLedger::open(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
         let ledger = ledger.with_layout(&config.layout);
-        let tokens = Tokens::new(ledger.secret("token", &token_secret(data)?).await?);
+        let tokens = Tokens::new(ledger.secret(TOKEN_SECRET, &token_secret(data)?).await?);
         let layout = config.layout.clone();
         let (store, presigner, bucket_url, bucket, embedded) = match &config.store {
             StoreUrl::Embedded => open_embedded(&config)?,

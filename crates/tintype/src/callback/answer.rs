@@ -68,9 +68,11 @@ fn redirected(url: &Url, status: StatusCode, headers: &HeaderMap) -> String {
 /// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?,
+    let wait = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // A number too large to be read is a long wait all the same.
+        text.parse().map_or(LONGEST_RETRY_AFTER, Duration::from_secs)
+    } else {
+        httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
@@ -103,8 +105,10 @@ mod tests {
         assert_eq!(wait("Mon Nov 23 12:01:00 2026"), Some(Duration::from_secs(60)));
         assert_eq!(wait("Mon, 23 Nov 2026 11:00:00 GMT"), None);
         assert_eq!(wait("Fri, 31 Dec 9999 23:59:59 GMT"), Some(LONGEST_RETRY_AFTER));
-        assert_eq!(wait("18446744073709551615"), Some(LONGEST_RETRY_AFTER));
-        for neither in ["soon", "-1", "1.5", "", "99999999999999999999"] {
+        for long in ["18446744073709551615", "18446744073709551616", "99999999999999999999"] {
+            assert_eq!(wait(long), Some(LONGEST_RETRY_AFTER), "{long}");
+        }
+        for neither in ["soon", "-1", "+1", "1.5", ""] {
             assert_eq!(wait(neither), None, "{neither}");
         }
     }

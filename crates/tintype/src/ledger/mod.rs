@@ -27,6 +27,9 @@ use crate::key::Key;
 use crate::queue::JobEnd;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
+/// The name of the secret of tokens, the only one that the ledger keeps.
+pub const TOKEN_SECRET: &str = "token";
+
 /// Why the ledger did not do what it was asked: storage is full, locked or broken. Try again.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger failed: {0}")]

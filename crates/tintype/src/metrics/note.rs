@@ -15,7 +15,7 @@ use crate::upload::{Outcome, Upload};
 /// Without labels.
 const PLAIN: &[&str] = &[];
 /// Codes of failures that are told by name; a remote processor may have others.
-const CODES: [&str; 16] = [
+pub(crate) const CODES: [&str; 16] = [
     ErrorCode::UnsupportedFormat.as_str(),
     ErrorCode::Corrupt.as_str(),
     ErrorCode::TooManyPixels.as_str(),

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::PresignError;
 use super::s3::{S3Presigner, authority};
-use super::sigv4::{ALGORITHM, Scope, encode_path, encode_query};
+use super::sigv4::{ALGORITHM, Scope, canonical_value, encode_path, encode_query};
 use crate::key::Key;
 use crate::preset::hex;
 
@@ -92,7 +92,7 @@ impl S3Presigner {
         signed.push(("host".into(), authority(&self.bucket_url)));
         signed.sort();
         let names = signed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";");
-        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{}\n", canonical_value(value))).collect();
         let (method, path, query) = (&call.method, self.path(call), call.canonical_query());
         let request = format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{digest}");
         let text = format!("{ALGORITHM}\n{}\n{}\n{}", scope.amz_date(), scope.name(), hex(&Sha256::digest(request)));

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::sigv4::{ALGORITHM, Scope, encode_path, encode_query};
+use super::sigv4::{ALGORITHM, Scope, canonical_value, encode_path, encode_query};
 use super::{Constraints, Credential, EnforcedBy, Presign, PresignError, Presigner};
 use crate::key::Key;
 use crate::preset::hex;
@@ -159,7 +159,7 @@ impl S3Presigner {
         let query = query.join("&");
 
         let path = format!("{}/{}", self.bucket_url.path().trim_end_matches('/'), encode_path(key.as_str()));
-        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{}\n", canonical_value(value))).collect();
         let request = format!("PUT\n{path}\n{query}\n{lines}\n{names}\nUNSIGNED-PAYLOAD");
         let text = format!("{ALGORITHM}\n{}\n{}\n{}", scope.amz_date(), scope.name(), hex(&Sha256::digest(request)));
         let signature = scope.sign(&credential.secret, &text);
@@ -307,6 +307,20 @@ mod tests {
         let exact = presigner().presign(&key, &policy, now, now + time::Duration::HOUR).await.unwrap();
         assert_eq!(exact.constraints.enforced_by, EnforcedBy::Store);
         assert_eq!(exact.headers["Content-Length"], "42");
+    }
+
+    #[tokio::test]
+    async fn spaces_in_a_row_are_given_out_as_they_are_and_signed_as_one() {
+        let now = datetime!(2026-11-23 12:00 UTC);
+        let key = Key::new("temp/a.jpg").unwrap();
+        let mut presigns = Vec::new();
+        for text in ["a b c", "a  b   c"] {
+            let mut policy = policy(Method::Put);
+            policy.metadata = [("t".to_owned(), text.to_owned())].into();
+            presigns.push(presigner().presign(&key, &policy, now, now + time::Duration::HOUR).await.unwrap());
+            assert_eq!(presigns.last().unwrap().headers["x-amz-meta-t"], text);
+        }
+        assert_eq!(presigns[0].url, presigns[1].url);
     }
 
     #[tokio::test]

@@ -215,7 +215,7 @@ fn draft(app: &App, new: &NewUpload, now: OffsetDateTime) -> Result<Upload, Crea
 }
 
 /// The last part of a client's path, if there is one.
-fn check_filename(given: &str) -> Result<Option<String>, CreateError> {
+pub(crate) fn check_filename(given: &str) -> Result<Option<String>, CreateError> {
     let name = given.rsplit(['/', '\\']).next().unwrap_or(given);
     if name.len() > MAX_FILENAME {
         let detail = format!("filename has {} bytes of UTF-8; it may have {MAX_FILENAME}", name.len());

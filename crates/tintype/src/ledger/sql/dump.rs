@@ -323,8 +323,8 @@ mod tests {
                 odd,
             ),
             (
-                "INSERT INTO deliveries (id, upload_id, url, method, body, status, due_at, leased, lease, outcome, created_at)
-                 VALUES ('msg_@_1', '@', 'http://h/', 'PUT', $1, 'pending', 1, 1, 'held', 1, 1)",
+                "INSERT INTO deliveries (id, upload_id, url, method, body, status, due_at, leased, lease, outcome, endpoint, created_at)
+                 VALUES ('msg_@_1', '@', 'http://h/', 'PUT', $1, 'pending', 1, 1, 'held', 1, 'http://h', 1)",
                 odd,
             ),
             (

@@ -10,7 +10,7 @@ use crate::queue::Leased;
 use crate::upload::UploadId;
 
 /// The outcome of a try that is followed by another.
-const AGAIN: &str = "again";
+pub const AGAIN: &str = "again";
 /// Bytes came that do not count: one row for all of an upload, with their number as its attempt.
 pub const IGNORED: &str = "ignored";
 /// Nobody claimed the upload in time.
@@ -38,8 +38,8 @@ pub(super) async fn add(
     .bind(job.map(|job| millis(job.queued_at)))
     .bind(job.map(|job| millis(job.claimed_at)))
     .bind(now())
-    .bind(outcome)
-    // Postgres keeps no NUL in a text.
+    // Postgres keeps no NUL in a text; a remote processor's code may be any.
+    .bind(outcome.replace('\0', "\u{fffd}"))
     .bind(error.map(|text| text.replace('\0', "\u{fffd}")))
     .execute(tx)
     .await?;

@@ -1,6 +1,7 @@
 //! The rest of S3: signed GET, PUT, HEAD, LIST and DELETE by the `s3s` crate over [`DiskStore`].
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -25,7 +26,7 @@ use super::condition::{Asked, of_write};
 use super::disk::DiskError;
 use super::form::is_too_much;
 use super::kept::{self, Headers};
-use super::lenient::{Lenient, Verified};
+use super::lenient::{self, Lenient, Verified};
 use super::{BUCKET, Endpoint, REGION, retry_after};
 use crate::aside::aside;
 use crate::key::Key;
@@ -35,6 +36,8 @@ use crate::store::{ObjectMeta, Precondition, PutOptions};
 
 /// Most keys of one listing, as S3's.
 const MAX_KEYS: i32 = 1000;
+/// How headers with metadata begin.
+pub const METADATA: &str = "x-amz-meta-";
 /// Most bytes of a request in XML: the longest keys, a thousand of them, and what is around each.
 const MAX_XML: usize = 4 << 20;
 /// Longest lifetime of a presigned URL in seconds, as S3's.
@@ -254,7 +257,7 @@ impl S3 for Protocol {
     }
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let S3Request { input, headers, trailing_headers, .. } = request;
+        let S3Request { input, headers, extensions, trailing_headers, .. } = request;
         let key = object_key(&input.bucket, &input.key)?;
         self.0.admit(&key).await.map_err(worded)?;
         let _sender = self.0.sending.begin(&key).map_err(worded)?;
@@ -263,7 +266,7 @@ impl S3 for Protocol {
         let options = PutOptions {
             content_type: input.content_type.unwrap_or_else(|| "binary/octet-stream".into()),
             cache_control: input.cache_control.unwrap_or_default(),
-            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+            metadata: metadata(extensions.get::<lenient::Metadata>().map_or(&headers, |given| &given.0))?,
             condition: Precondition::None,
         };
         if is_too_much(&options.metadata) {
@@ -477,6 +480,20 @@ fn parts(file: File, start: u64, end: u64) -> impl Stream<Item = io::Result<Byte
         let next = at + part.len() as u64;
         Ok(Some((Bytes::from(part), (file, next))))
     })
+}
+
+/// As it was given: the protocol layer would decode what looks like RFC 2047, where S3 keeps it.
+fn metadata(headers: &HeaderMap) -> S3Result<BTreeMap<String, String>> {
+    let mut metadata = BTreeMap::new();
+    for (name, value) in headers {
+        let Some(name) = name.as_str().strip_prefix(METADATA).filter(|name| !name.is_empty()) else { continue };
+        let text = std::str::from_utf8(value.as_bytes())
+            .map_err(|_| s3_error!(InvalidArgument, "The metadata {name} is not UTF-8."))?;
+        if metadata.insert(name.to_owned(), text.trim().to_owned()).is_some() {
+            return Err(s3_error!(InvalidArgument, "The metadata {name} is there twice."));
+        }
+    }
+    Ok(metadata)
 }
 
 fn check_bucket(bucket: &str) -> S3Result<()> {

@@ -8,10 +8,13 @@ use serde_json::{Map, Value};
 use crate::auth::Scopes;
 use crate::error::Failure;
 use crate::event::StorageEvent;
-use crate::key::Key;
-use crate::ledger::DeliveryStatus;
+use crate::key::{Key, is_extension};
+use crate::ledger::sql::history::{AGAIN, IGNORED, UNCLAIMED};
+use crate::ledger::{DeliveryStatus, TOKEN_SECRET};
 use crate::manifest::Manifest;
+use crate::metrics;
 use crate::store::Pin;
+use crate::upload::create::check_filename;
 use crate::upload::{Policy, Status, UploadId};
 
 /// The end of the year 9999, in milliseconds: no time that is written lies behind it.
@@ -48,7 +51,7 @@ use Kind::{Count, Flag, Http, Like, Name, Object, Secret, Text, Time, Upload};
 
 /// Every column of every table.
 const COLUMNS: &[(&str, &[(&str, Kind)])] = &[
-    ("secrets", &[("name", Name), ("value", Secret)]),
+    ("secrets", &[("name", Like(secret)), ("value", Secret)]),
     (
         "api_keys",
         &[
@@ -69,7 +72,7 @@ const COLUMNS: &[(&str, &[(&str, Kind)])] = &[
             ("key", Object),
             ("status", Like(status)),
             ("policy", Like(json::<Policy>)),
-            ("extension", Name),
+            ("extension", Like(extension)),
             ("preset", Name),
             ("processed_key", Object),
             ("manifest", Like(json::<Manifest>)),
@@ -81,7 +84,7 @@ const COLUMNS: &[(&str, &[(&str, Kind)])] = &[
             ("traceparent", Text),
             ("pin", Like(json::<Pin>)),
             ("owner", Text),
-            ("filename", Text),
+            ("filename", Like(filename)),
             ("claimed_at", Time),
         ],
     ),
@@ -117,7 +120,7 @@ const COLUMNS: &[(&str, &[(&str, Kind)])] = &[
             ("queued_at", Time),
             ("started_at", Time),
             ("ended_at", Time),
-            ("outcome", Name),
+            ("outcome", Text),
             ("error", Text),
         ],
     ),
@@ -137,7 +140,7 @@ const COLUMNS: &[(&str, &[(&str, Kind)])] = &[
             ("last_error", Text),
             ("created_at", Time),
             ("outcome", Count),
-            ("endpoint", Text),
+            ("endpoint", Like(url)),
             ("lease", Text),
         ],
     ),
@@ -167,6 +170,7 @@ pub(super) fn check(table: &str, row: &Map<String, Value>) -> Result<(), String>
     }
     let fits = match table {
         "uploads" => upload_fits(row),
+        "job_attempts" => attempt_fits(row),
         "deliveries" => delivery_fits(row),
         _ => Ok(()),
     };
@@ -180,6 +184,8 @@ fn is(kind: Kind, value: &Value) -> Result<(), String> {
         (Flag, Value::Number(_)) => within(value, 0, 1),
         (Http, Value::Number(_)) => within(value, 100, 999),
         (Upload, Value::String(text)) => upload(text),
+        // Postgres keeps none, so none is written.
+        (_, Value::String(text)) if text.contains('\0') => Err("it holds a NUL".to_owned()),
         (Object, Value::String(text)) => good(Key::new(text.as_str())),
         (Name | Secret, Value::String(text)) if text.is_empty() => Err("it is empty".to_owned()),
         (Name | Text | Secret, Value::String(_)) => Ok(()),
@@ -215,6 +221,19 @@ fn upload(text: &str) -> Result<(), String> {
 fn ids(text: &str) -> Result<(), String> {
     let ids: Vec<String> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     ids.iter().try_for_each(|id| upload(id))
+}
+
+fn secret(text: &str) -> Result<(), String> {
+    one_of((text == TOKEN_SECRET).then_some(()), text, "name of a secret")
+}
+
+fn extension(text: &str) -> Result<(), String> {
+    one_of(is_extension(text).then_some(()), text, "extension")
+}
+
+fn filename(text: &str) -> Result<(), String> {
+    let name = check_filename(text).map_err(|error| error.to_string())?;
+    one_of(name.filter(|name| name == text), text, "name of a file: it has folders, or is blank")
 }
 
 fn hash(text: &str) -> Result<(), String> {
@@ -264,6 +283,17 @@ fn upload_fits(row: &Map<String, Value>) -> Result<(), String> {
     }
 }
 
+/// How a try of a job ends. What a remote processor tells is of no job, and has whatever code it likes.
+fn attempt_fits(row: &Map<String, Value>) -> Result<(), String> {
+    let Some(outcome) = text(row, "outcome").filter(|_| row.get("job_id").is_some_and(Value::is_number)) else {
+        return Ok(());
+    };
+    let words = [AGAIN, IGNORED, UNCLAIMED, Status::Completed.as_str()];
+    let is_known = words.contains(&outcome) || metrics::CODES.contains(&outcome);
+    one_of(is_known.then_some(()), outcome, "word for it, nor code of an error")
+        .map_err(|why| format!("outcome: {why}"))
+}
+
 /// A delivery's id is its upload's and its outcome's number.
 fn delivery_fits(row: &Map<String, Value>) -> Result<(), String> {
     let (upload, outcome) = (text(row, "upload_id").unwrap_or_default(), row.get("outcome").and_then(Value::as_i64));
@@ -294,6 +324,20 @@ mod tests {
         assert_eq!(ruled.collect::<BTreeSet<_>>(), there);
     }
 
+    /// A code that was forgotten would make a ledger that cannot be read in.
+    #[test]
+    fn every_code_of_the_manual_may_end_a_try() {
+        let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md"));
+        let table = manual.split("## Why an original came to nothing").nth(1).unwrap().split("\n## ").next().unwrap();
+        let codes: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        assert!(codes.len() > 15, "{codes:?}");
+        // Of `backfill`, and of callbacks.
+        for code in codes.into_iter().filter(|code| !["callback_failed", "expired"].contains(code)) {
+            let row = Map::from_iter([("job_id".to_owned(), json!(1)), ("outcome".to_owned(), json!(code))]);
+            check("job_attempts", &row).unwrap();
+        }
+    }
+
     #[test]
     fn what_no_program_writes_is_refused_with_its_column() {
         let id = "0123456789abcdef0123456789abcdef";
@@ -315,6 +359,21 @@ mod tests {
             ("deliveries", "url", json!("file:///etc/passwd")),
             ("deliveries", "status", json!("sent")),
             ("delivery_attempts", "status", json!(7)),
+            ("uploads", "extension", json!("../../etc/passwd")),
+            ("uploads", "extension", json!("")),
+            ("uploads", "extension", json!("abcdefghijk")),
+            ("uploads", "filename", json!("../../etc/passwd")),
+            ("uploads", "filename", json!("..\\a.jpg")),
+            ("uploads", "filename", json!(" ")),
+            ("uploads", "filename", json!("a\nb.jpg")),
+            ("uploads", "filename", json!("é".repeat(128))),
+            ("uploads", "owner", json!("\0")),
+            ("secrets", "value", json!("\0")),
+            ("secrets", "value", json!("")),
+            ("secrets", "name", json!("completed")),
+            ("deliveries", "endpoint", json!("")),
+            ("deliveries", "endpoint", json!("file:///etc")),
+            ("deliveries", "url", json!("http://h/\0")),
         ] {
             let row = Map::from_iter([(column.to_owned(), value.clone())]);
             let why = check(table, &row).unwrap_err();
@@ -328,6 +387,14 @@ mod tests {
             ("outcome".to_owned(), json!(1)),
         ]);
         assert!(check("deliveries", &told).unwrap_err().contains(&format!("msg_{id}_1")));
+        let tried = |job: Value, outcome: &str| {
+            Map::from_iter([("job_id".to_owned(), job), ("outcome".to_owned(), json!(outcome))])
+        };
+        assert!(check("job_attempts", &tried(json!(1), "x")).unwrap_err().contains("outcome: \"x\" is no word"));
+        for known in ["again", "ignored", "unclaimed", "completed", "corrupt", "key_conflict"] {
+            check("job_attempts", &tried(json!(1), known)).unwrap();
+        }
+        check("job_attempts", &tried(Value::Null, "x")).unwrap();
         let secret = Map::from_iter([("value".to_owned(), json!(5))]);
         assert!(!check("secrets", &secret).unwrap_err().contains('5'));
     }
