@@ -21,7 +21,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
     let file = container::png::chunks(bytes);
     let damage = (!file.ends).then_some(NO_END);
     let mut reader = reader(with_end(bytes, &file), limits)?;
-    let icc = color::png::icc(reader.info());
+    let icc = color::png::icc(reader.info(), container::png::profile(&file.chunks));
     let animation = reader.info().animation_control;
     // Of an animation that is cut before its first frame, the picture for other programs is all there is.
     let Some(animation) = animation.filter(|_| file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL"))
@@ -45,9 +45,11 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
 
 fn reader<'a>(file: Cow<'a, [u8]>, limits: &Limits) -> Result<Reader<'a>, Error> {
     let mut decoder = png::Decoder::new(Cursor::new(file));
-    // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
+    // Pixels are bounded by the header already, and a chunk by the file.
     decoder.set_limits(png::Limits { bytes: memory(limits) });
     decoder.set_ignore_text_chunk(true);
+    // It would unpack a profile to as much as that bound.
+    decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(Transformations::EXPAND);
     decoder.read_info().map_err(|e| error(&e))
 }
@@ -332,7 +334,61 @@ fn blend(under: &mut [u8], over: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::{blend, narrow};
+    use crate::color::MOST_PROFILE;
+    use crate::container::png::{chunks, write_chunk};
+    use crate::decode;
+    use crate::decode::Source;
+    use crate::limits::Limits;
+    use crate::probe;
+
+    fn packed(data: &[u8]) -> Vec<u8> {
+        let mut out = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        out.write_all(data).expect("memory takes all");
+        out.finish().expect("memory takes all")
+    }
+
+    /// Of ten grey pixels a side.
+    fn png(before: &[u8], behind: &[u8]) -> Vec<u8> {
+        let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
+        write_chunk(&mut out, *b"IHDR", &[0, 0, 0, 10, 0, 0, 0, 10, 8, 0, 0, 0, 0]);
+        out.extend_from_slice(before);
+        write_chunk(&mut out, *b"IDAT", &packed(&[0; 110]));
+        out.extend_from_slice(behind);
+        write_chunk(&mut out, *b"IEND", &[]);
+        out
+    }
+
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_chunk(&mut out, *kind, data);
+        out
+    }
+
+    fn open(file: &[u8]) -> Source<'_> {
+        let limits = Limits::default();
+        let header = probe::read(file, &limits).expect("a header");
+        decode::open(file, &header, &limits).expect("a PNG")
+    }
+
+    #[test]
+    fn a_profile_unpacks_to_no_more_than_a_profile_has() {
+        let profile = |length: usize| chunk(b"iCCP", &[b"icc\0\0", &packed(&vec![0; length])[..]].concat());
+        let length = |file: &[u8]| open(file).icc.map(|icc| icc.len());
+        assert_eq!(length(&png(&profile(MOST_PROFILE), &[])), Some(MOST_PROFILE));
+        assert_eq!(length(&png(&profile(MOST_PROFILE + 1), &[])), None);
+        assert_eq!(length(&png(&profile(64 << 20), &[])), None);
+        // The first one counts.
+        assert_eq!(length(&png(&[profile(200), profile(300)].concat(), &[])), Some(200));
+        assert_eq!(length(&png(&[], &profile(300))), None);
+        assert_eq!(container_profile(&png(&profile(64 << 20), &[])), None);
+    }
+
+    fn container_profile(file: &[u8]) -> Option<Vec<u8>> {
+        crate::container::png::profile(&chunks(file).chunks)
+    }
 
     #[test]
     fn sixteen_bits_are_rounded() {

@@ -9,19 +9,16 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use flate2::Compression;
-use flate2::read::{ZlibDecoder, ZlibEncoder};
+use flate2::read::ZlibEncoder;
 
 use self::data::Data;
 use self::frames::Frames;
 use super::copy::Copy;
 use super::palette::Used;
 use super::{exif, profile};
-use crate::container::png::{Chunk, PALETTE, Shape, chunks, write_chunk};
+use crate::container::png::{Chunk, PALETTE, Shape, chunks, unpack_profile, write_chunk};
 use crate::error::Error;
 use crate::spec::MetadataPolicy;
-
-/// Most bytes of a profile: what packs more is no profile.
-const MOST_PROFILE: u64 = 16 << 20;
 
 pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]>, Error> {
     let mut out = Copy::of(bytes);
@@ -116,13 +113,9 @@ fn kept_profile(data: &[u8]) -> Option<Vec<u8>> {
     /// What programs call it of their own accord.
     const NAMES: [&[u8]; 6] =
         [b"icc", b"ICC", b"ICC profile", b"ICC Profile", b"Photoshop ICC profile", b"sRGB IEC61966-2.1"];
-    let name = data.iter().position(|&byte| byte == 0)?;
-    let packed = data.get(name + 2..)?;
-    let mut decoder = ZlibDecoder::new(packed);
-    let mut whole = Vec::new();
-    decoder.by_ref().take(MOST_PROFILE).read_to_end(&mut whole).ok()?;
-    let profile = profile::of(&whole)?;
-    if NAMES.contains(&&data[..name]) && profile.len() == whole.len() && decoder.total_in() == packed.len() as u64 {
+    let packed = unpack_profile(data)?;
+    let profile = profile::of(&packed.profile)?;
+    if NAMES.contains(&packed.name) && profile.len() == packed.profile.len() && !packed.has_more {
         return Some(data.to_vec());
     }
     let mut out = b"icc\0\0".to_vec();
