@@ -23,6 +23,22 @@ impl Chunk<'_> {
     }
 }
 
+impl Chunk<'_> {
+    /// Whether a decoder can do without it, and leaves it out when its checksum is wrong. Of an animation's frames not even
+    /// that is asked: their pixels count as ancillary.
+    pub(crate) fn is_ancillary(&self) -> bool {
+        self.kind[0].is_ascii_lowercase()
+    }
+
+    /// Whether all of it is there, and its checksum right.
+    pub(crate) fn is_sound(&self) -> bool {
+        let Some((checked, told)) = self.raw.split_last_chunk::<4>().filter(|_| !self.is_cut()) else { return false };
+        let mut crc = flate2::Crc::new();
+        crc.update(&checked[4..]);
+        crc.sum() == u32::from_be_bytes(*told)
+    }
+}
+
 /// The chunks of a file.
 pub(crate) struct Png<'a> {
     /// Up to IEND. Of a file that is cut, the last one may be a part of the image's data.

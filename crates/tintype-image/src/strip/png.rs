@@ -23,7 +23,9 @@ use crate::spec::MetadataPolicy;
 pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]>, Error> {
     let mut out = Copy::of(bytes);
     out.push(&bytes[..8]);
-    let chunks = chunks(bytes).chunks;
+    let mut chunks = chunks(bytes).chunks;
+    // Decoders leave out what is broken beside the pixels, but for an animation's frames.
+    chunks.retain(|chunk| !chunk.is_ancillary() || matches!(&chunk.kind, b"fcTL" | b"fdAT") || chunk.is_sound());
     let is_cut = chunks.last().is_some_and(|last| last.kind == *b"IDAT" && last.is_cut());
     let header = chunks.first().filter(|chunk| chunk.kind == *b"IHDR").map_or(&[][..], |chunk| chunk.data);
     let color = header.get(9).copied().unwrap_or_default();
