@@ -143,10 +143,11 @@ pub(crate) fn unpack_profile(data: &[u8]) -> Option<Packed<'_>> {
     (profile.len() <= MOST_PROFILE).then_some(Packed { name, profile, has_more })
 }
 
-/// The profile of a file: decoders look at the first before the pixels.
+/// The profile of a file: decoders look at the first before the pixels that is not broken.
 pub(crate) fn profile(chunks: &[Chunk<'_>]) -> Option<Vec<u8>> {
     let before_pixels = &mut chunks.iter().take_while(|chunk| chunk.kind != *b"IDAT");
-    unpack_profile(before_pixels.find(|chunk| chunk.kind == *b"iCCP")?.data).map(|packed| packed.profile)
+    unpack_profile(before_pixels.find(|chunk| chunk.kind == *b"iCCP" && chunk.is_sound())?.data)
+        .map(|packed| packed.profile)
 }
 
 /// Writes a chunk with its checksum.

@@ -401,6 +401,9 @@ mod tests {
         assert_eq!(length(&png(&profile(MOST_PROFILE), &[])), Some(MOST_PROFILE));
         assert_eq!(length(&png(&profile(MOST_PROFILE + 1), &[])), None);
         assert_eq!(length(&png(&profile(64 << 20), &[])), None);
+        let mut broken = profile(200);
+        broken.last_mut().into_iter().for_each(|last| *last ^= 1);
+        assert_eq!(length(&png(&broken, &[])), None);
         // The first one counts.
         assert_eq!(length(&png(&[profile(200), profile(300)].concat(), &[])), Some(200));
         assert_eq!(length(&png(&[], &profile(300))), None);
@@ -440,7 +443,7 @@ mod tests {
             file[29..33].copy_from_slice(&crc.sum().to_be_bytes());
             let image = file.windows(4).position(|kind| kind == b"IDAT").expect("pixels") - 4;
             file.truncate(image);
-            file.extend(chunk(b"IDAT", &packed(&[0; 200])));
+            file.extend(chunk(b"IDAT", &packed(&[0; 120])));
             file.extend(chunk(b"IEND", &[]));
             file
         };
