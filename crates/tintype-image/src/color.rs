@@ -10,6 +10,9 @@ use crate::error::Error;
 use crate::pixels::{Layout, Pixels};
 use crate::planes::Means;
 
+/// Most bytes of a profile. The largest that is in use, of a press, has three million; what is longer counts as none.
+pub(crate) const MOST_PROFILE: usize = 4 << 20;
+
 /// Pixels converted at once: enough to be quick, little enough to stay in the cache.
 const BATCH: usize = 4096;
 
@@ -35,8 +38,9 @@ enum Step {
 }
 
 impl ToSrgb {
-    /// Reads the profile. A broken one says nothing, as in every viewer.
+    /// Reads the profile. A broken one says nothing, as in every viewer, nor does one that is too long.
     pub(crate) fn new(icc: Option<&[u8]>) -> Self {
+        let icc = icc.filter(|icc| icc.len() <= MOST_PROFILE);
         Self { profile: icc.and_then(|icc| ColorProfile::new_from_slice(icc).ok()), step: OnceLock::new() }
     }
 

@@ -4,6 +4,7 @@
 //! that `render` takes. The files that come out are guessed generously.
 
 use crate::auto::Look;
+use crate::container::png;
 use crate::decode::jpeg;
 use crate::error::Error;
 use crate::format::Format;
@@ -34,7 +35,21 @@ pub fn estimate(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, l
     let by_planes = header.format == Format::Jpeg && jobs.iter().all(|job| job.output.format == Format::Jpeg);
     let pixels = u64::from(header.width) * u64::from(header.height);
     let wide = if by_planes { 0 } else { pixels.min(PRECISE as u64) * 4 * 2 };
-    Ok(FIXED + files + decoded(bytes, &jobs, &header)? + wide + variants)
+    Ok(FIXED + files + packed(bytes, &header) + decoded(bytes, &jobs, &header)? + wide + variants)
+}
+
+/// What is packed beside a PNG's pixels, or held more than once. All other formats have their profiles as they are.
+fn packed(bytes: &[u8], header: &Header<'_>) -> u64 {
+    /// The profile, its tables in numbers, and those of the way to sRGB.
+    const TABLES: u64 = 8;
+    if header.format != Format::Png {
+        return 0;
+    }
+    let chunks = png::chunks(bytes).chunks;
+    let profile = png::profile(&chunks).map_or(0, |profile| profile.len() as u64);
+    // The decoder reads it to a buffer that grows by doubling, and keeps a copy.
+    let exif = chunks.iter().filter(|chunk| chunk.kind == *b"eXIf").map(|chunk| chunk.data.len() as u64);
+    TABLES * profile + 3 * exif.max().unwrap_or(0)
 }
 
 /// What the decoder holds.

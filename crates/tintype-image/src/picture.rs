@@ -26,17 +26,17 @@ pub(crate) struct Reduced {
 
 impl Picture {
     /// A JPEG's planes. Other colour spaces than its own two are put together to pixels.
-    pub(crate) fn from_planes(planes: Planes, inverted: bool, to_srgb: ToSrgb) -> Result<Self, Error> {
+    pub(crate) fn from_planes(planes: Planes, to_srgb: ToSrgb) -> Result<Self, Error> {
         match planes.color {
             Color::YCbCr => Ok(Self::Planes(Box::new((planes.shown(), to_srgb)))),
             Color::Gray if !to_srgb.changes_gray() => Ok(Self::Planes(Box::new((planes.shown(), to_srgb)))),
-            _ => Ok(Self::Pixels(to_srgb.apply(merge(&planes, inverted)?)?)),
+            _ => Ok(Self::Pixels(to_srgb.apply(merge(&planes)?)?)),
         }
     }
 
     /// A JPEG's pixels as decoders show them, if it has colours that are stored apart and all its samples are there.
     pub(crate) fn as_shown(planes: &Planes, to_srgb: &ToSrgb) -> Result<Self, Error> {
-        Ok(Self::Pixels(to_srgb.apply(merge(planes, false)?.into_rgb())?))
+        Ok(Self::Pixels(to_srgb.apply(merge(planes)?.into_rgb())?))
     }
 
     /// An area of the stored picture in sRGB at a size; grey and YCbCr stay what they are when they are sRGB.
@@ -205,7 +205,7 @@ fn interleave(planes: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// All planes as pixels of full size: for what is not YCbCr.
-fn merge(planes: &Planes, inverted: bool) -> Result<Pixels, Error> {
+fn merge(planes: &Planes) -> Result<Pixels, Error> {
     let (width, height) = (planes.width, planes.height);
     let whole: Vec<Vec<u8>> =
         planes.planes.iter().map(|plane| whole_plane(plane, width, height)).collect::<Result<_, _>>()?;
@@ -223,7 +223,8 @@ fn merge(planes: &Planes, inverted: bool) -> Result<Pixels, Error> {
         Color::Rgb => Layout::Rgb,
         Color::Cmyk | Color::Ycck => Layout::Cmyk,
     };
-    if layout == Layout::Cmyk && inverted {
+    // Adobe's programs store 255 for no ink, and so do others: browsers ask for no marker of Adobe's.
+    if layout == Layout::Cmyk {
         data.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
     Ok(Pixels { width, height, layout, data })
@@ -244,6 +245,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn inks_are_stored_upside_down() {
+        let plane = |value| Plane::new((1, 1), (1.0, 1.0), vec![value]);
+        let planes = Planes {
+            width: 1,
+            height: 1,
+            color: Color::Cmyk,
+            planes: [55, 235, 225, 245].map(plane).into(),
+            means: Vec::new(),
+            roughness: Vec::new(),
+        };
+        let Ok(Picture::Pixels(pixels)) = Picture::from_planes(planes, ToSrgb::new(None)) else {
+            panic!("inks become pixels");
+        };
+        // As Chromium shows it, with Adobe's marker and without.
+        assert_eq!(pixels.data, [53, 226, 216]);
     }
 
     #[test]

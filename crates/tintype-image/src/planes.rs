@@ -11,7 +11,7 @@ pub(crate) enum Color {
     Gray,
     YCbCr,
     Rgb,
-    /// As stored, upside down or not.
+    /// As stored: 255 for no ink.
     Cmyk,
     /// CMYK whose first three inks are stored as YCbCr.
     Ycck,

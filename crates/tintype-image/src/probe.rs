@@ -117,6 +117,8 @@ fn read_png(bytes: &[u8]) -> Result<Header<'_>, Error> {
     let file = png::chunks(bytes);
     for chunk in file.chunks {
         match &chunk.kind {
+            // What is broken of these counts for nothing to a decoder.
+            b"acTL" | b"tRNS" | b"eXIf" if !chunk.is_sound() => {}
             b"fcTL" => controls += 1,
             b"IDAT" => seen_data = true,
             // After the image data it would be too late: such a file is a still PNG.

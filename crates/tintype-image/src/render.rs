@@ -125,7 +125,7 @@ fn develop_jpeg(bytes: &[u8], specs: &[&VariantSpec], header: &Header<'_>, limit
     let by_pixels = |job: &Job<'_>| jpeg::is_whole(per_side, decoded.planes.color) && job.output.format != Format::Jpeg;
     let by_pixels: Vec<bool> = jobs.iter().map(by_pixels).collect();
     let shown = by_pixels.contains(&true).then(|| Picture::as_shown(&decoded.planes, &to_srgb)).transpose()?;
-    let picture = Picture::from_planes(decoded.planes, decoded.inverted, to_srgb)?;
+    let picture = Picture::from_planes(decoded.planes, to_srgb)?;
     let mut bench = Bench::new(&picture, header);
     let facts = bench.gather_facts()?;
     bench.aim(&mut jobs)?;

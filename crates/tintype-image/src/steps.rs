@@ -68,7 +68,7 @@ pub struct Bench {
 impl Bench {
     pub fn new(bytes: Vec<u8>) -> Self {
         let decoded = || jpeg::decode(&bytes, 2, &Limits::default()).expect("a good JPEG").planes;
-        let picture = Picture::from_planes(decoded(), false, ToSrgb::new(None)).expect("planes");
+        let picture = Picture::from_planes(decoded(), ToSrgb::new(None)).expect("planes");
         let planes = decoded();
         let resize =
             |width, height| picture.resize(Area::whole((planes.width, planes.height)), width, height).expect("resizes");

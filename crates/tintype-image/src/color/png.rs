@@ -11,12 +11,13 @@ const SRGB_GAMMA: f32 = 0.45455;
 const SRGB_TOLERANCE: f32 = 0.005;
 
 /// The ICC profile that says what the PNG's chunks say; `None` for sRGB.
-pub(crate) fn icc(info: &Info<'_>) -> Option<Vec<u8>> {
+/// `profile` is that of its iCCP.
+pub(crate) fn icc(info: &Info<'_>, profile: Option<Vec<u8>>) -> Option<Vec<u8>> {
     if let Some(points) = info.coding_independent_code_points.filter(is_known) {
         return coded_points(points)?.encode().ok();
     }
-    if let Some(profile) = &info.icc_profile {
-        return Some(profile.to_vec());
+    if profile.is_some() {
+        return profile;
     }
     if info.srgb.is_some() {
         return None;

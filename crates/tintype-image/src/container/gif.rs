@@ -5,6 +5,12 @@ use crate::error::Error;
 
 /// The label of an application's own block.
 pub(crate) const APPLICATION: u8 = 0xFF;
+/// That of what is said of the next image, and that of a caption.
+pub(crate) const GRAPHIC_CONTROL: u8 = 0xF9;
+pub(crate) const CAPTION: u8 = 0x01;
+/// Names of applications' blocks: the profile's, and those of how often an animation plays.
+pub(crate) const PROFILE: &[u8] = b"ICCRGBG1012";
+pub(crate) const LOOPS: [&[u8]; 2] = [b"NETSCAPE2.0", b"ANIMEXTS1.0"];
 
 /// One block.
 pub(crate) enum Block<'a> {
@@ -15,6 +21,23 @@ pub(crate) enum Block<'a> {
         raw: &'a [u8],
         data: &'a [u8],
     },
+}
+
+impl Block<'_> {
+    /// Of comments, which may be three bytes each, and of unknown blocks nobody needs to know.
+    fn says_something(&self) -> bool {
+        match self {
+            Self::Image(_) => true,
+            Self::Extension { label: APPLICATION, data, .. } => {
+                sub_blocks(data).next().is_some_and(|name| [PROFILE, LOOPS[0], LOOPS[1]].contains(&name))
+            }
+            Self::Extension { label, .. } => matches!(*label, GRAPHIC_CONTROL | CAPTION),
+        }
+    }
+
+    fn is_control(&self) -> bool {
+        matches!(self, Self::Extension { label: GRAPHIC_CONTROL, .. })
+    }
 }
 
 /// An image descriptor with its table and data.
@@ -35,6 +58,7 @@ pub(crate) struct Gif<'a> {
     pub(crate) height: u32,
     /// Signature, screen descriptor and global colour table.
     pub(crate) head: &'a [u8],
+    /// Those that say something of the pixels, and how they are shown.
     pub(crate) blocks: Vec<Block<'a>>,
     /// Why it ends before its trailer; none where it does not.
     pub(crate) damage: Option<&'static str>,
@@ -44,13 +68,16 @@ pub(crate) struct Gif<'a> {
 pub(crate) fn parse(bytes: &[u8]) -> Result<Gif<'_>, Error> {
     let screen = bytes.get(..13).ok_or_else(cut)?;
     let head = bytes.get(..13 + table_length(screen[10])).ok_or_else(cut)?;
-    let mut blocks = Vec::new();
+    let mut blocks: Vec<Block<'_>> = Vec::new();
     let mut at = head.len();
     let damage = loop {
         match read_block(bytes, at) {
             Ok((end, block)) => {
-                blocks.extend(block);
                 at = end;
+                let Some(block) = block.filter(Block::says_something) else { continue };
+                // Of two controls the second counts.
+                blocks.pop_if(|last| last.is_control() && block.is_control());
+                blocks.push(block);
             }
             Err(End::Trailer) => break None,
             Err(End::Cut(image)) => {
@@ -143,7 +170,7 @@ pub(crate) fn icc(bytes: &[u8]) -> Option<Vec<u8>> {
     parse(bytes).ok()?.blocks.iter().find_map(|block| match block {
         Block::Extension { label: APPLICATION, data, .. } => {
             let mut parts = sub_blocks(data);
-            parts.next().filter(|name| name == b"ICCRGBG1012").map(|_| parts.flatten().copied().collect())
+            parts.next().filter(|name| *name == PROFILE).map(|_| parts.flatten().copied().collect())
         }
         _ => None,
     })
@@ -157,5 +184,22 @@ fn skip_sub_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
         if length == 0 {
             return Some(at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_that_say_nothing_take_no_place() {
+        let image = [&[0x2C][..], &[0; 4], &[1, 0, 1, 0, 0], &[2, 2, 0x44, 1, 0]].concat();
+        let control = [0x21, GRAPHIC_CONTROL, 4, 1, 0, 0, 0, 0];
+        let nothing = [[0x21, 0xFE, 0], [0x21, APPLICATION, 0], [0x21, 0x77, 0]].concat().repeat(1000);
+        let head = [&b"GIF89a\x01\0\x01\0"[..], &[0; 3]].concat();
+        let file = [&head[..], &nothing, &control.repeat(1000), &nothing, &image, &nothing, &[0x3B]].concat();
+        let parsed = parse(&file).expect("a GIF");
+        assert!(matches!(&parsed.blocks[..], [Block::Extension { label: GRAPHIC_CONTROL, .. }, Block::Image(_)]));
+        assert_eq!(parsed.damage, None);
     }
 }

@@ -1,6 +1,11 @@
 //! PNG: chunks (third edition, section 5).
 
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
+
 use super::be32;
+use crate::color::MOST_PROFILE;
 
 /// One chunk.
 #[derive(Clone, Copy)]
@@ -15,6 +20,22 @@ impl Chunk<'_> {
     /// Whether the file ends in it.
     pub(crate) fn is_cut(&self) -> bool {
         be32(self.raw, 0).is_none_or(|length| self.raw.len() < 12 + length as usize)
+    }
+}
+
+impl Chunk<'_> {
+    /// Whether a decoder can do without it, and leaves it out when its checksum is wrong. Of an animation's frames not even
+    /// that is asked: their pixels count as ancillary.
+    pub(crate) fn is_ancillary(&self) -> bool {
+        self.kind[0].is_ascii_lowercase()
+    }
+
+    /// Whether all of it is there, and its checksum right.
+    pub(crate) fn is_sound(&self) -> bool {
+        let Some((checked, told)) = self.raw.split_last_chunk::<4>().filter(|_| !self.is_cut()) else { return false };
+        let mut crc = flate2::Crc::new();
+        crc.update(&checked[4..]);
+        crc.sum() == u32::from_be_bytes(*told)
     }
 }
 
@@ -99,6 +120,34 @@ pub(crate) fn chunks(bytes: &[u8]) -> Png<'_> {
         at += raw.len();
     }
     Png { chunks, ends: false }
+}
+
+/// What an iCCP chunk packs.
+pub(crate) struct Packed<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) profile: Vec<u8>,
+    /// Whether bytes follow it that are no part of it.
+    pub(crate) has_more: bool,
+}
+
+/// Unpacks an iCCP chunk; `None` where it is broken, or holds more than a profile can have: a few bytes unpack to a thousand
+/// times as many.
+pub(crate) fn unpack_profile(data: &[u8]) -> Option<Packed<'_>> {
+    const LONGEST_NAME: usize = 79;
+    let length = data.iter().position(|&byte| byte == 0).filter(|length| (1..=LONGEST_NAME).contains(length))?;
+    let (name, [_, 0, packed @ ..]) = data.split_at(length) else { return None };
+    let mut decoder = ZlibDecoder::new(packed);
+    let mut profile = Vec::new();
+    decoder.by_ref().take(MOST_PROFILE as u64 + 1).read_to_end(&mut profile).ok()?;
+    let has_more = decoder.total_in() < packed.len() as u64;
+    (profile.len() <= MOST_PROFILE).then_some(Packed { name, profile, has_more })
+}
+
+/// The profile of a file: decoders look at the first before the pixels that is not broken.
+pub(crate) fn profile(chunks: &[Chunk<'_>]) -> Option<Vec<u8>> {
+    let before_pixels = &mut chunks.iter().take_while(|chunk| chunk.kind != *b"IDAT");
+    unpack_profile(before_pixels.find(|chunk| chunk.kind == *b"iCCP" && chunk.is_sound())?.data)
+        .map(|packed| packed.profile)
 }
 
 /// Writes a chunk with its checksum.

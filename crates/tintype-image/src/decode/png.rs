@@ -19,9 +19,9 @@ type Reader<'a> = png::Reader<Cursor<Cow<'a, [u8]>>>;
 
 pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) -> Result<Source<'a>, Error> {
     let file = container::png::chunks(bytes);
-    let damage = (!file.ends).then_some(NO_END);
+    let damage = damaged_chunk(&file.chunks).or((!file.ends).then_some(NO_END.into()));
     let mut reader = reader(with_end(bytes, &file), limits)?;
-    let icc = color::png::icc(reader.info());
+    let icc = color::png::icc(reader.info(), container::png::profile(&file.chunks));
     let animation = reader.info().animation_control;
     // Of an animation that is cut before its first frame, the picture for other programs is all there is.
     let Some(animation) = animation.filter(|_| file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL"))
@@ -30,7 +30,7 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
             let read_again = || self::reader(bytes.into(), limits);
             return Ok(still(read_interlaced(reader, damage, read_again)?, icc));
         }
-        return Ok(still(read_still(reader)?, icc));
+        return Ok(still(read_still(reader, damage)?, icc));
     };
     let (width, height) = reader.info().size();
     // A picture before the first frame control is for programs that know no animation.
@@ -45,14 +45,34 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
 
 fn reader<'a>(file: Cow<'a, [u8]>, limits: &Limits) -> Result<Reader<'a>, Error> {
     let mut decoder = png::Decoder::new(Cursor::new(file));
-    // Pixels are bounded by the header already; this bounds what text and profiles unpack to.
+    // Pixels are bounded by the header already, and a chunk by the file.
     decoder.set_limits(png::Limits { bytes: memory(limits) });
     decoder.set_ignore_text_chunk(true);
+    // It would unpack a profile to as much as that bound.
+    decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(Transformations::EXPAND);
     decoder.read_info().map_err(|e| error(&e))
 }
 
 const NO_END: &str = "the PNG's end chunk is missing";
+
+/// What is wrong, in half a sentence.
+type Why = Cow<'static, str>;
+
+/// The first chunk beside the pixels that is broken. Decoders go on without it, and say nothing. A name that is unknown is not
+/// told: it could be anything.
+fn damaged_chunk(chunks: &[Chunk<'_>]) -> Option<Why> {
+    const KNOWN: [&[u8; 4]; 21] = [
+        b"acTL", b"bKGD", b"cHRM", b"cICP", b"cLLI", b"eXIf", b"fcTL", b"fdAT", b"gAMA", b"hIST", b"iCCP", b"iTXt",
+        b"mDCV", b"pHYs", b"sBIT", b"sPLT", b"sRGB", b"tEXt", b"tIME", b"tRNS", b"zTXt",
+    ];
+    let is_broken = |chunk: &&Chunk<'_>| chunk.is_ancillary() && !chunk.is_cut() && !chunk.is_sound();
+    let kind = chunks.iter().find(is_broken)?.kind;
+    let name = str::from_utf8(&kind).ok().filter(|_| KNOWN.contains(&&kind));
+    Some(name.map_or(DAMAGED_CHUNK.into(), |name| format!("the PNG's {name} chunk is damaged").into()))
+}
+
+const DAMAGED_CHUNK: &str = "a chunk of the PNG is damaged";
 
 /// The file, with an end where all else is there: of an animation, the decoder wants it.
 fn with_end<'a>(bytes: &'a [u8], file: &Png<'_>) -> Cow<'a, [u8]> {
@@ -93,25 +113,25 @@ fn read_end(reader: &mut Reader<'_>) -> Option<Damage> {
     let why = match reader.finish() {
         Ok(()) => return None,
         Err(png::DecodingError::IoError(_)) => NO_END,
-        Err(_) => "a chunk of the PNG is damaged",
+        Err(_) => DAMAGED_CHUNK,
     };
     Some(Damage::beside_the_rows(why))
 }
 
 /// A still picture, row by row.
-fn read_still(reader: Reader<'_>) -> Result<Rows<'_>, Error> {
+fn read_still(reader: Reader<'_>, beside: Option<Why>) -> Result<Rows<'_>, Error> {
     let (width, height) = reader.info().size();
     let (color, depth) = reader.output_color_type();
     let layout = layout(color)?;
     let wide = if depth == BitDepth::Sixteen { vec![0; width as usize * layout.channels() * 2] } else { Vec::new() };
-    let still = Still { reader, wide, layout, height, read: 0, damage: None };
+    let still = Still { reader, wide, layout, height, read: 0, damage: None, beside };
     Ok(Rows { width, height, layout, source: Box::new(still) })
 }
 
 /// A picture whose rows are spread over the file. One that is not whole is read once more, as far as it goes.
 fn read_interlaced<'a>(
     mut reader: Reader<'a>,
-    damage: Option<&str>,
+    beside: Option<Why>,
     read_again: impl FnOnce() -> Result<Reader<'a>, Error>,
 ) -> Result<Rows<'static>, Error> {
     let (pixels, missing) = match read_frame(&mut reader) {
@@ -121,7 +141,7 @@ fn read_interlaced<'a>(
             read_passes(&mut reader)?
         }
     };
-    let damage = missing.or_else(|| read_end(&mut reader)).or(damage.map(Damage::beside_the_rows));
+    let damage = missing.or(beside.map(Damage::beside_the_rows)).or_else(|| read_end(&mut reader));
     Ok(Rows::damaged(pixels, damage))
 }
 
@@ -166,6 +186,8 @@ struct Still<'a> {
     read: u32,
     /// Why no more are.
     damage: Option<&'static str>,
+    /// What is wrong beside them.
+    beside: Option<Why>,
 }
 
 impl RowSource for Still<'_> {
@@ -189,7 +211,7 @@ impl RowSource for Still<'_> {
     fn finish(&mut self) -> Result<Option<Damage>, Error> {
         Ok(match self.damage {
             Some(why) => Some(Damage::new(self.read.into(), self.height.into(), why)),
-            None => read_end(&mut self.reader),
+            None => self.beside.take().map(Damage::beside_the_rows).or_else(|| read_end(&mut self.reader)),
         })
     }
 }
@@ -236,7 +258,7 @@ struct Frames<'a> {
     read: u32,
     /// Frames that were whole.
     there: u32,
-    damage: Option<&'static str>,
+    damage: Option<Why>,
     reader: Reader<'a>,
 }
 
@@ -251,7 +273,7 @@ impl FrameSource for Frames<'_> {
             Ok(picture) => picture,
             // What came before stays, in place of a frame that is missing.
             Err(error) if error.code == ErrorCode::Corrupt && self.there > 0 => {
-                self.damage = Some("a frame of the PNG is missing");
+                self.damage = Some("a frame of the PNG is missing".into());
                 return Ok(Some(Frame { pixels: self.canvas.clone(), delay: Delay { num: 1, den: 10 } }));
             }
             Err(error) => return Err(error),
@@ -269,7 +291,7 @@ impl FrameSource for Frames<'_> {
     }
 
     fn damage(&self) -> Option<Damage> {
-        self.damage.map(|why| Damage::new(self.there.into(), self.count.into(), why))
+        self.damage.clone().map(|why| Damage::new(self.there.into(), self.count.into(), why))
     }
 }
 
@@ -332,7 +354,122 @@ fn blend(under: &mut [u8], over: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::{blend, narrow};
+    use crate::color::MOST_PROFILE;
+    use crate::container::png::{chunks, write_chunk};
+    use crate::damage::Damage;
+    use crate::decode;
+    use crate::decode::Source;
+    use crate::limits::Limits;
+    use crate::probe;
+
+    fn packed(data: &[u8]) -> Vec<u8> {
+        let mut out = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        out.write_all(data).expect("memory takes all");
+        out.finish().expect("memory takes all")
+    }
+
+    /// Of ten grey pixels a side.
+    fn png(before: &[u8], behind: &[u8]) -> Vec<u8> {
+        let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
+        write_chunk(&mut out, *b"IHDR", &[0, 0, 0, 10, 0, 0, 0, 10, 8, 0, 0, 0, 0]);
+        out.extend_from_slice(before);
+        write_chunk(&mut out, *b"IDAT", &packed(&[0; 110]));
+        out.extend_from_slice(behind);
+        write_chunk(&mut out, *b"IEND", &[]);
+        out
+    }
+
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_chunk(&mut out, *kind, data);
+        out
+    }
+
+    fn open(file: &[u8]) -> Source<'_> {
+        let limits = Limits::default();
+        let header = probe::read(file, &limits).expect("a header");
+        decode::open(file, &header, &limits).expect("a PNG")
+    }
+
+    #[test]
+    fn a_profile_unpacks_to_no_more_than_a_profile_has() {
+        let profile = |length: usize| chunk(b"iCCP", &[b"icc\0\0", &packed(&vec![0; length])[..]].concat());
+        let length = |file: &[u8]| open(file).icc.map(|icc| icc.len());
+        assert_eq!(length(&png(&profile(MOST_PROFILE), &[])), Some(MOST_PROFILE));
+        assert_eq!(length(&png(&profile(MOST_PROFILE + 1), &[])), None);
+        assert_eq!(length(&png(&profile(64 << 20), &[])), None);
+        let mut broken = profile(200);
+        broken.last_mut().into_iter().for_each(|last| *last ^= 1);
+        assert_eq!(length(&png(&broken, &[])), None);
+        // The first one counts.
+        assert_eq!(length(&png(&[profile(200), profile(300)].concat(), &[])), Some(200));
+        assert_eq!(length(&png(&[], &profile(300))), None);
+        assert_eq!(container_profile(&png(&profile(64 << 20), &[])), None);
+    }
+
+    /// With another checksum.
+    fn broken(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let mut out = chunk(kind, data);
+        out.last_mut().into_iter().for_each(|last| *last ^= 1);
+        out
+    }
+
+    fn damage(file: &[u8]) -> Option<Damage> {
+        let mut frames = open(file).frames;
+        while frames.next_frame().expect("frames").is_some() {}
+        frames.damage()
+    }
+
+    #[test]
+    fn a_broken_chunk_beside_the_pixels_is_told() {
+        assert_eq!(damage(&png(&chunk(b"tRNS", &[0, 0]), &chunk(b"tEXt", b"a\0b"))), None);
+        let told = |why: &str| Some(Damage::beside_the_rows(why));
+        for kind in [b"tRNS", b"gAMA", b"tEXt", b"eXIf", b"iCCP", b"tIME"] {
+            let name = str::from_utf8(kind).expect("letters");
+            let why = format!("the PNG's {name} chunk is damaged");
+            assert_eq!(damage(&png(&broken(kind, &[0, 0]), &[])), told(&why));
+            assert_eq!(damage(&png(&[], &broken(kind, &[0, 0]))), told(&why));
+        }
+        // A name that anybody may have made up is not repeated.
+        assert_eq!(damage(&png(&[], &broken(b"seCR", b""))), told(super::DAMAGED_CHUNK));
+        let interlaced = |beside: &[u8]| {
+            let mut file = png(beside, &[]);
+            file[28] = 1;
+            let mut crc = flate2::Crc::new();
+            crc.update(&file[12..29]);
+            file[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+            let image = file.windows(4).position(|kind| kind == b"IDAT").expect("pixels") - 4;
+            file.truncate(image);
+            file.extend(chunk(b"IDAT", &packed(&[0; 120])));
+            file.extend(chunk(b"IEND", &[]));
+            file
+        };
+        assert_eq!(damage(&interlaced(&[])), None);
+        assert_eq!(damage(&interlaced(&broken(b"tEXt", b""))), told("the PNG's tEXt chunk is damaged"));
+        // What decoders leave out says nothing of the header either.
+        let limits = Limits::default();
+        let file = png(&broken(b"tRNS", &[0, 0]), &[]);
+        assert!(!probe::probe(&file, &limits).expect("a header").has_alpha);
+    }
+
+    #[test]
+    fn broken_pixels_of_a_frame_are_told() {
+        let control =
+            |number: u8| [&[0, 0, 0, number, 0, 0, 0, 10, 0, 0, 0, 10][..], &[0; 8], &[0, 1, 0, 10, 0, 0]].concat();
+        let head = [chunk(b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]), chunk(b"fcTL", &control(0))].concat();
+        let data = [&[0, 0, 0, 2][..], &packed(&[0; 110])].concat();
+        let second = |data: Vec<u8>| png(&head, &[chunk(b"fcTL", &control(1)), data].concat());
+        assert_eq!(damage(&second(chunk(b"fdAT", &data))), None);
+        let why = Some(Damage::beside_the_rows("the PNG's fdAT chunk is damaged"));
+        assert_eq!(damage(&second(broken(b"fdAT", &data))), why);
+    }
+
+    fn container_profile(file: &[u8]) -> Option<Vec<u8>> {
+        crate::container::png::profile(&chunks(file).chunks)
+    }
 
     #[test]
     fn sixteen_bits_are_rounded() {

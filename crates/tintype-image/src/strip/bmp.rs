@@ -73,10 +73,15 @@ fn kept(bytes: &[u8], pixels: usize, shape: &Shape) -> Option<Vec<Range<usize>>>
 /// The fields of the header that say something of this picture.
 fn fields(bytes: &[u8], shape: &Shape, has_profile: bool) -> Vec<Range<usize>> {
     const CALIBRATED: &[u8] = &[0; 4];
+    const MOST_PIXELS: u32 = 1_000_000;
     let (is_4, is_5) = (shape.header >= HEADER_4, shape.header >= HEADER_5);
+    let is_real = |at| le32(bytes, at).is_some_and(|pixels| pixels <= MOST_PIXELS);
     let has_alpha = shape.bits == 32 && shape.header != HEADER_OS2;
     let fields = [
-        (0..54, true),
+        (0..38, true),
+        // Pixels a metre, across and down.
+        (38..46, is_real(38) && is_real(42)),
+        (46..54, true),
         // Masks of the colours, and of alpha, which some readers look at without the others.
         (54..66, shape.has_masks()),
         (66..70, shape.has_masks() || has_alpha),
@@ -103,4 +108,24 @@ fn embedded_profile(bytes: &[u8], shape: &Shape) -> Option<Range<usize>> {
 /// How long the pixels are.
 fn length(bytes: &[u8], pixels: usize, shape: &Shape) -> Option<usize> {
     if shape.is_plain() { shape.length() } else { Some(bmp::extent(bytes.get(pixels..)?, shape).length) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolution_that_cannot_be_becomes_zero() {
+        let file = |resolution: &[u8; 8]| {
+            let head = [b"BM", &58u32.to_le_bytes()[..], &[0; 4], &54u32.to_le_bytes(), &40u32.to_le_bytes()].concat();
+            let size = [&[1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 24, 0], &[0; 4][..], &4u32.to_le_bytes()].concat();
+            [&head[..], &size, resolution, &[0; 8], &[1, 2, 3, 0]].concat()
+        };
+        let stripped = |resolution: &[u8; 8]| strip(&file(resolution)).expect("a BMP").into_owned();
+        let real = [0x13, 0x0B, 0, 0, 0x40, 0x42, 0x0F, 0];
+        assert_eq!(stripped(&real), file(&real));
+        for unreal in [b"SERIAL-4", &[0x13, 0x0B, 0, 0, 0x41, 0x42, 0x0F, 0], &[0xFF; 8]] {
+            assert_eq!(stripped(unreal), file(&[0; 8]), "{unreal:02x?}");
+        }
+    }
 }

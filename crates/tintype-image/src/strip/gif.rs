@@ -7,12 +7,12 @@ use super::coded::lzw::{self, Order};
 use super::copy::Copy;
 use super::palette::Used;
 use super::profile;
-use crate::container::gif::{APPLICATION, Block, ImageBlock, parse, sub_blocks};
+use crate::container::gif::{
+    APPLICATION, Block, CAPTION, GRAPHIC_CONTROL, ImageBlock, LOOPS, PROFILE, parse, sub_blocks,
+};
 use crate::error::Error;
 
-const GRAPHIC_CONTROL: u8 = 0xF9;
 const TRAILER: u8 = 0x3B;
-const PROFILE: &[u8] = b"ICCRGBG1012";
 /// Bytes before the table of colours: of the file, where one is the background's index, and of an image.
 const SCREEN: usize = 13;
 const BACKGROUND: usize = 11;
@@ -54,7 +54,7 @@ pub(super) fn strip(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
                 seen_profile = true;
             }
             Block::Extension { label: APPLICATION, data, .. } => out.push(&kept_loops(data)),
-            Block::Extension { label: 0x01, .. } => control.clear(),
+            Block::Extension { label: CAPTION, .. } => control.clear(),
             Block::Extension { .. } => {}
         }
     }
@@ -86,7 +86,7 @@ fn kept_control(data: &[u8]) -> Vec<u8> {
 fn kept_loops(data: &[u8]) -> Vec<u8> {
     let mut parts = sub_blocks(data);
     match parts.next() {
-        Some(name @ (b"NETSCAPE2.0" | b"ANIMEXTS1.0")) => match parts.find(|part| part.len() == 3 && part[0] == 1) {
+        Some(name) if LOOPS.contains(&name) => match parts.find(|part| part.len() == 3 && part[0] == 1) {
             Some(plays) => [&[0x21, APPLICATION, 11], name, &[3], plays, &[0]].concat(),
             None => Vec::new(),
         },

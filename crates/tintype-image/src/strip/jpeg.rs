@@ -8,6 +8,7 @@ use std::ops::Range;
 use self::tables::{DHT, DQT, Tables};
 use super::copy::Copy;
 use super::{exif, profile};
+use crate::container::be16;
 use crate::container::jpeg::{self, EOI, EXIF, ICC, SOS, Segment, is_frame};
 use crate::decode;
 use crate::error::Error;
@@ -205,7 +206,17 @@ fn without_thumbnail(segment: &Segment<'_>) -> Vec<u8> {
     let Some(fields) = segment.payload.get(..FIELDS).filter(|fields| fields.starts_with(b"JFIF\0")) else {
         return Vec::new();
     };
-    [&[0xFF, 0xE0, 0, 16], &fields[..12], &[0, 0]].concat()
+    [&[0xFF, 0xE0, 0, 16], &fields[..7], &real_density(fields), &[0, 0]].concat()
+}
+
+/// Unit and pixels of it, across and down; square pixels without a unit where those cannot be.
+fn real_density(fields: &[u8]) -> [u8; 5] {
+    const MOST: u16 = 10_000;
+    let is_real = |at| be16(fields, at).is_some_and(|pixels| pixels <= MOST);
+    match *fields {
+        [_, _, _, _, _, _, _, unit @ 0..=2, a, b, c, d, ..] if is_real(8) && is_real(10) => [unit, a, b, c, d],
+        _ => [0, 0, 1, 0, 1],
+    }
 }
 
 /// The segment with what may stay; nothing if that is nothing.

@@ -14,8 +14,6 @@ pub(super) struct Frame<'a> {
     pub(super) height: u32,
     pub(super) components: Vec<Component>,
     pub(super) color: Color,
-    /// Adobe's programs store 255 for no ink.
-    pub(super) inverted: bool,
     pub(super) icc: Option<Vec<u8>>,
     /// The image data, when it is one Huffman-coded scan of every component, which is read here.
     pub(super) scan: Option<Scan<'a>>,
@@ -199,7 +197,6 @@ impl<'a> Reader<'a> {
             height: height.into(),
             components,
             color,
-            inverted: self.adobe.is_some(),
             icc: (!icc.is_empty()).then_some(icc),
             scan,
             scans: Vec::new(),

@@ -31,8 +31,6 @@ pub(crate) struct Decoded {
     pub(crate) planes: Planes,
     /// The embedded colour profile.
     pub(crate) icc: Option<Vec<u8>>,
-    /// Whether CMYK is stored upside down.
-    pub(crate) inverted: bool,
     /// What is missing.
     pub(crate) damage: Option<Damage>,
     /// What of the file, from its first scan on, no pixel needs.
@@ -80,7 +78,7 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
         means.push(mean);
     }
     let planes = Planes { width: frame.width, height: frame.height, color: frame.color, planes, means, roughness };
-    Ok(Decoded { planes, icc: frame.icc, inverted: frame.inverted, damage, spare })
+    Ok(Decoded { planes, icc: frame.icc, damage, spare })
 }
 
 /// What of a lone JPEG, as those in a TIFF are, no pixel needs: found by decoding no more of it than the means.

@@ -91,3 +91,14 @@ fn of_what_strips_have_in_common_tables_stay_and_restarts() {
         assert_eq!(of_all_strips(&told), clean, "{carrier:?}");
     }
 }
+
+#[test]
+fn a_density_that_cannot_be_becomes_square_pixels() {
+    let jfif = |density: &[u8; 5]| segment(0xE0, &[b"JFIF\0\x01\x01", &density[..], &[0, 0]].concat());
+    for real in [[1, 0, 72, 0, 72], [0, 0, 1, 0, 1], [2, 0x27, 0x10, 0, 28]] {
+        assert_eq!(kept(&[jfif(&real)]), jfif(&real));
+    }
+    for unreal in [b"\x01SERI", b"A\0\x48\0\x48", &[1, 0x27, 0x11, 0, 1], &[1, 0, 1, 0x27, 0x11]] {
+        assert_eq!(kept(&[jfif(unreal)]), jfif(&[0, 0, 1, 0, 1]), "{unreal:02x?}");
+    }
+}
