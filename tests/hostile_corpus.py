@@ -179,7 +179,11 @@ def pixel_bombs() -> Iterator[File]:
     yield file("10000-frames.gif", corpus.many_frames(10_000), frames)
     yield file("10000-frames.webp", frames_webp(10_000), frames)
     yield file("10000-frames.png", frames_png(10_000), frames)
-    yield file("million-frames-promised.png", frames_png(3).replace(struct.pack(">I", 3) + bytes(4), struct.pack(">I", 1 << 30) + bytes(4), 1), {"corrupt", "too_many_frames"})
+    count, promised = (struct.pack(">I", n) + bytes(4) for n in (3, 1 << 30))
+    promises = frames_png(3).replace(corpus.chunk(b"acTL", count), corpus.chunk(b"acTL", promised), 1)
+    yield file("million-frames-promised.png", promises, {"corrupt", "too_many_frames"})
+    # A promise with a wrong checksum counts for nothing.
+    yield file("million-frames-promised-badly.png", frames_png(3).replace(count, promised, 1), {None, "corrupt", "too_many_frames"})
 
 
 def heavy_bombs() -> Iterator[File]:

@@ -158,12 +158,12 @@ def test_ready_means_that_the_ledger_takes_a_write(serve):
 def test_an_upload_that_nobody_works_on_is_found(serve):
     server = serve(env={"TINTYPE_QUEUE__RECONCILE": "1h"})
     upload_id = server.create(filename="a.jpg")["id"]
-    with closing(sqlite3.connect(server.home / "data/tintype.db")) as ledger:
+    with closing(sqlite3.connect(server.home / "data/tintype.db")) as ledger, ledger:
         ledger.execute("UPDATE uploads SET status = 'processing' WHERE id = ?", (upload_id,))
-    wait_for("the metric", lambda: "tintype_uploads_stuck 1" in server.call("GET", "/metrics").text, 40, 0.5)
+    wait_for("the metric", lambda: "tintype_uploads_stuck 1" in server.call("GET", "/metrics").text, 60, 0.5)
     assert upload_id in server.log() and "do not move" in server.log()
     assert server.call("DELETE", f"/v1/uploads/{upload_id}").status_code == 204
-    wait_for("its end", lambda: "tintype_uploads_stuck 0" in server.call("GET", "/metrics").text, 40, 0.5)
+    wait_for("its end", lambda: "tintype_uploads_stuck 0" in server.call("GET", "/metrics").text, 60, 0.5)
 
 
 def test_a_ledger_whose_first_page_is_rotten_is_named_so(good, tmp_path):

@@ -187,12 +187,16 @@ impl Claim {
         &self.0.seal
     }
 
-    /// Nothing can be made of this state; gives what that outcome is called.
-    pub(super) fn fails(&self, state: Pin, failure: &Failure) -> String {
+    /// Nothing can be made of this state, which took the place of another that was told, or did not; gives what that outcome
+    /// is called.
+    pub(super) fn fails(&self, state: Pin, failure: &Failure, replaces: bool) -> String {
         let before = self.0.failed_before.as_ref().filter(|failed| failed.state == state);
         let seal = before.map_or(&self.0.seal, |failed| &failed.seal).clone();
-        let failed = Failed { state, failure: Some(failure.clone()), seal: seal.clone() };
-        *self.0.fails.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
+        // Where states have an order and no versions, older ones cannot be read any more: one that was told may be told again.
+        let is_kept =
+            replaces || self.0.failed_before.is_some() || state.version.is_some() || state.sequencer.is_none();
+        let failed = is_kept.then(|| Failed { state, failure: Some(failure.clone()), seal: seal.clone() });
+        *self.0.fails.lock().unwrap_or_else(PoisonError::into_inner) = failed;
         seal
     }
 

@@ -310,7 +310,7 @@ impl Job<'_> {
             return Ok(Settled::Ignored(REPLACED));
         }
         let metadata = self.metadata(seen.as_ref()).await?;
-        let seal = self.claim.fails(pin, &failure);
+        let seal = self.claim.fails(pin, &failure, !sets.is_empty());
         if !gone {
             // What is told and what the public can read are one thing.
             for (at, sealed) in &sets {
