@@ -410,7 +410,7 @@ mod tests {
         assert_eq!(container_profile(&png(&profile(64 << 20), &[])), None);
     }
 
-    /// With another checksum.
+    /// A chunk whose checksum is wrong.
     fn broken(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
         let mut out = chunk(kind, data);
         out.last_mut().into_iter().for_each(|last| *last ^= 1);

@@ -27,7 +27,7 @@ use crate::upload::{Outcome, Status, Upload, UploadId};
 
 /// How long a result waits for a worker to end that is at the same upload.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks.
+/// Between two tries to have it alone.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Take a remote processor's result

@@ -69,7 +69,7 @@ struct Held {
 /// A state that nothing could be made of.
 #[derive(Debug, Clone)]
 pub(super) struct Failed {
-    /// Which.
+    /// The state of the original.
     pub(super) state: Pin,
     /// Why; unknown of claims of an older version.
     pub(super) failure: Option<Failure>,

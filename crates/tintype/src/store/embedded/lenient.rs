@@ -115,7 +115,7 @@ fn readable(text: &str) -> Option<String> {
     Range::parse(&text).is_ok().then_some(text)
 }
 
-/// Digits, or none.
+/// The number that these digits are, at most the largest; nothing for no digits, as in `bytes=5-`.
 fn at_most_largest(digits: &str) -> Option<String> {
     if digits.is_empty() {
         return Some(String::new());
