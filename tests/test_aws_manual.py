@@ -118,6 +118,16 @@ def test_the_same_program_packs_to_the_same_small_zip(packed):
     assert entry.external_attr >> 16 & 0o111, "it has to be executable"
 
 
+def test_a_deployment_beside_a_build_takes_a_whole_program(packed):
+    program = DEPLOY / "function/bootstrap"
+    zipped, size, looks = packed.read_bytes(), program.stat().st_size, 0
+    with subprocess.Popen([DEPLOY / "build"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
+        while build.poll() is None:
+            assert (packed.read_bytes() == zipped, program.stat().st_size) == (True, size), f"look {looks}"
+            looks += 1
+    assert build.returncode == 0 and looks > 10
+
+
 # --- events -----------------------------------------------------------------------------------------------
 
 EVENTS = sorted(path.name for path in (DEPLOY / "events").glob("*.json"))
