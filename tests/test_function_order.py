@@ -234,6 +234,21 @@ def test_a_store_that_only_says_that_it_wrote_is_not_believed(function, bucket, 
     holds(bucket, key.replace("temp/", "image/"), picture(18))
 
 
+def test_a_store_that_only_says_that_it_deleted_is_not_believed(function, bucket, receiver):
+    """What the public can read of a failure is nothing, before it is told."""
+    key, lies = "temp/kept.bmp", [True]
+    refuse = lambda method, name: lies[0] and method == "DELETE" and name == "image/kept_50x50.bmp" and "forget"
+    deployed = function(refuse=refuse)
+    assert deployed.invoke(event(bucket, key, 1, **put(bucket, key, picture(23)))).ok
+    failing = event(bucket, key, 2, **put(bucket, key, b"no image"))
+    assert not deployed.invoke(failing).ok and len(told(receiver, key)) == 1
+    lies[0] = False
+    assert deployed.invoke(failing).ok
+    assert told(receiver, key)[-1].verify()["error"]["code"] == "unsupported_format"
+    left = bucket.s3.list_objects_v2(Bucket=bucket.bucket, Prefix="image/kept").get("Contents", [])
+    assert [one["Key"] for one in left if not one["Key"].endswith(".in-work")] == []
+
+
 def test_without_an_order_a_set_that_is_made_again_is_told_alike(function, bucket, receiver):
     """Something of it was lost: the outcome is the same, and so is its id."""
     key = "temp/lost-variant.bmp"

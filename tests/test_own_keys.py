@@ -124,6 +124,36 @@ def test_a_result_and_retries_at_once_leave_one_of_their_two_ends(deployment):
         raise AssertionError(wrong()) from None
 
 
+def test_no_worker_begins_while_the_variants_of_a_result_are_read(serve, seaweedfs):
+    """However long that takes: here it is several leases."""
+    at = seaweedfs.bucket(f"slow{next(FRESH)}")
+    reading = threading.Event()
+
+    def slow(method: str, key: str):
+        return 0.8 if reading.is_set() and method == "GET" and not key.endswith(".json") else None
+    proxy = Flaky(at.endpoint, slow)
+    server = serve(env=at.env | {"TINTYPE_STORE__ENDPOINT": proxy.endpoint, "TINTYPE_QUEUE__LEASE": "2s"})
+    try:
+        created = server.create(filename="a.jpg")
+        assert boto3_style(created["presign"], PHOTOS[0]).status == 204
+        server.announce(at.bucket, created["presign"]["fields"]["key"])
+        manifest = server.finish(created["id"])["manifest"]
+        path = f"/v1/uploads/{created['id']}"
+        reading.set()
+        with ThreadPoolExecutor(1) as pool:
+            result = pool.submit(server.call, "PUT", f"{path}/result", json={"status": "completed"} | manifest)
+            wait_for("the first variant read", lambda: ("GET", manifest["variants"][0]["key"]) in proxy.heard, 20)
+            before = len(proxy.heard)
+            assert server.call("POST", f"{path}/retry").status_code == 202
+            assert result.result().status_code == 200, result.result().text
+            written = [key for method, key in proxy.heard[before:] if method == "PUT"]
+        assert not written, "a worker wrote while the result was looked at"
+        reading.clear()
+        wait_for("the retry", lambda: ("PUT", manifest["variants"][0]["key"]) in proxy.heard[before:], 20)
+    finally:
+        proxy.stop()
+
+
 def test_a_deletion_takes_nothing_of_names_that_begin_with_its_id(serve):
     server = serve(env={"TINTYPE_QUEUE__LEASE": "1s"})
     created = completed(server, PHOTOS[0])

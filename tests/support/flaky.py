@@ -2,13 +2,17 @@
 import hashlib
 import http.client
 import inspect
+import re
 import socket
 import struct
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape, unescape
 
+DELETED = re.compile(rb"<Key>(.*?)</Key>")
+FORGOTTEN = "<?xml version='1.0'?><DeleteResult><Deleted><Key>{key}</Key></Deleted></DeleteResult>"
 ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
 CODES = {400: "RequestTimeout", 403: "AccessDenied", 500: "InternalError", 501: "NotImplemented", 503: "SlowDown"}
 
@@ -18,7 +22,7 @@ class Flaky:
     nothing (handed on), True or a status (answered with that error, nothing is done), "reset" (before it is done),
     "hang" (until `release()`, then reset), "reset after" (done, but the answer never comes), "cut" (done, and half the
     answer comes), "short" (done, and half of it comes as if it were all), a `threading.Event` (handed on once it is set,
-    though the caller may be gone by then), "forget" (answered as a PUT that was done, and nothing is done), a number of seconds below 1 (handed on after them). It may look into
+    though the caller may be gone by then), "forget" (answered as a PUT or a DELETE that was done, and nothing is done), a number of seconds below 1 (handed on after them). It may look into
     `heard`, every request that was handed on, as (method, key)."""
 
     def __init__(self, endpoint: str, refuse, drop: tuple = ()):
@@ -34,8 +38,10 @@ class Flaky:
 
             def hand_on(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                key = unquote(urlsplit(self.path).path).lstrip("/").partition("/")[2]
-                fault = refuse(self.command, key, *([self.headers] if looks_at_headers else []))
+                method, key = self.command, unquote(urlsplit(self.path).path).lstrip("/").partition("/")[2]
+                if method == "POST" and urlsplit(self.path).query.startswith("delete") and len(keys := DELETED.findall(body)) == 1:
+                    method, key = "DELETE", unescape(keys[0].decode())  # one key by DeleteObjects, which is how object_store asks
+                fault = refuse(method, key, *([self.headers] if looks_at_headers else []))
                 if isinstance(fault, threading.Event):
                     fault.wait(60)
                 if isinstance(fault, float):
@@ -45,7 +51,8 @@ class Flaky:
                     status = 503 if fault is True else fault
                     return self.answer(status, [("Content-Type", "application/xml")], ERROR.format(code=CODES[status]).encode())
                 if fault == "forget":
-                    return self.answer(200, [("ETag", f'"{hashlib.md5(body).hexdigest()}"')], b"")
+                    done = FORGOTTEN.format(key=escape(key)).encode() if method == "DELETE" else b""
+                    return self.answer(200, [("ETag", f'"{hashlib.md5(body).hexdigest()}"')], done)
                 if fault == "hang":
                     flaky.released.wait()
                 if fault in ("hang", "reset"):
@@ -56,7 +63,7 @@ class Flaky:
                 got = connection.getresponse()
                 data = got.read()
                 connection.close()
-                flaky.heard.append((self.command, key))
+                flaky.heard.append((method, key))
                 if fault == "short" and got.status == 200:
                     data = data[:len(data) // 2]
                 if fault == "reset after":

@@ -51,7 +51,7 @@ class Fire:
             faults = [(0.03, 503), (0.01, 500), (0.01, "reset"), (0.01, "reset after"), (0.005, "cut"), (0.1, self.dice.random() / 4)]
             if method == "GET" and key.startswith("temp/"):
                 faults.insert(0, (0.02, "short"))
-            if method == "PUT" and key.startswith("image/"):
+            if method in ("PUT", "DELETE") and key.startswith("image/"):
                 faults.insert(0, (0.02, "forget"))
             for share, fault in faults:
                 if throw < share:

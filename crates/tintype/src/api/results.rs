@@ -101,7 +101,7 @@ async fn alone(app: &App, upload: &Upload) -> Result<Leased, Problem> {
 }
 
 async fn settle(app: &App, upload: &Upload, outcome: &Outcome, hold: &Leased) -> Result<(), Problem> {
-    check(app, upload, outcome).await?;
+    app.while_held(hold, check(app, upload, outcome)).await?;
     let now = app.ledger.get(&upload.id).await?;
     if matches!(outcome, Outcome::Failed(_)) && now.is_some_and(|now| now.status != Status::Pending) {
         // What a status says and what the public can read are one thing.

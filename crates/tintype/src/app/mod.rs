@@ -9,6 +9,7 @@ pub(crate) mod secrets;
 mod streams;
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ use crate::listen::Turns;
 use crate::manifest::Manifest;
 use crate::metrics;
 use crate::presign::Presigner;
-use crate::process::{Processor, SlowPlaces};
+use crate::process::{PROOFS, Processor, SlowPlaces};
 use crate::queue::{JobEnd, Leased, Queue, QueueError};
 use crate::room::Room;
 use crate::store::embedded::Arrivals;
@@ -337,14 +338,38 @@ impl App {
         // A set of an earlier preset is known by its manifest alone, which therefore goes after it.
         let stored = sets.own.iter().flat_map(|(_, manifest)| manifest.own_keys(&self.layout, &upload.key));
         for key in stored.chain(variants).chain(manifests).filter(|key| !sets.others.contains(key)) {
-            if let Some(hold) = hold
-                && !self.queue.extend(hold, self.config.lease).await.is_ok_and(|held| held)
-            {
-                return Err(StoreError::Unavailable(format!("the names of {} are another's by now", upload.key)));
+            if let Some(hold) = hold {
+                self.still_holds(hold).await?;
             }
             self.store.delete(&key).await?;
         }
         Ok(())
+    }
+
+    /// Does what may take longer than a lease, and keeps a hold meanwhile. It comes to nothing where the hold is lost.
+    pub async fn while_held<T, E: From<StoreError>>(
+        &self,
+        hold: &Leased,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut work = pin!(work);
+        let mut proofs = tokio::time::interval(self.config.lease / PROOFS);
+        let done = loop {
+            tokio::select! {
+                done = &mut work => break done?,
+                _ = proofs.tick() => self.still_holds(hold).await?,
+            }
+        };
+        self.still_holds(hold).await?;
+        Ok(done)
+    }
+
+    /// Extends a hold, which proves that it is still there.
+    async fn still_holds(&self, hold: &Leased) -> Result<(), StoreError> {
+        if self.queue.extend(hold, self.config.lease).await.is_ok_and(|held| held) {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(format!("the names of {} are another's by now: try again", hold.job.event.key)))
     }
 
     /// Whether the store holds a manifest of an upload.

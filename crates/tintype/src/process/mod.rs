@@ -21,6 +21,8 @@ mod watch;
 pub mod worker;
 
 pub use conflict::taken;
+#[cfg(feature = "server")]
+pub use lease::PROOFS;
 pub use load::{MAX_MANIFEST, Original};
 pub use look::{Found, Sighting};
 pub use memory::MemoryBudget;
@@ -344,9 +346,22 @@ impl Processor {
     pub async fn remove_set(&self, at: &Key, set: &Manifest, kept: Option<&Manifest>) -> Result<(), StoreError> {
         let is_kept = |key: &Key| kept.is_some_and(|kept| kept.variants.iter().any(|variant| variant.key == *key));
         for key in set.own_keys(&self.layout, &set.original.key).iter().filter(|key| !is_kept(key)) {
-            self.target.delete(key).await?;
+            self.remove(key).await?;
         }
-        self.target.delete(at).await
+        self.remove(at).await
+    }
+
+    /// Deletes a key. A store elsewhere is asked whether it did what it says.
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.target.delete(key).await?;
+        if !self.target.is_remote() {
+            return Ok(());
+        }
+        match self.target.head(key).await {
+            Err(StoreError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(StoreError::Unavailable(format!("{key} was deleted, and is still there"))),
+        }
     }
 
     /// Waits until nobody in this process works on an original whose outputs may be those of this one.
