@@ -287,6 +287,24 @@ def test_two_files_of_one_md5_are_two_files(deployment_seaweed, receiver):
     assert len({call.webhook_id for call in receiver.of(created["id"], 200)}) == 1, "one outcome"
 
 
+def test_the_same_bytes_made_again_are_the_same_outcome(deployment_seaweed, receiver):
+    """A client that did not see its answer sends its file again: the event of that comes later in the store's order."""
+    server = deployment_seaweed
+    created = server.create(filename="a.jpg")
+    assert send(server, created, A) == 204
+    key, etag = created["presign"]["fields"]["key"], hashlib.md5(A).hexdigest()
+    assert told_of(server, key, etag, "01")["accepted"]
+    before = server.finish(created["id"])
+    assert send(server, created, A) == 204
+    assert told_of(server, key, etag, "02")["accepted"]
+    quiet(server)
+    assert server.call("POST", f"/v1/uploads/{created['id']}/retry").status_code == 202
+    server.finish(created["id"])
+    quiet(server)
+    assert server.status(created["id"]) == before
+    assert len({call.webhook_id for call in receiver.of(created["id"], 200)}) == 1, "one outcome"
+
+
 def test_an_upload_that_failed_is_no_other_file_of_its_md5(deployment_seaweed):
     """Before there is a manifest, too: what was read once is what counts."""
     server = deployment_seaweed

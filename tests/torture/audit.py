@@ -140,7 +140,8 @@ class Audit:
             return self.breach(f"{entry.id}: {row['status']}, and never told")
         ids = {received.webhook_id for received in told}
         if len(ids) != 1:
-            self.breach(f"{entry.id}: one outcome told as {ids}: {[(r.webhook_id, r.body.get('status'), r.body.get('error')) for r in told]}")
+            bodies = {json.dumps(received.body, sort_keys=True): received.webhook_id for received in told}
+            self.breach(f"{entry.id}: one outcome told as {[received.webhook_id for received in told]}: {bodies}; {entry}")
         for received in told:
             try:
                 received.verify_late()

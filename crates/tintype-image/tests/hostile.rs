@@ -130,6 +130,55 @@ fn no_second_size_passes_the_limits_by() {
     assert_eq!(code(&strip), Some(ErrorCode::Corrupt), "a JPEG larger than its page");
 }
 
+/// A BMP of 4 by 4 pixels with `BITMAPINFOHEADER`, masks behind it if there are any, and as many bytes as it may need.
+fn bmp(bits: u16, packing: u32, height: i32, masks: &[u32]) -> Vec<u8> {
+    let start = 54 + 4 * masks.len() as u32;
+    let mut bytes = b"BM".to_vec();
+    for number in [0, 0, start, 40, 4, height.cast_unsigned(), 1 | u32::from(bits) << 16, packing, 0, 0, 0, 0, 0] {
+        bytes.extend(number.to_le_bytes());
+    }
+    masks.iter().for_each(|mask| bytes.extend(mask.to_le_bytes()));
+    bytes.resize(bytes.len() + 2048, 0);
+    bytes
+}
+
+/// One with the header of OS/2 1.
+fn old_bmp(bits: u16) -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    for number in [0, 0, 26, 12, 4 | 4 << 16, 1 | u32::from(bits) << 16] {
+        bytes.extend(u32::to_le_bytes(number));
+    }
+    bytes.resize(bytes.len() + 2048, 0);
+    bytes
+}
+
+#[test]
+fn what_is_not_read_is_not_called_damaged() {
+    let (split, whole) = ([0x00FF_0000, 0xF000_0F00, 0xFF], [0x00FF_0000, 0xFF00, 0xFF]);
+    for (what, bytes) in [
+        ("split masks", bmp(32, 3, 4, &split)),
+        ("split masks of 16 bits", bmp(16, 3, 4, &[0xF800, 0x0720, 0x1F])),
+        ("runs of 8 bits from the top down", bmp(8, 1, -4, &[])),
+        ("runs of 4 bits from the top down", bmp(4, 2, -4, &[])),
+        ("2 bits with the old header", old_bmp(2)),
+        ("16 bits with the old header", old_bmp(16)),
+        ("32 bits with the old header", old_bmp(32)),
+    ] {
+        assert_eq!(code(&bytes), Some(ErrorCode::UnsupportedFormat), "{what}");
+    }
+    for (what, bytes) in [("masks", bmp(32, 3, 4, &whole)), ("24 bits with the old header", old_bmp(24))] {
+        assert_eq!(code(&bytes), None, "{what}");
+    }
+    // Lossless, and with arithmetic codes: sequential, progressive, lossless.
+    for marker in [0xC3, 0xC9, 0xCA, 0xCB] {
+        let mut strip = fixture("tiff_rgb_jpeg.tiff");
+        let frames: Vec<_> = (1..strip.len()).filter(|at| strip[at - 1..=*at] == [0xFF, 0xC0]).collect();
+        assert!(!frames.is_empty());
+        frames.into_iter().for_each(|at| strip[at] = marker);
+        assert_eq!(code(&strip), Some(ErrorCode::UnsupportedFormat), "a TIFF of JPEGs with marker {marker:x}");
+    }
+}
+
 #[test]
 fn no_width_is_corrupt() {
     for name in ["jpeg_baseline.jpg", "png_rgb.png", "bmp_rgb.bmp", "tiff_rgb_raw.tiff"] {

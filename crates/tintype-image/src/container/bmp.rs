@@ -7,6 +7,12 @@ use super::{le16, le32};
 /// The file's header, before the bitmap's own.
 const FILE_HEADER: usize = 14;
 
+/// Where the masks lie, be they part of the header or behind it.
+pub(crate) const MASKS: usize = FILE_HEADER + 40;
+
+/// The shortest header that has a mask of opacity (`BITMAPV3INFOHEADER`).
+const V3_HEADER: usize = 56;
+
 /// Runs of 8-bit indices, and of those of 4 bits.
 const RUNS_8: usize = 1;
 const RUNS_4: usize = 2;
@@ -70,6 +76,16 @@ impl Shape {
     /// Whether masks say which bits of a pixel are whose.
     pub(crate) fn has_masks(&self) -> bool {
         matches!(self.packing, 3 | 6)
+    }
+
+    /// The masks of red, green and blue, and that of opacity where the header is of the third version or a later one.
+    pub(crate) fn masks<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+        let count = match (self.has_masks(), self.header >= V3_HEADER) {
+            (false, _) => 0,
+            (true, false) => 3,
+            (true, true) => 4,
+        };
+        (0..count).map_while(|i| le32(bytes, MASKS + 4 * i))
     }
 
     /// Whether the pixels are packed as runs.

@@ -15,6 +15,9 @@ use crate::damage::Damage;
 use crate::error::{Error, ErrorCode};
 use crate::pixels::{Layout, Pixels};
 
+/// Bytes of `BITMAPCOREHEADER`.
+const OLD_HEADER: usize = 12;
+
 const ENDS_EARLY: &str = "the BMP ends early";
 
 pub(super) fn open(bytes: &[u8]) -> Result<Source<'_>, Error> {
@@ -28,6 +31,9 @@ pub(super) fn open(bytes: &[u8]) -> Result<Source<'_>, Error> {
 fn unpack(bytes: &[u8]) -> Result<Rows<'_>, Error> {
     let cut = || Error::corrupt(ENDS_EARLY);
     let (start, shape) = bmp::pixels(bytes).zip(Shape::of(bytes)).ok_or_else(cut)?;
+    if let Some(what) = unread(bytes, &shape) {
+        return Err(Error::new(ErrorCode::UnsupportedFormat, format!("the BMP is {what}, which is not read")));
+    }
     let data = bytes.get(start..).ok_or_else(cut)?;
     let mut file = Cow::Borrowed(bytes);
     if let Ok(start) = u32::try_from(start)
@@ -46,6 +52,20 @@ fn unpack(bytes: &[u8]) -> Result<Rows<'_>, Error> {
         fill(missing, pixels.layout);
     }
     Ok(Rows::damaged(pixels, damage))
+}
+
+/// What a file is, if it is none of those that the decoder reads.
+fn unread(bytes: &[u8], shape: &Shape) -> Option<&'static str> {
+    let is_split = |mask: u32| mask != 0 && (mask >> mask.trailing_zeros()).trailing_ones() != mask.count_ones();
+    if shape.is_top_down && shape.is_runs() {
+        Some("of runs from the top down")
+    } else if shape.header == OLD_HEADER && matches!(shape.bits, 2 | 16 | 32) {
+        Some("of 2, 16 or 32 bits a pixel with the header of OS/2 1")
+    } else if shape.masks(bytes).any(is_split) {
+        Some("of colours whose bits do not lie side by side")
+    } else {
+        None
+    }
 }
 
 /// What is there of the pixels.

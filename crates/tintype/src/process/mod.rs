@@ -136,11 +136,13 @@ pub struct Task {
     pub slow_places: Option<SlowPlaces>,
     /// What the set is to be called where its original's state has no name of its own.
     pub seal: Option<String>,
+    /// How the manifest names that state which was made of it before.
+    pub named_before: Option<State>,
 }
 
-/// What tells one state of an original from another of the same bytes.
+/// What tells one state of an original from another of the same bytes, as a manifest records it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct State {
+pub struct State {
     version: Option<String>,
     sequencer: Option<String>,
     seal: Option<String>,
@@ -164,6 +166,7 @@ impl Task {
             first_bytes: None,
             slow_places: None,
             seal: None,
+            named_before: None,
         }
     }
 
@@ -171,7 +174,7 @@ impl Task {
     fn state(&self, read: &ObjectMeta) -> State {
         let (version, sequencer) = (self.pin.version.clone(), self.pin.sequencer.clone());
         if self.order == Order::Asked {
-            return State { version, sequencer, seal: None };
+            return self.named_before.clone().unwrap_or(State { version, sequencer, seal: None });
         }
         let version = version.or_else(|| read.version.clone());
         let unordered = version.is_none() && sequencer.is_none();

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::lease::{Lease, Moment, PROOFS};
-use super::{FirstBytes, ProcessError, Step, Task, Watch};
+use super::{FirstBytes, ProcessError, State, Step, Task, Watch};
 use crate::app::App;
 use crate::config::StoreUrl;
 use crate::error::Failure;
@@ -24,7 +24,7 @@ use crate::manifest::Manifest;
 use crate::metrics;
 use crate::queue::{Job, JobEnd, Leased, QueueError};
 use crate::recheck;
-use crate::store::StoreError;
+use crate::store::{Pin, StoreError};
 use crate::trace;
 use crate::upload::{Outcome, Status, Upload, UploadId};
 
@@ -170,6 +170,7 @@ async fn handle(app: &App, upload: &Upload, lease: &Arc<Lease>, stop: &Stop) -> 
         return fail(app, upload, lease, Failure::new("invalid_request", why)).await;
     };
     let task = Task {
+        named_before: named_before(upload, &job.event.pin()),
         pin: job.event.pin(),
         extension: upload.extension.clone(),
         force: job.force,
@@ -225,6 +226,14 @@ async fn handle(app: &App, upload: &Upload, lease: &Arc<Lease>, stop: &Stop) -> 
             record(app, upload, &Outcome::Failed(failure), lease, JobEnd::Dead(leased, &why)).await
         }
     }
+}
+
+/// How an upload's manifest names the state that is to be read, if it was made of that state: what an event has added since,
+/// such as its place in the store's order, makes no other outcome of the same bytes.
+fn named_before(upload: &Upload, pin: &Pin) -> Option<State> {
+    let read = &upload.manifest.as_ref()?.original;
+    let is_it = read.key == upload.key && read.pin().is_same(pin) == Some(true);
+    is_it.then(|| State { version: read.version.clone(), sequencer: read.sequencer.clone(), seal: None })
 }
 
 /// The bytes of an upload that was asked for, where a store lets others come in their place: until they are read, an entity tag

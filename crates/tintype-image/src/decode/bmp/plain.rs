@@ -11,8 +11,6 @@ const FILE_HEADER: usize = 14;
 const INFO_HEADER: u32 = 40;
 const UNPACKED: u32 = 0;
 const BIT_FIELDS: u32 = 3;
-/// Where the masks lie, be they part of the header or behind it.
-const MASKS: usize = FILE_HEADER + INFO_HEADER as usize;
 const BLUE_GREEN_RED: [u32; 3] = [0x00FF_0000, 0x0000_FF00, 0x0000_00FF];
 const OPACITY: u32 = 0xFF00_0000;
 
@@ -87,7 +85,7 @@ fn pixel(bytes: &[u8], header: u32, start: usize) -> Option<Pixel> {
         (24, UNPACKED) => Some(Pixel::Bgr),
         (32, UNPACKED) => Some(Pixel::Bgrx),
         (32, BIT_FIELDS) => {
-            let mask = |i: usize| le32(bytes, MASKS + 4 * i);
+            let mask = |i: usize| le32(bytes, bmp::MASKS + 4 * i);
             if [mask(0)?, mask(1)?, mask(2)?] != BLUE_GREEN_RED {
                 return None;
             }

@@ -1,14 +1,19 @@
 //! Strips and tiles that are JPEGs: each tells a size of its own, which nobody has held against the limits.
 
+use std::ops::RangeInclusive;
+
 use tiff::tags::Tag;
 
-use super::{Reader, error};
+use super::{Reader, error, unsupported};
 use crate::container::be16;
 use crate::container::jpeg::{is_frame, segments};
 use crate::error::Error;
 use crate::probe::Header;
 
 const JPEG: u16 = 7;
+
+/// Frame headers of the JPEGs that are read: baseline, extended and progressive, with Huffman codes (T.81, table B.1).
+const READ: RangeInclusive<u8> = 0xC0..=0xC2;
 
 /// How often strips may cover the file, taken together: blank tiles are often one and the same, and each is read.
 const SHARED: usize = 16;
@@ -44,7 +49,11 @@ pub(super) fn check(decoder: &mut Reader<'_>, bytes: &[u8], header: &Header<'_>)
     for (at, length) in places.into_iter().zip(lengths) {
         let part = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
         let part = &part[..part.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
-        let (width, height) = frame(part).ok_or_else(|| Error::corrupt("a strip of the TIFF is no JPEG"))?;
+        let Frame { marker, width, height } =
+            frame(part).ok_or_else(|| Error::corrupt("a strip of the TIFF is no JPEG"))?;
+        if !READ.contains(&marker) {
+            return Err(unsupported("of JPEGs with arithmetic codes, or lossless or hierarchical ones"));
+        }
         budget =
             budget.checked_sub(part.len()).ok_or_else(|| Error::corrupt("the TIFF's strips lie over each other"))?;
         let larger = || Error::corrupt("the JPEGs in the TIFF are larger than its page");
@@ -53,9 +62,16 @@ pub(super) fn check(decoder: &mut Reader<'_>, bytes: &[u8], header: &Header<'_>)
     Ok(())
 }
 
-/// Width and height by the first frame header.
-fn frame(jpeg: &[u8]) -> Option<(u64, u64)> {
+/// What a JPEG says of itself.
+struct Frame {
+    marker: u8,
+    width: u64,
+    height: u64,
+}
+
+/// The first frame header.
+fn frame(jpeg: &[u8]) -> Option<Frame> {
     let frame = segments(jpeg).map_while(Result::ok).find(|segment| is_frame(segment.marker))?;
     let side = |at| be16(frame.payload, at).map(u64::from);
-    Some((side(3)?, side(1)?))
+    Some(Frame { marker: frame.marker, width: side(3)?, height: side(1)? })
 }
