@@ -3,6 +3,7 @@
     pip install standardwebhooks
     TINTYPE_CALLBACK__SECRET=whsec_... python3 examples/listen.py [port]
 """
+import base64
 import os
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,6 +12,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 secret = os.environ.get("TINTYPE_CALLBACK__SECRET") or sys.exit("set TINTYPE_CALLBACK__SECRET to the secret that Tintype has")
 webhook = Webhook(secret)
+if len(base64.b64decode(secret.removeprefix("whsec_"))) < 24:
+    sys.exit("the secret is too short: it is `whsec_` and 24 bytes or more in base64")
 
 
 class Listener(BaseHTTPRequestHandler):

@@ -290,11 +290,23 @@ def test_wrong_usage_says_what_is_right(tmp_path, args, told):
     assert done.returncode == 2 and told in done.stderr + done.stdout, done
 
 
-def test_nothing_to_revoke_and_nothing_to_list(tmp_path):
+def test_a_key_that_is_not_there_is_not_revoked_and_never_printed(tmp_path):
     (tmp_path / "data").mkdir()
     assert tintype.run("migrate", "--data", tmp_path / "data").returncode == 0
     gone = keys(tmp_path, "revoke", "abcdefghij")
     assert gone.returncode == 1 and "abcdefghij" in gone.stderr and "keys list" in gone.stderr
+    secret = "tt_abcdefghij_" + "s" * 43
+    for wrong in (secret, secret + "s", secret[3:]):
+        gone = keys(tmp_path, "revoke", wrong)
+        assert gone.returncode == 1 and "there is no key" in gone.stderr and "sss" not in gone.stderr
+    key = keys(tmp_path, "create", "--name", "a", "--scope", "admin").stdout.strip()
+    assert keys(tmp_path, "revoke", key).returncode == 0, "by the whole key as well as by its id"
+    assert json.loads(keys(tmp_path, "list", "--json").stdout)["revoked_at"]
+
+
+def test_nothing_to_list(tmp_path):
+    (tmp_path / "data").mkdir()
+    assert tintype.run("migrate", "--data", tmp_path / "data").returncode == 0
     empty = keys(tmp_path, "list")
     assert empty.returncode == 0 and "keys create" in empty.stdout
     assert keys(tmp_path, "list", "--json").stdout == ""

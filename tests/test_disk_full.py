@@ -54,6 +54,30 @@ def is_whole(upload: dict) -> None:
         assert len(requests.get(variant["url"], timeout=30).content) == variant["bytes"], variant["name"]
 
 
+def test_a_claim_is_recorded_or_refused(small, receiver):
+    """SQLite commits behind the row that a statement gives back: a claim was answered with 200, and was not there."""
+    server, disk = small(TINTYPE_UPLOAD__CLAIM_WITHIN="6s", TINTYPE_LIMITS__MIN_FREE_DISK="4MiB")
+    ids = []
+    for _ in range(8):
+        created = server.create(filename="a.jpg")
+        assert boto3_style(created["presign"], PHOTO).status == 204
+        ids.append(created["id"])
+    for upload_id in ids:
+        assert server.finish(upload_id)["status"] == "completed"
+        receiver.wait(upload_id)
+    disk.fill(0)
+    # What the log has room for still goes in.
+    claims = {id: server.call("POST", f"/v1/uploads/{id}/claim") for id in ids}
+    for upload_id, claim in claims.items():
+        claimed_at = server.status(upload_id)["claimed_at"]
+        if claim.status_code == 200:
+            assert claimed_at == claim.json()["claimed_at"]
+        else:
+            assert (claim.status_code, claim.json()["code"], claimed_at) == (503, "storage_full", None)
+    assert any(claim.status_code == 503 for claim in claims.values()), "the disk was full"
+    disk.empty()
+
+
 def test_uploads_are_refused_while_there_is_still_some_room(small):
     server, disk = small(TINTYPE_LIMITS__MIN_FREE_DISK="6MiB")
     created = [server.create(filename="a.jpg", method=method) for method in ("POST", "PUT", "POST")]

@@ -305,6 +305,22 @@ def test_the_same_bytes_made_again_are_the_same_outcome(deployment_seaweed, rece
     assert len({call.webhook_id for call in receiver.of(created["id"], 200)}) == 1, "one outcome"
 
 
+@pytest.mark.parametrize("deployment", ["embedded", "seaweedfs"], indirect=True)
+def test_an_event_of_what_was_never_there_keeps_no_original_out(deployment):
+    """Whoever may push events may name an entity tag: there is no such state, so what comes first is the first."""
+    created = deployment.create(filename="a.jpg")
+    key = created["presign"]["fields"]["key"]
+    assert told_of(deployment, key, "0" * 32, None)["accepted"] == [created["id"]]
+    early = deployment.finish(created["id"])
+    assert (early["status"], early["error"]["code"]) == ("failed", "not_found")
+    assert send(deployment, created, A) == 204
+    wait_for("the file is taken", lambda: deployment.status(created["id"])["status"] == "completed", 20)
+    assert deployment.status(created["id"])["manifest"]["original"]["sha256"] == hashlib.sha256(A).hexdigest()
+    assert send(deployment, created, B) in (204, 409)
+    quiet(deployment)
+    assert deployment.status(created["id"])["manifest"]["original"]["sha256"] == hashlib.sha256(A).hexdigest()
+
+
 def test_an_upload_that_failed_is_no_other_file_of_its_md5(deployment_seaweed):
     """Before there is a manifest, too: what was read once is what counts."""
     server = deployment_seaweed

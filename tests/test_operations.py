@@ -1,5 +1,6 @@
 """Operations: one upload through the log, draining, moving a ledger, deletions that are cut off."""
 import json
+import os
 import random
 import signal
 import sqlite3
@@ -235,6 +236,41 @@ def test_a_ledger_is_exported_beside_a_server_and_imported_elsewhere(serve, rece
         assert other.call("GET", f"/v1/uploads/{waiting['id']}", headers=token).status_code == 200
     finally:
         other.stop()
+
+
+def test_an_export_replaces_an_export_and_nothing_else(serve, tmp_path):
+    server = serve()
+    put(server)
+    data, pipe, photo = server.home / "data", tmp_path / "pipe", tmp_path / "photo.jpg"
+    os.mkfifo(pipe)
+    photo.write_bytes(IMAGE)
+    for target, why in ((data / "tintype.db", "no export"), (photo, "no export"), (pipe, "no file"), (tmp_path, "no file"), ("/dev/null", "no file")):
+        done = move("export", target, data, env=server.env)
+        assert done.returncode == 1 and why in done.stderr, done.stderr
+    assert photo.read_bytes() == IMAGE and pipe.is_fifo() and server.call("POST", "/v1/uploads", json={}).status_code == 201
+    for _ in range(2):
+        assert move("export", tmp_path / "ledger.jsonl", data, env=server.env).returncode == 0
+
+
+def test_what_never_ends_is_not_read_to_its_end(serve, tmp_path):
+    server = serve()
+    upload = put(server)
+    server.finish(upload)
+
+    def in_little_memory(*args) -> subprocess.CompletedProcess:
+        command = ["prlimit", f"--as={4 << 30}", tintype.BINARY, *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | server.env)
+
+    endless = tmp_path / "endless"
+    done = move("export", endless, server.home / "data", env=server.env)
+    endless.write_text(endless.read_text().splitlines()[0] + "\n")
+    with open(endless, "ab") as file:
+        file.truncate(4 << 30)
+    for name in (endless, "/dev/zero"):
+        done = in_little_memory("import", name, "--data", tmp_path / "new")
+        assert done.returncode == 1 and "longer than" in done.stderr, done.stderr
+    done = in_little_memory("replay", upload, "--original", "/dev/zero", "--data", server.home / "data")
+    assert done.returncode == 1 and "too_large" in done.stdout + done.stderr, done
 
 
 def test_a_service_moves_from_sqlite_to_postgres(serve, seaweedfs, postgres, receiver, tmp_path):

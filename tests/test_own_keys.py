@@ -1,6 +1,7 @@
 """Whose keys are whose: no original, no result and no deletion touches what came of another."""
 import hashlib
 import itertools
+import os
 import random
 import threading
 import time
@@ -78,7 +79,8 @@ def test_a_result_of_other_bytes_or_with_a_script_for_an_address_is_refused(embe
     created = completed(embedded, PHOTOS[0])
     manifest = embedded.status(created["id"])["manifest"]
     first, *rest = manifest["variants"]
-    for wrong, status in (({"bytes": first["bytes"] + 1}, 409), ({"sha256": "0" * 64}, 409), ({"url": "javascript:alert(1)"}, 400), ({}, 200)):
+    no_image = [{"content_type": "text/html"}, {"width": 0}, {"height": 99999999}, {"name": rest[0]["name"]}]
+    for wrong, status in (*((one, 400) for one in no_image), ({"bytes": first["bytes"] + 1}, 409), ({"sha256": "0" * 64}, 409), ({"url": "javascript:alert(1)"}, 400), ({}, 200)):
         body = {"status": "completed"} | manifest | {"variants": [first | wrong, *rest]}
         answer = embedded.call("PUT", f"/v1/uploads/{created['id']}/result", json=body)
         assert answer.status_code == status, (wrong, answer.text)
@@ -211,6 +213,33 @@ def test_the_first_of_two_that_would_be_one_keeps_its_names(embedded, second):
 
 
 MEETING = pytest.mark.parametrize("second", ["{}.JPG", "{}.jpeg", "{}"], ids=["case", "extension", "no extension"])
+
+
+@pytest.mark.parametrize("second", ["temp/{}.JPG", "temp/{}.Jpg", "{}.jpg", "temp/{upper}.jpg"])
+@pytest.mark.parametrize("first", ["upload", "own"])
+def test_an_original_that_is_called_as_an_upload_takes_nothing_of_it(embedded, first, second):
+    """An MD5 has as many digits as an id, and whoever may write to the bucket may use an upload's own."""
+    if first == "upload":
+        id = completed(embedded, PHOTOS[0])["id"]
+    else:
+        id = hashlib.md5(os.urandom(16)).hexdigest()
+        assert put(embedded, f"temp/{id}.jpg", PHOTOS[0])["status"] == "completed"
+    before = public(embedded, id)
+    other = put(embedded, second.format(id, upper=id.upper()), PHOTOS[1])
+    if second == "temp/{upper}.jpg":
+        assert other["status"] == "completed", "names differ by their case"
+    else:
+        assert f"temp/{id}.jpg" in refused(other)
+    assert public(embedded, id) == before
+    assert embedded.call("DELETE", f"/v1/uploads/{other['id']}").status_code == 204
+    assert public(embedded, id) == before
+
+
+def test_an_original_whose_variants_can_have_no_names_fails_at_once_and_is_deleted(embedded):
+    long = put(embedded, f"temp/{'x' * 240}.jpg", PHOTOS[0])
+    assert (long["status"], long["error"]["code"]) == ("failed", "invalid_request"), long
+    assert embedded.call("DELETE", f"/v1/uploads/{long['id']}").status_code == 204
+    assert not embedded.at.s3.list_objects_v2(Bucket="tintype", Prefix="temp/xxx").get("Contents")
 
 
 @MEETING

@@ -155,6 +155,29 @@ def test_ready_means_that_the_ledger_takes_a_write(serve):
     assert not counts["uploads"] and not counts["jobs"], "what was tried left nothing"
 
 
+@pytest.mark.parametrize("harm", ["removed", "cut off", "replaced", "log removed"])
+def test_a_ledger_that_is_gone_while_it_is_used_is_told_and_takes_nothing(serve, harm):
+    """SQLite goes on with a file that has no name: what was answered with 201 would be gone at the next start."""
+    server = serve()
+    server.create(filename="a.jpg")
+    assert server.call("GET", "/readyz").ok
+    file = server.home / "data/tintype.db"
+    if harm == "removed":
+        file.unlink()
+    elif harm == "cut off":
+        os.truncate(file, 0)
+    elif harm == "replaced":
+        shutil.copy(file, file.with_name("new"))
+        file.with_name("new").rename(file)
+    else:
+        file.with_name("tintype.db-wal").unlink()
+    wait_for("it is told", lambda: server.call("GET", "/readyz").status_code == 503, 10)
+    assert server.call("GET", "/readyz").json()["ledger"] == "failing"
+    assert server.call("POST", "/v1/uploads", json={}).status_code == 503
+    assert "while it is in use" in server.log()
+    server.daemon.kill()
+
+
 def test_an_upload_that_nobody_works_on_is_found(serve):
     server = serve(env={"TINTYPE_QUEUE__RECONCILE": "1h"})
     upload_id = server.create(filename="a.jpg")["id"]

@@ -49,7 +49,7 @@ export function backend({ url, key, port, files = {} }) {
   const tintype = (path, json) =>
     fetch(url + path, {
       method: json ? "POST" : "GET",
-      headers: { authorization: `Bearer ${key}`, ...(json ? { "content-type": "application/json" } : {}) },
+      headers: { ...(key ? { authorization: `Bearer ${key}` } : {}), ...(json ? { "content-type": "application/json" } : {}) },
       body: json && JSON.stringify(json),
     });
   const server = createServer(async (request, response) => {

@@ -5,7 +5,10 @@ const escape = (text) => String(text).replace(/[&<>"']/g, (char) => `&#${char.ch
 /** The ticket's fields, in their order, then the file. The store answers 204, so the page stays. */
 export async function formPage(tintype) {
   const response = await tintype("/v1/uploads", { content_type: "image/*" });
-  if (!response.ok) return { status: 503, text: "uploads are not possible just now; try again in a minute" };
+  if (!response.ok) {
+    console.error(`Tintype answered ${response.status}: ${await response.text()}`);
+    return { status: 503, text: "uploads are not possible just now; try again in a minute" };
+  }
   const { id, presign } = await response.json();
   const hidden = Object.entries(presign.fields)
     .map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`);

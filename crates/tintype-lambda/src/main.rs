@@ -17,6 +17,13 @@ use tracing::Instrument;
 /// One thread is enough: pixels have threads of their own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        eprintln!(
+            "tintype: this is the program of a function for AWS Lambda, which starts it: docs/aws.md says how it gets there."
+        );
+        eprintln!("On a machine of your own run `tintype serve`.");
+        return ExitCode::from(2);
+    }
     let (config, memory) = match settings::read() {
         Ok(read) => read,
         Err(mistakes) => {

@@ -17,6 +17,9 @@ pub struct Failure {
     pub message: String,
 }
 
+/// The code of a failure for want of an original.
+pub const NOT_FOUND: &str = "not_found";
+
 impl Failure {
     /// A failure of a given code.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {

@@ -211,6 +211,11 @@ impl Layout {
         key.0.starts_with(&self.prefix) && self.upload_id(key).map(made).as_ref() == Some(key)
     }
 
+    /// Whether a key is one that [`Self::upload_key`] makes of this id. What others put there may be called as an upload is.
+    pub fn is_upload_key_of(&self, key: &Key, id: &UploadId) -> bool {
+        self.is_upload_key(key) && self.upload_id(key).as_ref() == Some(id)
+    }
+
     /// The id in a key that [`Self::upload_key`] made.
     pub fn upload_id(&self, key: &Key) -> Option<UploadId> {
         UploadId::parse(split_extension(self.relative(key)).0)
@@ -238,10 +243,11 @@ impl Layout {
         Key::new(format!("{}{stem}{}.{extension}", self.folder, suffix(variant)))
     }
 
-    /// What the keys of all variants begin with, of an upload that is known by its key: no other's begin so.
-    pub fn output_prefix(&self, original: &Key) -> Option<String> {
+    /// The id of an upload that is known by its key, and what the keys of all its variants begin with.
+    pub fn output_prefix(&self, original: &Key) -> Option<(UploadId, String)> {
         let id = self.upload_id(original).filter(|_| self.is_upload_key(original))?;
-        Some(format!("{}{id}", self.folder))
+        let prefix = format!("{}{id}", self.folder);
+        Some((id, prefix))
     }
 
     /// Every key that developing an original can write a variant of a preset to. `extension` is that of

@@ -55,6 +55,11 @@ impl Preset {
         PresetRef { name: self.name.clone(), version: self.version.clone() }
     }
 
+    /// Whether every variant is of its original's format.
+    pub fn keeps_formats(&self) -> bool {
+        self.variants.iter().all(|spec| spec.format == OutputFormat::Same)
+    }
+
     /// The preset called `default`: original and thumbnails, and their blurs.
     pub fn from_default(parts: &DefaultPreset) -> Self {
         let mut variants = Vec::new();

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::error::NOT_FOUND;
 use crate::event::StorageEvent;
 use crate::event::accept::accept;
 use crate::event::order::Rule;
@@ -161,8 +162,16 @@ async fn is_lost(app: &App, object: &Listed, upload: Option<&Upload>) -> anyhow:
         None => true,
         Some(row) if row.status == Status::Processing => !app.queue.has(&row.id).await?,
         Some(row) if matches!(row.status, Status::Pending | Status::Expired) => true,
+        // An event came before it, and what that told of was not there.
+        Some(row) if is_missing(row) => !app.queue.has(&row.id).await?,
         Some(row) => is_newer(app, object, row).await?,
     })
+}
+
+/// Whether an upload failed for want of an original, of which no state was ever read.
+fn is_missing(row: &Upload) -> bool {
+    let code = row.error.as_ref().map(|failure| failure.code.as_ref());
+    row.status == Status::Failed && code == Some(NOT_FOUND) && !row.state().is_known()
 }
 
 /// Whether a key that may be written again holds other bytes than those its upload ended with: their event was lost.

@@ -153,7 +153,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 pub fn router(app: Arc<App>) -> Router {
     let (router, _) = routes().split_for_parts();
     let router = router
-        .fallback(|| async { Problem::not_found("there is no such path; see docs/api.md") })
+        .fallback(|| async { Problem::not_found("there is no such path: /docs shows those that there are") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
         })

@@ -1,5 +1,6 @@
 //! `PUT /v1/uploads/{id}/result`: a remote processor's callback in.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ use crate::upload::{Outcome, Status, Upload, UploadId};
 
 /// How long a result waits for a worker to end that is at the same upload.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// No format has longer ones but PNG and TIFF, and no such image is made here.
+const LONGEST_SIDE: u32 = 65_535;
 /// Between two tries to have it alone.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -171,6 +174,7 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
             if let Some(variant) = manifest.variants.iter().find(|variant| !is_web_address(variant)) {
                 return Err(Problem::invalid(format!("the url of the variant {:?} is no http address", variant.name)));
             }
+            plausible(manifest).map_err(Problem::invalid)?;
             manifest.variants.iter().map(|variant| (&variant.key, Some(variant))).collect()
         }
     };
@@ -197,6 +201,24 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
         {
             let detail = format!("{key} has other bytes in the store than the manifest says");
             return Err(Problem::new(StatusCode::CONFLICT, "variant_missing", detail));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what no processor says of images. A row shows it as it came.
+fn plausible(manifest: &Manifest) -> Result<(), String> {
+    let (mut names, mut keys) = (HashSet::new(), HashSet::new());
+    for variant in &manifest.variants {
+        let Variant { name, content_type, width, height, .. } = variant;
+        if !names.insert(name.as_str()) || !keys.insert(variant.key.as_str()) {
+            return Err(format!("the variant {name:?} is there twice"));
+        }
+        if !content_type.starts_with("image/") {
+            return Err(format!("the variant {name:?} is {content_type:?}, and no image"));
+        }
+        if ![width, height].iter().all(|side| (1..=LONGEST_SIDE).contains(*side)) {
+            return Err(format!("the variant {name:?} is {width} by {height} pixels, and no image"));
         }
     }
     Ok(())

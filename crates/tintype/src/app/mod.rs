@@ -288,10 +288,20 @@ impl App {
         }
     }
 
+    /// Whether nothing that is made of another original can have the names of what is made of an upload: it was put where its
+    /// id says. Whoever may write to the bucket may have called others alike, but those have other ids.
+    pub fn has_own_names(&self, upload: &Upload) -> bool {
+        self.layout.is_upload_key_of(&upload.key, &upload.id)
+    }
+
     /// Whatever lies where the variants of an upload lie that is known by its key, whichever preset made it. Names of their
     /// owner's own may begin with an upload's id: what is made of those is no part of it.
     pub async fn named(&self, key: &Key) -> Result<Vec<Key>, StoreError> {
-        let Some(prefix) = self.layout.output_prefix(key) else { return Ok(Vec::new()) };
+        let Some((id, prefix)) = self.layout.output_prefix(key) else { return Ok(Vec::new()) };
+        let row = self.ledger.get(&id).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        if row.is_some_and(|row| row.key != *key) {
+            return Ok(Vec::new());
+        }
         let listed = self.store.list(&prefix).await?.into_iter().map(|object| object.key);
         let mut found: Vec<Key> = listed.filter(|key| key.as_str()[prefix.len()..].starts_with(['.', '_'])).collect();
         let mut others = HashSet::new();
@@ -317,7 +327,7 @@ impl App {
     /// is another's, whatever a manifest says. Where others may be called so that their outputs meet, none of them is at work
     /// meanwhile, in whichever process.
     pub async fn erase_variants(&self, upload: &Upload) -> Result<(), StoreError> {
-        if self.layout.upload_id(&upload.key).is_some() {
+        if self.has_own_names(upload) {
             return self.erase_in_hand(upload, None).await;
         }
         let queue = |error: QueueError| StoreError::Unavailable(error.to_string());
@@ -341,7 +351,11 @@ impl App {
             if let Some(hold) = hold {
                 self.still_holds(hold).await?;
             }
-            self.store.delete(&key).await?;
+            match self.store.delete(&key).await {
+                // No object can be called so: nothing was written there.
+                Ok(()) | Err(StoreError::Invalid(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -386,7 +400,7 @@ impl App {
     /// What is sealed of the keys that an upload's outputs can have.
     async fn sets(&self, upload: &Upload, keys: &[Key]) -> Result<Sets, StoreError> {
         let mut places: Vec<Key> = keys.iter().filter(|key| key::is_manifest(key)).cloned().collect();
-        if self.layout.upload_id(&upload.key).is_none() {
+        if !self.has_own_names(upload) {
             // Others may be called the same but for their extensions, or as a variant is.
             places.extend(self.layout.manifests_beside(&upload.key));
             places.extend(keys.iter().filter(|key| !key::is_manifest(key)).filter_map(key::manifest_of));

@@ -5,6 +5,8 @@ mod key;
 mod ring;
 mod scope;
 
+#[cfg(feature = "server")]
+pub use key::id_of;
 pub use key::{KeyHash, NewKey};
 #[cfg(feature = "server")]
 pub use ring::{Identity, Keyring, Known, NoKey};

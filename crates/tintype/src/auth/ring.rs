@@ -40,7 +40,8 @@ pub enum Known {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "it would listen on {0}, beyond loopback, where others can reach it, and there is no API key that is good. Make one with \
-     `tintype keys create --name NAME --scope admin` (and the same --data or --config), or set auth.keys; or listen on 127.0.0.1"
+     `tintype keys create --name backend --scope uploads:create --scope uploads:read --scope uploads:write` \
+     (and the same --data or --config), or set auth.keys; or listen on 127.0.0.1"
 )]
 pub struct NoKey(pub SocketAddr);
 

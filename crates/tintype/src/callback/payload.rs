@@ -8,6 +8,10 @@ use crate::key::Key;
 use crate::manifest::Manifest;
 use crate::upload::{Outcome, Upload};
 
+/// The most letters of a remote processor's code, and of what it says.
+const LONGEST_CODE: usize = 64;
+const LONGEST_MESSAGE: usize = 1000;
+
 /// The body: the upload's id and status, and the manifest or the reason.
 pub fn body(upload: &Upload, outcome: &Outcome) -> Value {
     let mut body = Map::new();
@@ -65,7 +69,7 @@ pub fn parse(value: &Value) -> Result<Outcome, String> {
         let failure = Failure::deserialize(&error).unwrap_or_else(|_| {
             Failure::new("processing_failed", error.as_str().map_or_else(|| error.to_string(), str::to_owned))
         });
-        return Ok(Outcome::Failed(failure));
+        return Ok(Outcome::Failed(tidy(failure)));
     }
     if body.status.as_deref() == Some("completed") {
         let manifest = Manifest::deserialize(value).map_err(|e| format!("the manifest is not whole: {e}"))?;
@@ -73,4 +77,31 @@ pub fn parse(value: &Value) -> Result<Outcome, String> {
     }
     let key = body.processed_key.ok_or("a result is a manifest with `status`, or `processed_key`, or `error`")?;
     Key::new(key).map(Outcome::Processed).map_err(|e| e.to_string())
+}
+
+/// A failure in somebody else's words: one line, no longer than anyone reads, as logs and terminals show it.
+fn tidy(failure: Failure) -> Failure {
+    let line = |text: &str, most: usize| -> String {
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
+    };
+    Failure { code: line(&failure.code, LONGEST_CODE).into(), message: line(&failure.message, LONGEST_MESSAGE) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_others_say_is_one_short_line() {
+        let said = |error: Value| match parse(&json!({"status": "failed", "error": error})).unwrap() {
+            Outcome::Failed(failure) => failure,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said(json!({"code": "corrupt", "message": "cut off"})), Failure::new("corrupt", "cut off"));
+        let odd = said(json!({"code": "a".repeat(100), "message": format!("\u{1b}[31m\n{}", "é".repeat(5000))}));
+        assert_eq!((odd.code.len(), odd.message.chars().count()), (64, 1000));
+        assert!(!odd.message.contains(char::is_control));
+        assert_eq!(said(json!("one\ntwo")), Failure::new("processing_failed", "one two"));
+    }
 }

@@ -19,15 +19,19 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// What a secret looks like, and how one is made.
+const SHAPE: &str = "it must be `whsec_` and 24 to 64 bytes in base64; this makes one: \
+                     echo \"whsec_$(head -c 32 /dev/urandom | base64)\"";
+
 impl Secret {
     /// Reads a secret as it is written in configurations.
     ///
     /// # Errors
     /// What is wrong with it, without showing it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let encoded = text.strip_prefix("whsec_").ok_or("it must start with `whsec_`")?;
-        let bytes = STANDARD.decode(encoded).map_err(|_| "what follows `whsec_` must be base64")?;
-        if (24..=64).contains(&bytes.len()) { Ok(Self(bytes)) } else { Err("it must hold 24 to 64 bytes") }
+        let encoded = text.strip_prefix("whsec_").ok_or(SHAPE)?;
+        let bytes = STANDARD.decode(encoded).map_err(|_| SHAPE)?;
+        if (24..=64).contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(SHAPE) }
     }
 
     /// The header `webhook-signature` of a message.

@@ -1,15 +1,15 @@
 //! `tintype export` and `tintype import`: a ledger as a file, and the way back.
 
 use std::fs;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use tintype::app::lock;
 use tintype::config::Config;
 use tintype::ledger::SqlLedger;
-use tintype::ledger::sql::dump::Counts;
+use tintype::ledger::sql::dump::{self, Counts};
 
 use super::place::Place;
 use super::{DONE, FAILED, USAGE, runtime};
@@ -87,6 +87,7 @@ async fn write(config: &Config, file: &Path) -> anyhow::Result<Counts> {
         out.flush().context("cannot write to stdout")?;
         return Ok(counts);
     }
+    may_replace(file)?;
     // Whole or not at all, and its owner's alone.
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cannot = || format!("cannot write {}", file.display());
@@ -96,6 +97,22 @@ async fn write(config: &Config, file: &Path) -> anyhow::Result<Counts> {
     part.as_file().sync_all().with_context(cannot)?;
     part.persist(file).map_err(|e| e.error).with_context(cannot)?;
     Ok(counts)
+}
+
+/// What is there already is replaced if it is an earlier export, or empty: nothing else is, and no device.
+fn may_replace(file: &Path) -> anyhow::Result<()> {
+    let Ok(there) = fs::metadata(file) else { return Ok(()) };
+    let name = file.display();
+    if !there.is_file() {
+        bail!("{name} is no file: name one, or pipe the rows by `tintype export -`");
+    }
+    let mut begin = Vec::new();
+    let read = fs::File::open(file).and_then(|file| file.take(dump::BEGIN.len() as u64).read_to_end(&mut begin));
+    read.with_context(|| format!("cannot read {name}, which is there already"))?;
+    if !begin.is_empty() && begin != dump::BEGIN.as_bytes() {
+        bail!("{name} is there already and is no export: name another file, or remove it first");
+    }
+    Ok(())
 }
 
 async fn read(config: &Config, file: &Path) -> anyhow::Result<Counts> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tintype::app::open_ledger;
-use tintype::auth::{NewKey, Scope, Scopes};
+use tintype::auth::{NewKey, Scope, Scopes, id_of};
 use tintype::config::{Config, parse_duration};
 use tintype::ledger::{ApiKey, Ledger, LedgerError, SqlLedger};
 
@@ -166,12 +166,19 @@ async fn list(ledger: &SqlLedger, args: &ListArgs) -> Result<u8, LedgerError> {
     Ok(if text.is_empty() || report::out(&text) { DONE } else { FAILED })
 }
 
+/// Of an id that is none, no more is shown than an id has.
+const SHOWN_ID: usize = 10;
+
 async fn revoke(ledger: &SqlLedger, args: &RevokeArgs) -> Result<u8, LedgerError> {
-    if ledger.revoke_key(&args.id, OffsetDateTime::now_utc()).await? {
-        eprintln!("key {} is revoked; servers that run know within two seconds", args.id);
+    // Who has the key at hand, and not its id, need not look for it. The secret is not printed, be it of a key that there is or not.
+    let id = args.id.trim();
+    let id = id_of(id).unwrap_or(id);
+    if ledger.revoke_key(id, OffsetDateTime::now_utc()).await? {
+        eprintln!("key {id} is revoked; servers that run know within two seconds");
         return Ok(DONE);
     }
-    eprintln!("tintype: there is no key {:?}: `tintype keys list` shows them", args.id);
+    let shown: String = id.chars().take(SHOWN_ID).collect();
+    eprintln!("tintype: there is no key {shown:?}: `tintype keys list` shows them");
     Ok(FAILED)
 }
 

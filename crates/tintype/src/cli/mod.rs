@@ -56,7 +56,8 @@ Examples:
   tintype doctor s3://my-bucket                   what holds of a bucket, and how to mend the rest
   tintype verify                                  is all there that should be
   tintype replay ID                               what a worker did with an upload, step by step
-  tintype keys create --name web --scope admin    an API key, for servers that call
+  tintype keys create --name web --scope uploads:create --scope uploads:read
+                                                  an API key, for servers that call
   tintype deliveries list --status dead           callbacks that were never taken
   tintype config > tintype.toml                   every setting with its default, to edit";
 

@@ -1,10 +1,9 @@
 //! Before any pixel: what is made of an original never takes the place of what came of another.
 
 use futures::future::try_join_all;
-use tintype_image::OutputFormat;
 
 use super::load::{Original, Sealed, sealed};
-use super::{ProcessError, Processor};
+use super::{ProcessError, Processor, Task};
 use crate::error::Failure;
 use crate::key::{self, Key};
 use crate::manifest::Manifest;
@@ -23,11 +22,15 @@ pub fn by_name(processor: &Processor, original: &Key) -> Result<(), Failure> {
 }
 
 /// Refuses an original whose outputs are those of another by now: `a.JPG` after `a.jpg`, or `a.png` where both give
-/// `a_64.webp`. Names of uploads are ids, and no two of them meet.
+/// `a_64.webp`. Not asked where the names of what is made are known to be the original's own.
 ///
 /// # Errors
 /// `key_conflict`, or [`ProcessError::Passing`].
-pub async fn by_manifest(processor: &Processor, original: &Original, preset: &Preset) -> Result<(), ProcessError> {
+pub async fn by_manifest(processor: &Processor, original: &Original, task: &Task) -> Result<(), ProcessError> {
+    if task.has_own_names {
+        return Ok(());
+    }
+    let preset = &task.preset;
     let key = &original.object.meta.key;
     let places = places(processor, key, &original.manifest_key, preset);
     let outputs = processor.layout.possible_keys(key, preset, &original.extension);
@@ -48,8 +51,11 @@ pub async fn by_manifest(processor: &Processor, original: &Original, preset: &Pr
 /// `key_conflict`.
 pub fn by_set(processor: &Processor, original: &Original, there: &Manifest) -> Result<(), Failure> {
     let key = &original.object.meta.key;
-    let may_meet = processor.suffixes.is_some() && processor.layout.upload_id(key).is_none();
-    if may_meet && there.original.key != *key { Err(taken(key, &there.original.key)) } else { Ok(()) }
+    if processor.suffixes.is_some() && there.original.key != *key {
+        Err(taken(key, &there.original.key))
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether a set has one of some keys, or will, once it is made again: its preset may have grown since.
@@ -64,11 +70,11 @@ fn has_one_of(processor: &Processor, set: &Manifest, place: &Key, preset: &Prese
 
 /// Where the manifests of others are looked for; nowhere where none can be met.
 pub fn places(processor: &Processor, original: &Key, manifest_key: &Key, preset: &Preset) -> Vec<Key> {
-    if processor.suffixes.is_none() || processor.layout.upload_id(original).is_some() {
+    if processor.suffixes.is_none() {
         return Vec::new();
     }
     let mut places = vec![manifest_key.clone()];
-    if preset.variants.iter().any(|spec| spec.format != OutputFormat::Same) {
+    if !preset.keeps_formats() {
         let beside = processor.layout.manifests_beside(original);
         places.extend(beside.into_iter().filter(|place| place != manifest_key));
     }

@@ -125,7 +125,10 @@ pub async fn sealed(processor: &Processor, key: &Key) -> Result<Option<Sealed>, 
             let manifest = serde_json::from_slice(&stored.bytes).ok();
             Ok(manifest.map(|manifest| Sealed { manifest, etag: stored.meta.etag }))
         }
-        Err(StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. }) => Ok(None),
+        // Of a name that no object can have there is none.
+        Err(
+            StoreError::NotFound(_) | StoreError::TooLarge { .. } | StoreError::Damaged { .. } | StoreError::Invalid(_),
+        ) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -44,7 +44,7 @@ use tracing::{Instrument, debug_span};
 use url::Url;
 
 use crate::config::Config;
-use crate::error::Failure;
+use crate::error::{Failure, NOT_FOUND};
 use crate::key::{Key, Layout};
 use crate::manifest::{Manifest, Variant};
 use crate::preset::Preset;
@@ -124,6 +124,8 @@ pub struct Task {
     pub saved_by: Option<Instant>,
     /// It may have been begun before, by somebody whose writes came late.
     pub again: bool,
+    /// Nothing that is made of another original can have the names of what is made of this one.
+    pub has_own_names: bool,
     /// Who decides whether this state of the original counts.
     pub order: Order,
     /// The key's turn in this process, if the caller has taken it.
@@ -160,6 +162,7 @@ impl Task {
             until: None,
             saved_by: None,
             again: false,
+            has_own_names: false,
             order: Order::Asked,
             turn: None,
             fence: None,
@@ -249,7 +252,7 @@ impl From<tintype_image::Error> for ProcessError {
 impl From<StoreError> for ProcessError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound(_) => Self::Final(Failure::new("not_found", error.to_string())),
+            StoreError::NotFound(_) => Self::Final(Failure::new(NOT_FOUND, error.to_string())),
             StoreError::Changed(_) => Self::Final(Failure::new("original_changed", error.to_string())),
             StoreError::TooLarge { .. } => Self::Final(Failure::new("too_large", error.to_string())),
             StoreError::Invalid(why) => Self::Final(Failure::new("invalid_request", why)),
@@ -416,7 +419,7 @@ impl Processor {
         };
         let original = load.instrument(debug_span!("load")).await?;
         lap.done(Step::Loaded(&original));
-        conflict::by_manifest(self, &original, &task.preset).await?;
+        conflict::by_manifest(self, &original, task).await?;
         let others = standing::of_other_formats(self, &original, task).await?;
         if let Some(manifest) = load::finished(self, &original, task).await? {
             lap.done(Step::Repeated(&manifest));

@@ -176,6 +176,7 @@ async fn handle(app: &App, upload: &Upload, lease: &Arc<Lease>, stop: &Stop) -> 
         force: job.force,
         // Of other bytes under this key, the job of a worker that died may have writes on their way.
         again: leased.attempt > 1 || app.config.replaceable || !app.layout.is_upload_key(&job.event.key),
+        has_own_names: app.has_own_names(upload),
         fence: Some(lease.clone()),
         first_bytes: first_bytes(app, upload, job),
         slow_places: Some(app.slow_places.clone()),

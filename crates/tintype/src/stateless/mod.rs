@@ -200,12 +200,16 @@ impl Job<'_> {
     }
 
     fn task(&self, preset: &Arc<Preset>) -> Task {
+        let order = self.of.order(&self.event.key);
         Task {
             pin: self.event.pin(),
             until: Some(self.time.pixels()),
             saved_by: Some(self.time.saved()),
             again: self.claim.was_left(),
-            order: self.of.order(&self.event.key),
+            // Who is called as an upload is may be none. Its manifest's place is looked at in any case, before anything is
+            // written; where variants have formats of their own, others can be in their place.
+            has_own_names: order == Order::First && preset.keeps_formats(),
+            order,
             turn: Some(self.turn.clone()),
             fence: Some(self.claim.fence()),
             seal: Some(self.claim.seal().to_owned()),

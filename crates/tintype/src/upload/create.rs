@@ -240,7 +240,12 @@ fn check_extension(extension: Option<&str>, preset: &Preset) -> Result<(), Creat
 
 fn check_preset<'a>(app: &'a App, name: &str) -> Result<&'a Arc<Preset>, CreateError> {
     let presets = &app.config.presets;
-    let unknown = || CreateError::Invalid(format!("there is no preset {name:?}; this server has {}", presets.names()));
+    let unknown = || {
+        CreateError::Invalid(format!(
+            "there is no preset {name:?}; this server has {}, as its configuration was when it started",
+            presets.names()
+        ))
+    };
     presets.get(name).ok_or_else(unknown)
 }
 

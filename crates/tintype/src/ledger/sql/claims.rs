@@ -4,7 +4,7 @@ use sqlx::Row;
 use time::OffsetDateTime;
 
 use super::uploads::{COLUMNS, read};
-use super::{SqlLedger, deliveries, history, millis, read_time, rechecks, sql};
+use super::{SqlLedger, deliveries, history, millis, read_time, rechecks, sql, written};
 use crate::ledger::{LedgerError, Notice};
 use crate::upload::{Upload, UploadId};
 
@@ -18,7 +18,7 @@ pub(super) async fn claim(
          WHERE id = $1 AND deleted_at IS NULL AND status <> 'expired' RETURNING {COLUMNS}"
     );
     let query = sqlx::query(sql(query)).bind(id.as_str()).bind(millis(at));
-    let row = query.fetch_optional(&ledger.writer).await?;
+    let row = written(query, &ledger.writer).await?;
     row.as_ref().map(read).transpose()
 }
 

@@ -5,7 +5,7 @@
 mod rows;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,12 @@ struct Header {
     exported_at: OffsetDateTime,
 }
 
+/// What every export begins with.
+pub const BEGIN: &str = "{\"tintype_ledger\":";
+
+/// The longest line: rows hold manifests, and some of them names and metadata.
+const LONGEST_LINE: u64 = 16 << 20;
+
 /// Every line between the first and the last.
 #[derive(Serialize, Deserialize)]
 struct Line {
@@ -80,6 +86,26 @@ struct Footer {
 
 /// Rows by table.
 pub type Counts = BTreeMap<String, u64>;
+
+/// The lines of a file, none of which takes all memory there is.
+fn lines(from: &mut (dyn BufRead + Send)) -> impl Iterator<Item = io::Result<String>> {
+    std::iter::from_fn(move || {
+        let mut line = Vec::new();
+        let read = from.take(LONGEST_LINE).read_until(b'\n', &mut line);
+        match read {
+            Ok(0) => None,
+            Ok(_) if line.len() as u64 == LONGEST_LINE => {
+                let why = format!("a line is longer than {} MiB", LONGEST_LINE >> 20);
+                Some(Err(io::Error::new(ErrorKind::InvalidData, why)))
+            }
+            Ok(_) => {
+                line.pop_if(|last| *last == b'\n');
+                Some(String::from_utf8(line).map_err(|error| io::Error::new(ErrorKind::InvalidData, error)))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    })
+}
 
 impl SqlLedger {
     /// Writes every row as of one moment, while others read and write. Memory does not grow with the ledger.
@@ -118,7 +144,7 @@ impl SqlLedger {
     /// # Errors
     /// When the ledger is not empty, or the file is cut off or of another version.
     pub async fn import(&self, from: &mut (dyn BufRead + Send)) -> Result<Counts, DumpError> {
-        let mut lines = from.lines();
+        let mut lines = lines(from);
         check_header(&lines.next().transpose()?.unwrap_or_default())?;
         let mut tx = self.begin().await?;
         for (table, _) in TABLES {

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::{
     SqlLedger, damage, history, is_duplicate, now, read_count, read_id, read_time, read_time_if, rechecks, sql, turns,
+    written,
 };
 use crate::event::StorageEvent;
 use crate::key::{Key, Layout};
@@ -167,7 +168,7 @@ impl Queue for SqlLedger {
         let event =
             StorageEvent { bucket: None, key: key.clone(), size: None, etag: None, version: None, sequencer: None };
         // A job in hand whose upload is gone: should this process die, a worker drops it.
-        let held = sqlx::query(
+        let insert = sqlx::query(
             "INSERT INTO jobs (upload_id, event, force, due_at, created_at, owner, names, lease, attempts)
              VALUES ($1, $2, 0, $3, $4, '', $5, $6, 1) RETURNING id, upload_id, event, force, attempts, excused, lease,
                created_at, NULL AS traceparent",
@@ -177,11 +178,9 @@ impl Queue for SqlLedger {
         .bind(after(lease))
         .bind(now())
         .bind(self.layout.names(key))
-        .bind(uuid::Uuid::new_v4().simple().to_string())
-        .fetch_one(&self.writer)
-        .await;
-        match held {
-            Ok(row) => Ok(Some(read_leased(&row)?)),
+        .bind(uuid::Uuid::new_v4().simple().to_string());
+        match written(insert, &self.writer).await {
+            Ok(row) => Ok(row.as_ref().map(read_leased).transpose()?),
             Err(error) if is_duplicate(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -281,14 +280,13 @@ impl Queue for SqlLedger {
 impl SqlLedger {
     async fn try_claim(&self, lease: Duration, slow_too: bool) -> Result<Option<AnyRow>, sqlx::Error> {
         let last = self.turn.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let claimed = sqlx::query(sql(turns::claim(self.dialect, slow_too)))
+        let claim = sqlx::query(sql(turns::claim(self.dialect, slow_too)))
             .bind(uuid::Uuid::new_v4().simple().to_string())
             .bind(after(lease))
             .bind(now())
             .bind(after(IMPOSSIBLE))
-            .bind(last)
-            .fetch_optional(&self.writer)
-            .await?;
+            .bind(last);
+        let claimed = written(claim, &self.writer).await?;
         if let Some(row) = &claimed {
             *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = row.try_get("owner")?;
         }

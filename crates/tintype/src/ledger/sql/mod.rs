@@ -8,6 +8,7 @@ mod claims;
 pub mod damage;
 mod deliveries;
 pub mod dump;
+mod file;
 mod hear;
 mod history;
 mod jobs;
@@ -26,9 +27,12 @@ use std::sync::{Arc, Mutex};
 
 pub use hear::{News, hear};
 use sqlx::AnyPool;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row, SqlSafeStr, SqlStr, Transaction};
 use time::OffsetDateTime;
+
+use file::LedgerFile;
 
 use super::{LedgerError, Page};
 use crate::key::Layout;
@@ -46,6 +50,8 @@ pub struct SqlLedger {
     turn: Arc<Mutex<String>>,
     /// Which originals may write to the same keys.
     layout: Layout,
+    /// SQLite's.
+    file: Option<Arc<LedgerFile>>,
 }
 
 /// Whose SQL it is.
@@ -91,6 +97,9 @@ impl Dialect {
 
 impl SqlLedger {
     async fn begin(&self) -> Result<Transaction<'static, Any>, LedgerError> {
+        if self.file.as_ref().is_some_and(|file| file.is_lost()) {
+            return Err(LedgerError("the file of the ledger was removed or replaced: nothing is written".to_owned()));
+        }
         Ok(self.writer.begin_with(self.dialect.begin()).await?)
     }
 
@@ -104,6 +113,12 @@ impl SqlLedger {
 /// Statements here are built of constants only; values are always bound.
 fn sql(text: impl Into<String>) -> SqlStr {
     AssertSqlSafe(text.into()).into_sql_str()
+}
+
+/// The row that a statement gives back of what it wrote. SQLite commits behind the last row, and only who asks for more of them
+/// is told that this failed: of a full disk, say.
+async fn written<'q>(query: Query<'q, Any, AnyArguments>, pool: &AnyPool) -> Result<Option<AnyRow>, sqlx::Error> {
+    Ok(query.fetch_all(pool).await?.pop())
 }
 
 /// Whether a statement failed because a row like it is there already.

@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, AnyPool};
 use sqlx::{Connection, Executor, SqlStr};
 use url::Url;
 
+use super::file::LedgerFile;
 use super::{Dialect, SqlLedger, damage, pooler, schema, sql, whole};
 use crate::key::Layout;
 use crate::ledger::{LedgerError, LedgerUrl};
@@ -103,7 +104,14 @@ impl SqlLedger {
             LedgerUrl::Sqlite(file) => {
                 let writer = sqlite(file, if make { "rwc" } else { "rw" }, 1, WRITER).await?;
                 let readers = sqlite(file, "ro", SQLITE_READERS, READER).await?;
-                Ok(Self { writer, readers, dialect: Dialect::Sqlite, turn: Arc::default(), layout: Layout::default() })
+                Ok(Self {
+                    writer,
+                    readers,
+                    dialect: Dialect::Sqlite,
+                    turn: Arc::default(),
+                    layout: Layout::default(),
+                    file: Some(Arc::new(LedgerFile::new(file))),
+                })
             }
             LedgerUrl::Postgres(url) => {
                 let pool = postgres(url).await?;
@@ -113,6 +121,7 @@ impl SqlLedger {
                     dialect: Dialect::Postgres,
                     turn: Arc::default(),
                     layout: Layout::default(),
+                    file: None,
                 })
             }
         }

@@ -12,6 +12,7 @@ use super::{
     SqlLedger, arrivals, claims, cursor, deliveries, history, jobs, keys, millis, now, read_count, read_id, read_time,
     read_time_if, rechecks, sql, whole,
 };
+use crate::error::NOT_FOUND;
 use crate::event::StorageEvent;
 use crate::event::order::Stale;
 use crate::key::Key;
@@ -179,6 +180,9 @@ impl Ledger for SqlLedger {
             Outcome::Completed(_) | Outcome::Processed(_) => (Status::Completed.as_str(), None),
             Outcome::Failed(failure) => (failure.code.as_ref(), Some(failure.message.as_str())),
         };
+        if number == 1 && word == NOT_FOUND {
+            unpin(&mut tx, id).await?;
+        }
         history::add(&mut tx, id, job.map(JobEnd::leased), word, why).await?;
         if let Some(notice) = notice {
             deliveries::add(&mut tx, id, number, notice).await?;
@@ -448,6 +452,24 @@ async fn end(tx: &mut AnyConnection, id: &UploadId, outcome: &Outcome) -> Result
     .fetch_optional(tx)
     .await?;
     Ok(row.map(|row| row.try_get("outcomes")).transpose()?)
+}
+
+/// Lets go of a state that nobody has ever read: an event told of it, and it was not there. An original that comes after that
+/// is the first.
+async fn unpin(tx: &mut AnyConnection, id: &UploadId) -> Result<(), LedgerError> {
+    let row = sqlx::query("SELECT pin FROM uploads WHERE id = $1").bind(id.as_str()).fetch_optional(&mut *tx).await?;
+    let pin: Option<String> = row.map(|row| row.try_get("pin")).transpose()?.flatten();
+    let pin: Pin = pin.map(|pin| serde_json::from_str(&pin)).transpose()?.unwrap_or_default();
+    if pin.sha256.is_some() {
+        return Ok(());
+    }
+    let order_alone = Pin { sequencer: pin.sequencer, ..Pin::default() };
+    sqlx::query("UPDATE uploads SET pin = $2 WHERE id = $1")
+        .bind(id.as_str())
+        .bind(serde_json::to_string(&order_alone)?)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// Notes what a request is answered with. False when its key is taken: [`replay`] says by what.

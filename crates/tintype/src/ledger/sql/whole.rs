@@ -11,6 +11,9 @@ use crate::upload::{Upload, UploadId};
 /// Reads every page and every index of SQLite's file, beside whatever reads and writes meanwhile. False once damage is known.
 /// Postgres has its own: data checksums, whose failures are noted as they are met.
 pub(super) async fn check(ledger: &SqlLedger) -> Result<bool, LedgerError> {
+    if ledger.file.as_ref().is_some_and(|file| !file.is_there()) {
+        return Ok(false);
+    }
     if ledger.dialect == Dialect::Sqlite {
         // A few findings are enough: one decides.
         let rows = sqlx::query("PRAGMA integrity_check(5)").fetch_all(&ledger.readers).await?;
@@ -24,6 +27,9 @@ pub(super) async fn check(ledger: &SqlLedger) -> Result<bool, LedgerError> {
 
 /// Writes what the arrival of an upload writes, and takes it back.
 pub(super) async fn rehearse(ledger: &SqlLedger, upload: &Upload, event: &StorageEvent) -> Result<(), LedgerError> {
+    if let Some(file) = &ledger.file {
+        file.is_there();
+    }
     let mut tx = ledger.begin().await?;
     uploads::insert(&mut tx, upload, "").await?;
     jobs::add(&mut tx, &ledger.layout, &upload.id, event).await?;
