@@ -143,6 +143,27 @@ def test_an_older_version_that_comes_after_a_newer_one_that_failed_changes_nothi
     holds(versions, "image/failed-first.bmp", newest)
 
 
+def test_a_failure_is_remembered_while_another_of_such_names_is_worked_on(function, versions, receiver):
+    """Both write under `image/shared`, so they share a claim; what is known of one is not the other's to forget."""
+    key, other = "temp/shared.bmp", "temp/shared.png"
+    good, bad = put(versions, key, picture(24)), put(versions, key, b"no image")
+    deployed = function()
+    assert deployed.invoke(event(versions, key, 1, **good)).ok
+    assert deployed.invoke(event(versions, key, 2, **bad)).ok
+    for order, data in ((3, b"no image either"), (4, picture(25))):
+        assert deployed.invoke(event(versions, other, order, **put(versions, other, data))).ok
+        assert deployed.invoke(event(versions, key, 1, **good)).body["results"][0]["status"] == "ignored"
+    assert [t.verify()["status"] for t in told(receiver, key)] == ["completed", "failed"]
+    assert [t.verify()["status"] for t in told(receiver, other)] == ["failed", "completed"]
+
+
+def test_a_claim_that_nobody_wrote_holds_up_no_event(function, bucket):
+    key = "temp/foreign-claim.bmp"
+    bucket.s3.put_object(Bucket=bucket.bucket, Key="image/foreign-claim.in-work", Body=bytes(100_000))
+    deployed = function()
+    assert deployed.invoke(event(bucket, key, 1, **put(bucket, key, picture(26)))).body["results"][0]["status"] == "completed"
+
+
 def test_an_upload_by_its_name_is_its_first_bytes(function, bucket, receiver):
     upload, one, two = uuid.uuid4().hex, picture(7), picture(8)
     key, deployed = f"temp/{upload}", function()

@@ -178,6 +178,25 @@ def test_a_ledger_that_is_gone_while_it_is_used_is_told_and_takes_nothing(serve,
     server.daemon.kill()
 
 
+@pytest.mark.parametrize("harm", ["removed", "emptied"])
+def test_a_ledger_that_is_gone_at_the_start_is_not_made_anew(serve, harm):
+    """In a new one nobody knew the uploads; and the API keys, whose absence opens the door, were gone."""
+    server = serve()
+    server.finish(send(server))
+    server.stop()
+    file = server.home / "data/tintype.db"
+    kept = file.read_bytes()
+    for part in (file, *server.home.glob("data/tintype.db-*")):
+        part.unlink()
+    if harm == "emptied":
+        file.touch()
+    refused = tintype.run("serve", "--data", server.home / "data", env=server.env, timeout=30)
+    assert refused.returncode != 0 and "Put it back" in refused.stderr + refused.stdout, refused
+    file.write_bytes(kept)
+    server.start()
+    assert server.call("GET", "/v1/uploads").json()["uploads"][0]["status"] == "completed"
+
+
 def test_an_upload_that_nobody_works_on_is_found(serve):
     server = serve(env={"TINTYPE_QUEUE__RECONCILE": "1h"})
     upload_id = server.create(filename="a.jpg")["id"]

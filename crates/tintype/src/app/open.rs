@@ -42,6 +42,7 @@ impl App {
     /// When data cannot be opened, or is in use by another process.
     pub async fn open(config: Config) -> anyhow::Result<(Self, Option<EmbeddedParts>)> {
         let data = &config.data;
+        is_not_forgotten(&config)?;
         let ledger = SqlLedger::open(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
         let ledger = ledger.with_layout(&config.layout);
         let tokens = Tokens::new(ledger.secret(TOKEN_SECRET, &token_secret(data)?).await?);
@@ -142,6 +143,29 @@ pub fn lock(config: &Config) -> anyhow::Result<Locks> {
         )?);
     }
     Ok(Locks(locks))
+}
+
+/// Refuses a data folder whose objects have lost their ledger: in a new one nobody would know the uploads, nor the API keys that
+/// keep others out.
+fn is_not_forgotten(config: &Config) -> anyhow::Result<()> {
+    let LedgerUrl::Sqlite(file) = &config.ledger else { return Ok(()) };
+    let is_gone = fs::metadata(file).map_or(true, |found| found.len() == 0);
+    let store = config.data.join("store");
+    if is_gone && config.store == StoreUrl::Embedded && has_files(&store.join("index")) {
+        bail!(
+            "{} is missing or empty, though {} has objects, whose uploads and API keys it knew. Put it back, or read an export into \
+             a new one (`tintype import`; docs/operations.md, Backup while running). To begin anew, move {} away",
+            file.display(),
+            store.display(),
+            store.display()
+        );
+    }
+    Ok(())
+}
+
+fn has_files(folder: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(folder) else { return false };
+    entries.any(|entry| entry.is_ok_and(|entry| !entry.path().is_dir() || has_files(&entry.path())))
 }
 
 fn make_data(data: &Path) -> anyhow::Result<()> {

@@ -22,7 +22,9 @@ const MARGIN: Duration = Duration::from_secs(3);
 /// Wait between looks at another's claim.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Most bytes of a claim.
-const MAX_BYTES: u64 = 4096;
+const MAX_BYTES: u64 = 64 << 10;
+/// Originals of such names whose failures are kept beside that of the one at work: those that failed last.
+const OTHERS: usize = 16;
 
 /// What is in the object.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +47,18 @@ struct Note {
     /// Which original that was; without it, the one whose claim it is.
     #[serde(default)]
     of: Option<Key>,
+    /// What came to nothing of others that may meet it.
+    #[serde(default)]
+    others: Vec<Other>,
+}
+
+/// An original of such names of which nothing could be made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Other {
+    of: Key,
+    failed: Pin,
+    failure: Option<Failure>,
+    seal: String,
 }
 
 /// A claim that is held.
@@ -63,6 +77,7 @@ struct Held {
     was_left: bool,
     seal: String,
     failed_before: Option<Failed>,
+    others: Vec<Other>,
     fails: Mutex<Option<Failed>>,
 }
 
@@ -120,6 +135,7 @@ impl Claim {
             was_left: false,
             seal: uuid::Uuid::new_v4().simple().to_string(),
             failed_before: None,
+            others: Vec::new(),
             fails: Mutex::default(),
         };
         let mut condition = Precondition::Absent;
@@ -142,7 +158,7 @@ impl Claim {
                 }
                 Err(error) => return Err(error.into()),
             }
-            (held.was_left, held.failed_before) = (false, None);
+            (held.was_left, held.failed_before, held.others) = (false, None, Vec::new());
             condition = match held.read().await? {
                 None => Precondition::Absent,
                 // Ours, whose answer was lost; or over.
@@ -150,13 +166,12 @@ impl Claim {
                     if theirs.owner == held.owner || theirs.until < OffsetDateTime::now_utc() =>
                 {
                     held.was_left = !theirs.ended && theirs.owner != held.owner;
-                    let is_ours = theirs.of.is_none_or(|of| of == *original);
-                    let (seal, failure) = (theirs.seal, theirs.failure);
-                    if held.was_left && is_ours && !seal.is_empty() {
+                    let is_ours = theirs.of.as_ref().is_none_or(|of| of == original);
+                    if held.was_left && is_ours && !theirs.seal.is_empty() {
                         // It may have said so already.
-                        held.seal.clone_from(&seal);
+                        held.seal.clone_from(&theirs.seal);
                     }
-                    held.failed_before = theirs.failed.filter(|_| is_ours).map(|state| Failed { state, failure, seal });
+                    held.remember(theirs.failures(original));
                     if held.was_left {
                         tracing::warn!(key = %held.key, "an instance left its work: it is taken over");
                     }
@@ -212,7 +227,7 @@ impl Claim {
         if Instant::now() >= held.end {
             return;
         }
-        let keeps = held.fails.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let keeps = !held.others.is_empty() || held.fails.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let done = match cleanly {
             true if keeps => held.end_in(Duration::ZERO, true).await,
             // Who may not remove it says that it is over.
@@ -233,14 +248,34 @@ impl Claim {
     }
 }
 
+impl Note {
+    /// All that came to nothing, the last one last.
+    fn failures(self, original: &Key) -> Vec<Other> {
+        let Self { of, failed, failure, seal, mut others, .. } = self;
+        let of = of.unwrap_or_else(|| original.clone());
+        others.extend(failed.map(|failed| Other { of, failed, failure, seal }));
+        others
+    }
+}
+
 impl Held {
+    /// Takes over what is known of originals of such names: its own failure, and the others'.
+    fn remember(&mut self, failures: Vec<Other>) {
+        let (own, mut others): (Vec<_>, Vec<_>) = failures.into_iter().partition(|one| one.of == self.original);
+        let own = own.into_iter().next_back();
+        self.failed_before = own.map(|Other { failed: state, failure, seal, .. }| Failed { state, failure, seal });
+        others.drain(..others.len().saturating_sub(OTHERS));
+        self.others = others;
+    }
+
     fn note(&self, until: OffsetDateTime) -> Note {
         let of = Some(self.original.clone());
         let (failed, failure) = match &self.failed_before {
             Some(failed) => (Some(failed.state.clone()), failed.failure.clone()),
             None => (None, None),
         };
-        Note { owner: self.owner.clone(), until, ended: false, failed, failure, seal: self.seal.clone(), of }
+        let (owner, seal, others) = (self.owner.clone(), self.seal.clone(), self.others.clone());
+        Note { owner, until, ended: false, failed, failure, seal, of, others }
     }
 
     async fn end_in(&self, wait: Duration, ended: bool) -> Result<(), StoreError> {
@@ -260,21 +295,22 @@ impl Held {
 
     /// What is there; what cannot be read is nobody's.
     async fn read(&self) -> Result<Option<(Note, Option<String>)>, StoreError> {
+        let nobodys = || Note {
+            owner: String::new(),
+            until: OffsetDateTime::UNIX_EPOCH,
+            ended: false,
+            failed: None,
+            failure: None,
+            seal: String::new(),
+            of: None,
+            others: Vec::new(),
+        };
         match self.store.get(&self.key, MAX_BYTES).await {
             Ok(stored) => {
-                let until = OffsetDateTime::UNIX_EPOCH;
-                let nobody = || Note {
-                    owner: String::new(),
-                    until,
-                    ended: false,
-                    failed: None,
-                    failure: None,
-                    seal: String::new(),
-                    of: None,
-                };
-                let note = serde_json::from_slice(&stored.bytes).unwrap_or_else(|_| nobody());
+                let note = serde_json::from_slice(&stored.bytes).unwrap_or_else(|_| nobodys());
                 Ok(Some((note, stored.meta.etag)))
             }
+            Err(StoreError::TooLarge { .. }) => Ok(Some((nobodys(), self.store.head(&self.key).await?.etag))),
             Err(StoreError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
