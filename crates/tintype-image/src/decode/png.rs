@@ -24,8 +24,10 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
     let icc = color::png::icc(reader.info(), container::png::profile(&file.chunks));
     let animation = reader.info().animation_control;
     // Of an animation that is cut before its first frame, the picture for other programs is all there is.
-    let Some(animation) = animation.filter(|_| file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL"))
-    else {
+    let begins = file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL");
+    let Some(animation) = animation.filter(|_| begins) else {
+        let no_frame = animation.map(|animation| Damage::new(0, animation.num_frames.into(), FRAMES));
+        let damage = no_frame.or(damage.map(Damage::beside_the_rows));
         if reader.info().interlaced {
             let read_again = || self::reader(bytes.into(), limits);
             return Ok(still(read_interlaced(reader, damage, read_again)?, icc));
@@ -39,7 +41,8 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
         reader.next_frame_info().map_err(|e| error(&e))?;
     }
     let canvas = Pixels::zeroed(width, height, Layout::Rgba);
-    let frames = Frames { canvas, after: None, count: header.frames, read: 0, there: 0, damage, reader };
+    let (count, promised) = (header.frames, animation.num_frames.max(header.frames));
+    let frames = Frames { canvas, after: None, count, promised, read: 0, there: 0, damage, reader };
     Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: super::Frames::Animation(Box::new(frames)) })
 }
 
@@ -55,6 +58,7 @@ fn reader<'a>(file: Cow<'a, [u8]>, limits: &Limits) -> Result<Reader<'a>, Error>
 }
 
 const NO_END: &str = "the PNG's end chunk is missing";
+const FRAMES: &str = "frames of the PNG are missing";
 
 /// What is wrong, in half a sentence.
 type Why = Cow<'static, str>;
@@ -119,7 +123,7 @@ fn read_end(reader: &mut Reader<'_>) -> Option<Damage> {
 }
 
 /// A still picture, row by row.
-fn read_still(reader: Reader<'_>, beside: Option<Why>) -> Result<Rows<'_>, Error> {
+fn read_still(reader: Reader<'_>, beside: Option<Damage>) -> Result<Rows<'_>, Error> {
     let (width, height) = reader.info().size();
     let (color, depth) = reader.output_color_type();
     let layout = layout(color)?;
@@ -131,7 +135,7 @@ fn read_still(reader: Reader<'_>, beside: Option<Why>) -> Result<Rows<'_>, Error
 /// A picture whose rows are spread over the file. One that is not whole is read once more, as far as it goes.
 fn read_interlaced<'a>(
     mut reader: Reader<'a>,
-    beside: Option<Why>,
+    beside: Option<Damage>,
     read_again: impl FnOnce() -> Result<Reader<'a>, Error>,
 ) -> Result<Rows<'static>, Error> {
     let (pixels, missing) = match read_frame(&mut reader) {
@@ -141,7 +145,7 @@ fn read_interlaced<'a>(
             read_passes(&mut reader)?
         }
     };
-    let damage = missing.or(beside.map(Damage::beside_the_rows)).or_else(|| read_end(&mut reader));
+    let damage = missing.or(beside).or_else(|| read_end(&mut reader));
     Ok(Rows::damaged(pixels, damage))
 }
 
@@ -187,7 +191,7 @@ struct Still<'a> {
     /// Why no more are.
     damage: Option<&'static str>,
     /// What is wrong beside them.
-    beside: Option<Why>,
+    beside: Option<Damage>,
 }
 
 impl RowSource for Still<'_> {
@@ -211,7 +215,7 @@ impl RowSource for Still<'_> {
     fn finish(&mut self) -> Result<Option<Damage>, Error> {
         Ok(match self.damage {
             Some(why) => Some(Damage::new(self.read.into(), self.height.into(), why)),
-            None => self.beside.take().map(Damage::beside_the_rows).or_else(|| read_end(&mut self.reader)),
+            None => self.beside.take().or_else(|| read_end(&mut self.reader)),
         })
     }
 }
@@ -255,6 +259,8 @@ struct Frames<'a> {
     /// How the frame before is disposed of, and what was under it.
     after: Option<(FrameControl, Vec<u8>)>,
     count: u32,
+    /// Frames that the animation says it has: of one that is cut, more than have begun.
+    promised: u32,
     read: u32,
     /// Frames that were whole.
     there: u32,
@@ -291,7 +297,9 @@ impl FrameSource for Frames<'_> {
     }
 
     fn damage(&self) -> Option<Damage> {
-        self.damage.clone().map(|why| Damage::new(self.there.into(), self.count.into(), why))
+        let missing = (self.there < self.promised).then_some(FRAMES.into());
+        let why = self.damage.clone().or(missing)?;
+        Some(Damage::new(self.there.into(), self.promised.into(), why))
     }
 }
 
@@ -465,6 +473,34 @@ mod tests {
         assert_eq!(damage(&second(chunk(b"fdAT", &data))), None);
         let why = Some(Damage::beside_the_rows("the PNG's fdAT chunk is damaged"));
         assert_eq!(damage(&second(broken(b"fdAT", &data))), why);
+    }
+
+    #[test]
+    fn frames_that_were_promised_count_as_missing() {
+        let control =
+            |number: u8| [&[0, 0, 0, number, 0, 0, 0, 10, 0, 0, 0, 10][..], &[0; 8], &[0, 1, 0, 10, 0, 0]].concat();
+        let head = chunk(b"acTL", &[0, 0, 0, 4, 0, 0, 0, 0]);
+        let first = [&head[..], &chunk(b"fcTL", &control(0))].concat();
+        let more = |number: u8| {
+            let data = [&[0, 0, 0, number + 1][..], &packed(&[0; 110])].concat();
+            [chunk(b"fcTL", &control(number)), chunk(b"fdAT", &data)].concat()
+        };
+        let cut = |mut file: Vec<u8>| {
+            file.truncate(file.len() - 12);
+            file
+        };
+        let rows = |file: &[u8]| damage(file).map(|damage| damage.rows);
+        let (second, third) = (more(1), [more(1), more(3)].concat());
+        let all = [&third[..], &more(5)].concat();
+        // At a boundary between frames, and within one.
+        assert_eq!(rows(&cut(png(&first, &[]))), Some(0.25));
+        assert_eq!(rows(&cut(png(&first, &second))), Some(0.5));
+        assert_eq!(rows(&cut(png(&first, &third))), Some(0.75));
+        assert_eq!(rows(&cut(png(&first, &all[..all.len() - 10]))), Some(0.75));
+        assert_eq!(rows(&cut(png(&first, &all))), Some(1.0));
+        assert_eq!(rows(&png(&first, &all)), None);
+        // The picture for other programs is no frame.
+        assert_eq!(rows(&cut(png(&head, &[]))), Some(0.0));
     }
 
     fn container_profile(file: &[u8]) -> Option<Vec<u8>> {
