@@ -20,6 +20,9 @@ type Reader<'a> = png::Reader<Cursor<Cow<'a, [u8]>>>;
 pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) -> Result<Source<'a>, Error> {
     let file = container::png::chunks(bytes);
     let damage = damaged_chunk(&file.chunks).or((!file.ends).then_some(NO_END.into()));
+    let broken = end_of_broken_pixels(&file);
+    // What the decoder has unpacked and not handed out, it hands out at an end, and not at a wrong checksum.
+    let bytes = &bytes[..broken.unwrap_or(bytes.len())];
     let mut reader = reader(with_end(bytes, &file), limits)?;
     let icc = color::png::icc(reader.info(), container::png::profile(&file.chunks));
     let animation = reader.info().animation_control;
@@ -27,12 +30,15 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
     let begins = file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL");
     let Some(animation) = animation.filter(|_| begins) else {
         let no_frame = animation.map(|animation| Damage::new(0, animation.num_frames.into(), FRAMES));
-        let damage = no_frame.or(damage.map(Damage::beside_the_rows));
+        // All may have been unpacked, but not all of it can be right.
+        let suspect = broken.map(|_| Damage::new(u64::from(header.height) - 1, header.height.into(), BROKEN));
+        let beside = suspect.or(no_frame).or(damage.map(Damage::beside_the_rows));
+        let why = broken.map(|_| BROKEN);
         if reader.info().interlaced {
             let read_again = || self::reader(bytes.into(), limits);
-            return Ok(still(read_interlaced(reader, damage, read_again)?, icc));
+            return Ok(still(read_interlaced(reader, beside, why, read_again)?, icc));
         }
-        return Ok(still(read_still(reader, damage)?, icc));
+        return Ok(still(read_still(reader, beside, why)?, icc));
     };
     let (width, height) = reader.info().size();
     // A picture before the first frame control is for programs that know no animation.
@@ -58,6 +64,7 @@ fn reader<'a>(file: Cow<'a, [u8]>, limits: &Limits) -> Result<Reader<'a>, Error>
 }
 
 const NO_END: &str = "the PNG's end chunk is missing";
+const BROKEN: &str = "the PNG's image data is damaged";
 const FRAMES: &str = "frames of the PNG are missing";
 
 /// What is wrong, in half a sentence.
@@ -80,14 +87,30 @@ const DAMAGED_CHUNK: &str = "a chunk of the PNG is damaged";
 
 /// The file, with an end where all else is there: of an animation, the decoder wants it.
 fn with_end<'a>(bytes: &'a [u8], file: &Png<'_>) -> Cow<'a, [u8]> {
-    let is_animation = file.chunks.iter().any(|chunk| matches!(&chunk.kind, b"acTL" | b"fcTL"));
-    if file.ends || !is_animation || file.chunks.last().is_none_or(Chunk::is_cut) {
+    if file.ends || !is_animation(file) || file.chunks.last().is_none_or(Chunk::is_cut) {
         return Cow::Borrowed(bytes);
     }
     let length: usize = file.chunks.iter().map(|chunk| chunk.raw.len()).sum();
     let mut whole = bytes[..8 + length].to_vec();
     write_chunk(&mut whole, *b"IEND", &[]);
     Cow::Owned(whole)
+}
+
+/// Where the data of the first chunk of pixels ends whose checksum is wrong, of a still picture: behind it nothing is read.
+fn end_of_broken_pixels(file: &Png<'_>) -> Option<usize> {
+    const SIGNATURE: usize = 8;
+    const CHECKSUM: usize = 4;
+    if is_animation(file) {
+        return None;
+    }
+    let is_broken = |chunk: &Chunk<'_>| chunk.kind == *b"IDAT" && !chunk.is_cut() && !chunk.is_sound();
+    let at = file.chunks.iter().position(is_broken)?;
+    let length: usize = file.chunks[..=at].iter().map(|chunk| chunk.raw.len()).sum();
+    Some(SIGNATURE + length - CHECKSUM)
+}
+
+fn is_animation(file: &Png<'_>) -> bool {
+    file.chunks.iter().any(|chunk| matches!(&chunk.kind, b"acTL" | b"fcTL"))
 }
 
 fn memory(limits: &Limits) -> usize {
@@ -108,7 +131,7 @@ fn why(error: png::DecodingError) -> Result<&'static str, Error> {
     match error {
         png::DecodingError::LimitsExceeded => Err(self::error(&error)),
         png::DecodingError::IoError(_) => Ok("the PNG ends early"),
-        _ => Ok("the PNG's image data is damaged"),
+        _ => Ok(BROKEN),
     }
 }
 
@@ -123,12 +146,12 @@ fn read_end(reader: &mut Reader<'_>) -> Option<Damage> {
 }
 
 /// A still picture, row by row.
-fn read_still(reader: Reader<'_>, beside: Option<Damage>) -> Result<Rows<'_>, Error> {
+fn read_still<'a>(reader: Reader<'a>, beside: Option<Damage>, why: Option<&'static str>) -> Result<Rows<'a>, Error> {
     let (width, height) = reader.info().size();
     let (color, depth) = reader.output_color_type();
     let layout = layout(color)?;
     let wide = if depth == BitDepth::Sixteen { vec![0; width as usize * layout.channels() * 2] } else { Vec::new() };
-    let still = Still { reader, wide, layout, height, read: 0, damage: None, beside };
+    let still = Still { reader, wide, layout, height, read: 0, damage: None, beside, why };
     Ok(Rows { width, height, layout, source: Box::new(still) })
 }
 
@@ -136,13 +159,14 @@ fn read_still(reader: Reader<'_>, beside: Option<Damage>) -> Result<Rows<'_>, Er
 fn read_interlaced<'a>(
     mut reader: Reader<'a>,
     beside: Option<Damage>,
+    why: Option<&'static str>,
     read_again: impl FnOnce() -> Result<Reader<'a>, Error>,
 ) -> Result<Rows<'static>, Error> {
     let (pixels, missing) = match read_frame(&mut reader) {
         Ok(pixels) => (pixels, None),
         Err(_) => {
             reader = read_again()?;
-            read_passes(&mut reader)?
+            read_passes(&mut reader, why)?
         }
     };
     let damage = missing.or(beside).or_else(|| read_end(&mut reader));
@@ -151,7 +175,7 @@ fn read_interlaced<'a>(
 
 /// What is there of an interlaced picture. As browsers show it: a pixel stands for those right of it and below it that
 /// later passes would have brought. What counts is the part of the pixels that came, for each pass has some of every row.
-fn read_passes(reader: &mut Reader<'_>) -> Result<(Pixels, Option<Damage>), Error> {
+fn read_passes(reader: &mut Reader<'_>, known: Option<&'static str>) -> Result<(Pixels, Option<Damage>), Error> {
     let (width, height) = reader.info().size();
     let (color, depth) = reader.output_color_type();
     let layout = layout(color)?;
@@ -170,7 +194,7 @@ fn read_passes(reader: &mut Reader<'_>) -> Result<(Pixels, Option<Damage>), Erro
                 png::splat_interlaced_row(&mut data, stride, row.data(), pass, bits as u8);
                 there += (row.data().len() * 8 / bits) as u64;
             }
-            Err(error) => break Some(why(error)?),
+            Err(error) => break Some(why(error).map(|why| known.unwrap_or(why))?),
         }
     };
     if depth == BitDepth::Sixteen {
@@ -192,6 +216,8 @@ struct Still<'a> {
     damage: Option<&'static str>,
     /// What is wrong beside them.
     beside: Option<Damage>,
+    /// What is known to be wrong with them.
+    why: Option<&'static str>,
 }
 
 impl RowSource for Still<'_> {
@@ -205,7 +231,7 @@ impl RowSource for Still<'_> {
                     return Ok(());
                 }
                 Ok(None) => return Err(past_the_end()),
-                Err(error) => self.damage = Some(why(error)?),
+                Err(error) => self.damage = Some(why(error).map(|why| self.why.unwrap_or(why))?),
             }
         }
         fill(row, self.layout);
