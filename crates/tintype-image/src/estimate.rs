@@ -22,7 +22,7 @@ const FIXED: u64 = 4 << 20;
 /// Bytes that [`crate::render()`] will hold at once, the file itself included.
 ///
 /// # Errors
-/// Those of [`crate::probe()`].
+/// Those of [`crate::probe()`]; and `Corrupt` for a JPEG that is too short for the size it claims.
 pub fn estimate(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, limits: &Limits) -> Result<u64, Error> {
     let header = probe::read(bytes, limits)?;
     let derived: Vec<&VariantSpec> = specs.iter().filter(|spec| !is_copied(spec, metadata, &header)).collect();
@@ -35,7 +35,7 @@ pub fn estimate(bytes: &[u8], specs: &[VariantSpec], metadata: MetadataPolicy, l
     let by_planes = header.format == Format::Jpeg && jobs.iter().all(|job| job.output.format == Format::Jpeg);
     let pixels = u64::from(header.width) * u64::from(header.height);
     let wide = if by_planes { 0 } else { pixels.min(PRECISE as u64) * 4 * 2 };
-    Ok(FIXED + files + packed(bytes, &header) + decoded(bytes, &jobs, &header)? + wide + variants)
+    Ok(FIXED + files + packed(bytes, &header) + decoded(bytes, &jobs, &header, limits)? + wide + variants)
 }
 
 /// What is packed beside a PNG's pixels, or held more than once. All other formats have their profiles as they are.
@@ -53,13 +53,13 @@ fn packed(bytes: &[u8], header: &Header<'_>) -> u64 {
 }
 
 /// What the decoder holds.
-fn decoded(bytes: &[u8], jobs: &[Job<'_>], header: &Header<'_>) -> Result<u64, Error> {
+fn decoded(bytes: &[u8], jobs: &[Job<'_>], header: &Header<'_>, limits: &Limits) -> Result<u64, Error> {
     let pixels = u64::from(header.width) * u64::from(header.height);
     Ok(match header.format {
         Format::Jpeg => {
             let per_side = samples_needed(jobs, header);
             let by_pixels = jobs.iter().any(|job| job.output.format != Format::Jpeg);
-            jpeg::footprint(bytes, per_side, by_pixels)?
+            jpeg::footprint(bytes, per_side, by_pixels, limits)?
         }
         _ if stream::goes_by_rows(bytes, jobs, header) => {
             // A grid of a fifth of each side in floats, or less, and as much for its blur.

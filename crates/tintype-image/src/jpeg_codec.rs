@@ -5,11 +5,15 @@
 //! is boxed, so it does not move, and is destroyed by `Drop`, unwinding or not.
 #![allow(unsafe_code)]
 
+mod rolling;
+
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
 use std::time::Instant;
 
 use mozjpeg_sys as sys;
+use rolling::Rolling;
 
 use crate::error::{Error, ErrorCode};
 use crate::limits::Limits;
@@ -68,24 +72,25 @@ impl Losses {
 }
 
 /// What the callbacks need; `client_data` points to it.
-struct Watch {
+struct Watch<'a> {
     deadline: Option<Instant>,
     /// Where it lies in memory.
     file: Range<usize>,
     losses: Losses,
+    /// What stands in for libjpeg's arrays, if anything does.
+    rolling: Option<Rolling<'a>>,
     out: Vec<u8>,
     buffer: Vec<u8>,
 }
 
-impl Watch {
+impl Watch<'_> {
     fn new(deadline: Option<Instant>, file: &[u8]) -> Box<Self> {
         let file = file.as_ptr_range();
         let file = file.start.addr()..file.end.addr();
-        Box::new(Self { deadline, file, losses: Losses::default(), out: Vec::new(), buffer: Vec::new() })
+        let (losses, rolling) = (Losses::default(), None);
+        Box::new(Self { deadline, file, losses, rolling, out: Vec::new(), buffer: Vec::new() })
     }
-}
 
-impl Watch {
     /// Notes how far the file has been read, which is the end of a scan when it was the last time during that scan.
     fn note_end(&mut self, scan: i32, next: usize) {
         let Some(index) = usize::try_from(scan).ok().and_then(|scan| scan.checked_sub(1)) else { return };
@@ -150,7 +155,7 @@ unsafe extern "C-unwind" fn emit_message(cinfo: &mut sys::jpeg_common_struct, _l
     // `Decoder::new`. The action of a recovery is its second number.
     let (losses, place, action) = unsafe {
         let decoder: *const sys::jpeg_decompress_struct = std::ptr::from_mut(cinfo).cast();
-        let watch = &mut *cinfo.client_data.cast::<Watch>();
+        let watch = &mut *cinfo.client_data.cast::<Watch<'_>>();
         let place = ((*decoder).input_scan_number, (*decoder).input_iMCU_row);
         (&mut watch.losses, place, (*(*cinfo.err).msg_parm.i())[1])
     };
@@ -170,7 +175,7 @@ unsafe extern "C-unwind" fn watch_progress(cinfo: &mut sys::jpeg_common_struct) 
     // source, see `Decoder::new`.
     let (scan, watch, next) = unsafe {
         let decoder: *const sys::jpeg_decompress_struct = std::ptr::from_mut(cinfo).cast();
-        let watch = &mut *cinfo.client_data.cast::<Watch>();
+        let watch = &mut *cinfo.client_data.cast::<Watch<'_>>();
         ((*decoder).input_scan_number, watch, (*(*decoder).src).next_input_byte.addr())
     };
     watch.note_end(scan, next);
@@ -194,7 +199,7 @@ fn error_manager() -> Box<sys::jpeg_error_mgr> {
 
 struct Decoder<'a> {
     info: Box<sys::jpeg_decompress_struct>,
-    watch: Box<Watch>,
+    watch: Box<Watch<'a>>,
     _progress: Box<sys::jpeg_progress_mgr>,
     _errors: Box<sys::jpeg_error_mgr>,
     _bytes: &'a [u8],
@@ -235,6 +240,26 @@ impl<'a> Decoder<'a> {
         limits.check(self.info.image_width, self.info.image_height, 1)
     }
 
+    /// Hands over the blocks of a scan of every component as they are read, so that no more of them is held than a row of
+    /// MCUs.
+    fn each_row_of_one_scan(&mut self, each: impl FnMut(BlockRow<'_>) + 'a) -> Result<(), Error> {
+        // SAFETY: after `jpeg_read_header`. The memory manager is this decoder's own, and so are the components.
+        unsafe {
+            self.watch.losses.height = mcu_rows(&self.info);
+            self.watch.rolling = Some(Rolling::new(each));
+            let memory = &mut *self.info.common.mem;
+            memory.request_virt_barray = Some(request_rows);
+            memory.access_virt_barray = Some(access_rows);
+            sys::jpeg_read_coefficients(&mut self.info);
+            self.watch.losses.scans = self.info.input_scan_number;
+            if let Some(rolling) = &mut self.watch.rolling {
+                rolling.finish(components(&self.info))?;
+            }
+            sys::jpeg_finish_decompress(&mut self.info);
+        }
+        Ok(())
+    }
+
     /// Hands over the blocks of every component, row by row.
     fn each_row(&mut self, mut each: impl FnMut(BlockRow<'_>)) -> Result<(), Error> {
         // SAFETY: after `jpeg_read_header`. The arrays live until the decoder is destroyed, and hold
@@ -247,13 +272,13 @@ impl<'a> Decoder<'a> {
             for component in 0..info.num_components as usize {
                 let about = &*info.comp_info.add(component);
                 let (width, height) = (about.width_in_blocks, about.height_in_blocks);
-                let steps = about.quant_table.as_ref().ok_or_else(|| Error::corrupt("the JPEG lacks a quantiser"))?;
+                let steps = quantiser(about)?;
                 let access = (*info.common.mem).access_virt_barray;
                 let access = access.ok_or_else(|| Error::internal("libjpeg lacks its memory manager"))?;
                 for y in 0..height {
                     let row = *access(&mut info.common, *arrays.add(component), y, 1, 0);
                     let blocks = std::slice::from_raw_parts(row, width as usize);
-                    each(BlockRow { component, steps: &steps.quantval, y: y as usize, blocks });
+                    each(BlockRow { component, steps, y: y as usize, blocks });
                 }
             }
             sys::jpeg_finish_decompress(&mut self.info);
@@ -262,11 +287,64 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// In place of an array of all rows of blocks, gives the number of a window: only [`access_rows`] looks at it.
+unsafe extern "C-unwind" fn request_rows(
+    cinfo: &mut sys::jpeg_common_struct,
+    _pool: i32,
+    _zero: sys::boolean,
+    across: sys::JDIMENSION,
+    _down: sys::JDIMENSION,
+    at_once: sys::JDIMENSION,
+) -> *mut sys::jvirt_barray_control {
+    // SAFETY: `client_data` was set, see `Decoder::new`.
+    let watch = unsafe { &mut *cinfo.client_data.cast::<Watch<'_>>() };
+    let number = watch.rolling.as_mut().map(|rolling| rolling.add(across as usize, at_once as usize));
+    ptr::without_provenance_mut(number.unwrap_or(0))
+}
+
+/// Hands over what the window held, and moves it down.
+unsafe extern "C-unwind" fn access_rows(
+    cinfo: &mut sys::jpeg_common_struct,
+    array: *mut sys::jvirt_barray_control,
+    first: sys::JDIMENSION,
+    count: sys::JDIMENSION,
+    _writable: sys::boolean,
+) -> sys::JBLOCKARRAY {
+    // SAFETY: set on decompressors alone, whose struct begins with the common one; `client_data` is theirs, see
+    // `Decoder::new`.
+    let (watch, info) = unsafe {
+        let decoder: *const sys::jpeg_decompress_struct = ptr::from_mut(cinfo).cast();
+        (&mut *cinfo.client_data.cast::<Watch<'_>>(), &*decoder)
+    };
+    // A second scan of the same is read by no browser.
+    let is_seen = info.input_scan_number == 1;
+    let moved = match &mut watch.rolling {
+        Some(rolling) => rolling.move_to(array.addr(), (first, count), is_seen, components(info)),
+        None => Ok(None),
+    };
+    match moved {
+        Ok(Some(rows)) => rows,
+        Ok(None) => fail(Error::internal("libjpeg wants rows that are not there")),
+        Err(error) => fail(error),
+    }
+}
+
+/// The quantiser of a component, once a scan of it has begun.
+fn quantiser(about: &sys::jpeg_component_info) -> Result<&[u16; 64], Error> {
+    // SAFETY: libjpeg's own copy, which lives as long as the decoder.
+    let table = unsafe { about.quant_table.as_ref() };
+    table.map(|table| &table.quantval).ok_or_else(|| Error::corrupt("the JPEG lacks a quantiser"))
+}
+
+/// What is said of each component.
+fn components(info: &sys::jpeg_decompress_struct) -> &[sys::jpeg_component_info] {
+    // SAFETY: after `jpeg_read_header`, there are as many components as it says.
+    unsafe { std::slice::from_raw_parts(info.comp_info, info.num_components as usize) }
+}
+
 /// Rows of MCUs, when all components are interleaved.
 fn mcu_rows(info: &sys::jpeg_decompress_struct) -> u32 {
-    // SAFETY: after `jpeg_read_header`, there are as many components as it says.
-    let components = unsafe { std::slice::from_raw_parts(info.comp_info, info.num_components as usize) };
-    let tallest = components.iter().map(|component| component.v_samp_factor as u32).max().unwrap_or(1).max(1);
+    let tallest = components(info).iter().map(|component| component.v_samp_factor as u32).max().unwrap_or(1).max(1);
     info.image_height.div_ceil(tallest * 8)
 }
 
@@ -278,12 +356,29 @@ pub(crate) struct BlockRow<'a> {
     pub(crate) blocks: &'a [[i16; 64]],
 }
 
-/// Reads the coefficients of every scan, then hands them over. Says what was missing.
-pub(crate) fn read_blocks(bytes: &[u8], limits: &Limits, each: impl FnMut(BlockRow<'_>)) -> Result<Losses, Error> {
+/// Which scans a picture is made of.
+#[derive(Clone, Copy)]
+pub(crate) enum Scans {
+    /// The first, which has all components: it is read row by row.
+    First,
+    /// All of them: their coefficients are held until the last was read.
+    All,
+}
+
+/// Reads the coefficients and hands them over. Says what was missing.
+pub(crate) fn read_blocks<'a>(
+    bytes: &'a [u8],
+    scans: Scans,
+    limits: &Limits,
+    each: impl FnMut(BlockRow<'_>) + 'a,
+) -> Result<Losses, Error> {
     guarded(|| {
         let mut decoder = Decoder::new(bytes, limits);
         decoder.read_header(limits)?;
-        decoder.each_row(each)?;
+        match scans {
+            Scans::First => decoder.each_row_of_one_scan(each)?,
+            Scans::All => decoder.each_row(each)?,
+        }
         Ok(std::mem::take(&mut decoder.watch.losses))
     })
 }
@@ -294,7 +389,7 @@ const BUFFER: usize = 64 << 10;
 fn drain(info: &mut sys::jpeg_compress_struct, left: usize) {
     // SAFETY: `client_data` and `dest` were set in `Encoder::new`; the buffer is of `BUFFER` bytes.
     unsafe {
-        let watch = &mut *info.common.client_data.cast::<Watch>();
+        let watch = &mut *info.common.client_data.cast::<Watch<'_>>();
         watch.out.extend_from_slice(&watch.buffer[..BUFFER - left]);
         (*info.dest).next_output_byte = watch.buffer.as_mut_ptr();
         (*info.dest).free_in_buffer = BUFFER;
@@ -320,7 +415,7 @@ unsafe extern "C-unwind" fn term_destination(info: &mut sys::jpeg_compress_struc
 /// A JPEG in the making, row by row. After an error it must not be used.
 pub(crate) struct Encoder {
     info: Box<sys::jpeg_compress_struct>,
-    watch: Box<Watch>,
+    watch: Box<Watch<'static>>,
     _destination: Box<sys::jpeg_destination_mgr>,
     _errors: Box<sys::jpeg_error_mgr>,
 }

@@ -334,6 +334,46 @@ fn an_interlaced_png_that_is_cut_shows_its_passes() {
     assert!(difference(variant(&rendered, "400x400"), &whole, 0.0, 0.98) < 0.5);
 }
 
+/// The photo as a PNG whose pixels are in ten chunks.
+fn in_ten_chunks() -> Vec<Vec<u8>> {
+    use std::io::Write;
+    let picture = image::load_from_memory(&photo(false)).unwrap().into_rgb8();
+    let (width, height) = picture.dimensions();
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    for row in picture.as_raw().chunks_exact(width as usize * 3) {
+        packed.write_all(&[0]).unwrap();
+        packed.write_all(row).unwrap();
+    }
+    let packed = packed.finish().unwrap();
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    let pixels = packed.chunks(packed.len().div_ceil(10)).map(|part| png_chunk(b"IDAT", part));
+    [b"\x89PNG\r\n\x1a\n".to_vec(), png_chunk(b"IHDR", &header)].into_iter().chain(pixels).collect()
+}
+
+#[test]
+fn a_wrong_checksum_of_pixels_costs_no_rows_before_it() {
+    let parts = in_ten_chunks();
+    assert_eq!(parts.len(), 12);
+    let whole = [&parts.concat()[..], &png_chunk(b"IEND", &[])].concat();
+    assert_eq!(develop(&whole, Tolerance::Refuse).unwrap().damaged, None);
+    for broken in 6..=10 {
+        let mut parts = parts.clone();
+        *parts[1 + broken].last_mut().unwrap() ^= 1;
+        let file = [&parts.concat()[..], &png_chunk(b"IEND", &[])].concat();
+        let (rendered, damage) = accepted(&file);
+        let before = broken as f64 / 10.0;
+        assert_eq!(damage.why, "the PNG's image data is damaged");
+        assert!((before - 0.1..1.0).contains(&damage.rows), "{broken}: {damage:?}");
+        assert!(damage.rows < before + 0.1, "{broken}: {damage:?}");
+        assert_eq!(difference(variant(&rendered, "400x400"), &whole, 0.0, damage.rows), 0.0, "{broken}");
+        // What was cut there shows as much.
+        let cut = develop(&parts[..=broken].concat(), Tolerance::Rows(0.0)).unwrap().damaged.unwrap();
+        assert!(damage.rows >= cut.rows, "{broken}: {damage:?}, and {cut:?} where it is cut");
+        // Even if all of it unpacks, not all of it can be right.
+        assert!(develop(&file, Tolerance::Rows(1.0)).is_err());
+    }
+}
+
 #[test]
 fn an_animation_keeps_the_frames_that_are_there() {
     for name in ["gif_animated.gif", "gif_animated_alpha.gif", "png_animated.png", "webp_animated.webp"] {

@@ -20,17 +20,25 @@ type Reader<'a> = png::Reader<Cursor<Cow<'a, [u8]>>>;
 pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) -> Result<Source<'a>, Error> {
     let file = container::png::chunks(bytes);
     let damage = damaged_chunk(&file.chunks).or((!file.ends).then_some(NO_END.into()));
+    let broken = end_of_broken_pixels(&file);
+    // What the decoder has unpacked and not handed out, it hands out at an end, and not at a wrong checksum.
+    let bytes = &bytes[..broken.unwrap_or(bytes.len())];
     let mut reader = reader(with_end(bytes, &file), limits)?;
     let icc = color::png::icc(reader.info(), container::png::profile(&file.chunks));
     let animation = reader.info().animation_control;
     // Of an animation that is cut before its first frame, the picture for other programs is all there is.
-    let Some(animation) = animation.filter(|_| file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL"))
-    else {
+    let begins = file.ends || file.chunks.iter().any(|chunk| chunk.kind == *b"fcTL");
+    let Some(animation) = animation.filter(|_| begins) else {
+        let no_frame = animation.map(|animation| Damage::new(0, animation.num_frames.into(), FRAMES));
+        // All may have been unpacked, but not all of it can be right.
+        let suspect = broken.map(|_| Damage::new(u64::from(header.height) - 1, header.height.into(), BROKEN));
+        let beside = suspect.or(no_frame).or(damage.map(Damage::beside_the_rows));
+        let why = broken.map(|_| BROKEN);
         if reader.info().interlaced {
             let read_again = || self::reader(bytes.into(), limits);
-            return Ok(still(read_interlaced(reader, damage, read_again)?, icc));
+            return Ok(still(read_interlaced(reader, beside, why, read_again)?, icc));
         }
-        return Ok(still(read_still(reader, damage)?, icc));
+        return Ok(still(read_still(reader, beside, why)?, icc));
     };
     let (width, height) = reader.info().size();
     // A picture before the first frame control is for programs that know no animation.
@@ -39,7 +47,8 @@ pub(super) fn open<'a>(bytes: &'a [u8], header: &Header<'_>, limits: &Limits) ->
         reader.next_frame_info().map_err(|e| error(&e))?;
     }
     let canvas = Pixels::zeroed(width, height, Layout::Rgba);
-    let frames = Frames { canvas, after: None, count: header.frames, read: 0, there: 0, damage, reader };
+    let (count, promised) = (header.frames, animation.num_frames.max(header.frames));
+    let frames = Frames { canvas, after: None, count, promised, read: 0, there: 0, damage, reader };
     Ok(Source { icc, plays: animation.num_plays, lossless: true, frames: super::Frames::Animation(Box::new(frames)) })
 }
 
@@ -55,6 +64,8 @@ fn reader<'a>(file: Cow<'a, [u8]>, limits: &Limits) -> Result<Reader<'a>, Error>
 }
 
 const NO_END: &str = "the PNG's end chunk is missing";
+const BROKEN: &str = "the PNG's image data is damaged";
+const FRAMES: &str = "frames of the PNG are missing";
 
 /// What is wrong, in half a sentence.
 type Why = Cow<'static, str>;
@@ -76,14 +87,30 @@ const DAMAGED_CHUNK: &str = "a chunk of the PNG is damaged";
 
 /// The file, with an end where all else is there: of an animation, the decoder wants it.
 fn with_end<'a>(bytes: &'a [u8], file: &Png<'_>) -> Cow<'a, [u8]> {
-    let is_animation = file.chunks.iter().any(|chunk| matches!(&chunk.kind, b"acTL" | b"fcTL"));
-    if file.ends || !is_animation || file.chunks.last().is_none_or(Chunk::is_cut) {
+    if file.ends || !is_animation(file) || file.chunks.last().is_none_or(Chunk::is_cut) {
         return Cow::Borrowed(bytes);
     }
     let length: usize = file.chunks.iter().map(|chunk| chunk.raw.len()).sum();
     let mut whole = bytes[..8 + length].to_vec();
     write_chunk(&mut whole, *b"IEND", &[]);
     Cow::Owned(whole)
+}
+
+/// Where the data of the first chunk of pixels ends whose checksum is wrong, of a still picture: behind it nothing is read.
+fn end_of_broken_pixels(file: &Png<'_>) -> Option<usize> {
+    const SIGNATURE: usize = 8;
+    const CHECKSUM: usize = 4;
+    if is_animation(file) {
+        return None;
+    }
+    let is_broken = |chunk: &Chunk<'_>| chunk.kind == *b"IDAT" && !chunk.is_cut() && !chunk.is_sound();
+    let at = file.chunks.iter().position(is_broken)?;
+    let length: usize = file.chunks[..=at].iter().map(|chunk| chunk.raw.len()).sum();
+    Some(SIGNATURE + length - CHECKSUM)
+}
+
+fn is_animation(file: &Png<'_>) -> bool {
+    file.chunks.iter().any(|chunk| matches!(&chunk.kind, b"acTL" | b"fcTL"))
 }
 
 fn memory(limits: &Limits) -> usize {
@@ -104,7 +131,7 @@ fn why(error: png::DecodingError) -> Result<&'static str, Error> {
     match error {
         png::DecodingError::LimitsExceeded => Err(self::error(&error)),
         png::DecodingError::IoError(_) => Ok("the PNG ends early"),
-        _ => Ok("the PNG's image data is damaged"),
+        _ => Ok(BROKEN),
     }
 }
 
@@ -119,35 +146,36 @@ fn read_end(reader: &mut Reader<'_>) -> Option<Damage> {
 }
 
 /// A still picture, row by row.
-fn read_still(reader: Reader<'_>, beside: Option<Why>) -> Result<Rows<'_>, Error> {
+fn read_still<'a>(reader: Reader<'a>, beside: Option<Damage>, why: Option<&'static str>) -> Result<Rows<'a>, Error> {
     let (width, height) = reader.info().size();
     let (color, depth) = reader.output_color_type();
     let layout = layout(color)?;
     let wide = if depth == BitDepth::Sixteen { vec![0; width as usize * layout.channels() * 2] } else { Vec::new() };
-    let still = Still { reader, wide, layout, height, read: 0, damage: None, beside };
+    let still = Still { reader, wide, layout, height, read: 0, damage: None, beside, why };
     Ok(Rows { width, height, layout, source: Box::new(still) })
 }
 
 /// A picture whose rows are spread over the file. One that is not whole is read once more, as far as it goes.
 fn read_interlaced<'a>(
     mut reader: Reader<'a>,
-    beside: Option<Why>,
+    beside: Option<Damage>,
+    why: Option<&'static str>,
     read_again: impl FnOnce() -> Result<Reader<'a>, Error>,
 ) -> Result<Rows<'static>, Error> {
     let (pixels, missing) = match read_frame(&mut reader) {
         Ok(pixels) => (pixels, None),
         Err(_) => {
             reader = read_again()?;
-            read_passes(&mut reader)?
+            read_passes(&mut reader, why)?
         }
     };
-    let damage = missing.or(beside.map(Damage::beside_the_rows)).or_else(|| read_end(&mut reader));
+    let damage = missing.or(beside).or_else(|| read_end(&mut reader));
     Ok(Rows::damaged(pixels, damage))
 }
 
 /// What is there of an interlaced picture. As browsers show it: a pixel stands for those right of it and below it that
 /// later passes would have brought. What counts is the part of the pixels that came, for each pass has some of every row.
-fn read_passes(reader: &mut Reader<'_>) -> Result<(Pixels, Option<Damage>), Error> {
+fn read_passes(reader: &mut Reader<'_>, known: Option<&'static str>) -> Result<(Pixels, Option<Damage>), Error> {
     let (width, height) = reader.info().size();
     let (color, depth) = reader.output_color_type();
     let layout = layout(color)?;
@@ -166,7 +194,7 @@ fn read_passes(reader: &mut Reader<'_>) -> Result<(Pixels, Option<Damage>), Erro
                 png::splat_interlaced_row(&mut data, stride, row.data(), pass, bits as u8);
                 there += (row.data().len() * 8 / bits) as u64;
             }
-            Err(error) => break Some(why(error)?),
+            Err(error) => break Some(why(error).map(|why| known.unwrap_or(why))?),
         }
     };
     if depth == BitDepth::Sixteen {
@@ -187,7 +215,9 @@ struct Still<'a> {
     /// Why no more are.
     damage: Option<&'static str>,
     /// What is wrong beside them.
-    beside: Option<Why>,
+    beside: Option<Damage>,
+    /// What is known to be wrong with them.
+    why: Option<&'static str>,
 }
 
 impl RowSource for Still<'_> {
@@ -201,7 +231,7 @@ impl RowSource for Still<'_> {
                     return Ok(());
                 }
                 Ok(None) => return Err(past_the_end()),
-                Err(error) => self.damage = Some(why(error)?),
+                Err(error) => self.damage = Some(why(error).map(|why| self.why.unwrap_or(why))?),
             }
         }
         fill(row, self.layout);
@@ -211,7 +241,7 @@ impl RowSource for Still<'_> {
     fn finish(&mut self) -> Result<Option<Damage>, Error> {
         Ok(match self.damage {
             Some(why) => Some(Damage::new(self.read.into(), self.height.into(), why)),
-            None => self.beside.take().map(Damage::beside_the_rows).or_else(|| read_end(&mut self.reader)),
+            None => self.beside.take().or_else(|| read_end(&mut self.reader)),
         })
     }
 }
@@ -255,6 +285,8 @@ struct Frames<'a> {
     /// How the frame before is disposed of, and what was under it.
     after: Option<(FrameControl, Vec<u8>)>,
     count: u32,
+    /// Frames that the animation says it has: of one that is cut, more than have begun.
+    promised: u32,
     read: u32,
     /// Frames that were whole.
     there: u32,
@@ -291,7 +323,9 @@ impl FrameSource for Frames<'_> {
     }
 
     fn damage(&self) -> Option<Damage> {
-        self.damage.clone().map(|why| Damage::new(self.there.into(), self.count.into(), why))
+        let missing = (self.there < self.promised).then_some(FRAMES.into());
+        let why = self.damage.clone().or(missing)?;
+        Some(Damage::new(self.there.into(), self.promised.into(), why))
     }
 }
 
@@ -465,6 +499,34 @@ mod tests {
         assert_eq!(damage(&second(chunk(b"fdAT", &data))), None);
         let why = Some(Damage::beside_the_rows("the PNG's fdAT chunk is damaged"));
         assert_eq!(damage(&second(broken(b"fdAT", &data))), why);
+    }
+
+    #[test]
+    fn frames_that_were_promised_count_as_missing() {
+        let control =
+            |number: u8| [&[0, 0, 0, number, 0, 0, 0, 10, 0, 0, 0, 10][..], &[0; 8], &[0, 1, 0, 10, 0, 0]].concat();
+        let head = chunk(b"acTL", &[0, 0, 0, 4, 0, 0, 0, 0]);
+        let first = [&head[..], &chunk(b"fcTL", &control(0))].concat();
+        let more = |number: u8| {
+            let data = [&[0, 0, 0, number + 1][..], &packed(&[0; 110])].concat();
+            [chunk(b"fcTL", &control(number)), chunk(b"fdAT", &data)].concat()
+        };
+        let cut = |mut file: Vec<u8>| {
+            file.truncate(file.len() - 12);
+            file
+        };
+        let rows = |file: &[u8]| damage(file).map(|damage| damage.rows);
+        let (second, third) = (more(1), [more(1), more(3)].concat());
+        let all = [&third[..], &more(5)].concat();
+        // At a boundary between frames, and within one.
+        assert_eq!(rows(&cut(png(&first, &[]))), Some(0.25));
+        assert_eq!(rows(&cut(png(&first, &second))), Some(0.5));
+        assert_eq!(rows(&cut(png(&first, &third))), Some(0.75));
+        assert_eq!(rows(&cut(png(&first, &all[..all.len() - 10]))), Some(0.75));
+        assert_eq!(rows(&cut(png(&first, &all))), Some(1.0));
+        assert_eq!(rows(&png(&first, &all)), None);
+        // The picture for other programs is no frame.
+        assert_eq!(rows(&cut(png(&head, &[]))), Some(0.0));
     }
 
     fn container_profile(file: &[u8]) -> Option<Vec<u8>> {

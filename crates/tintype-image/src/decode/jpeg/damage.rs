@@ -3,11 +3,33 @@
 use super::frame::Frame;
 use super::pattern::SIDE;
 use crate::damage::Damage;
+use crate::error::Error;
 use crate::jpeg_codec::Losses;
+use crate::limits::Limits;
 
+const EARLY: &str = "the JPEG ends early";
 const NO_END: &str = "the JPEG's end marker is missing";
 const ODD: &str = "a segment of the JPEG is damaged";
 const EXCESS: &str = "the JPEG has more image data than its size takes";
+
+/// Refuses a file that is too short for the rows that must be there, before anything of the size is made that it claims.
+///
+/// A row is there when the mean of each of its blocks is. Each mean has a code of its own, which is a bit at least (T.81,
+/// annex C): alone what is finer can be told of many blocks in one code, by a progressive file.
+pub(super) fn check_length(frame: &Frame<'_>, limits: &Limits) -> Result<(), Error> {
+    let (widest, tallest) = frame.most();
+    let blocks = |component: &super::frame::Component| {
+        let across = (frame.width * component.across).div_ceil(widest).div_ceil(SIDE as u32);
+        u64::from(across * component.down)
+    };
+    let blocks: u64 = frame.components.iter().map(blocks).sum();
+    let bits = frame.entropy.iter().map(|entropy| entropy.len() as u64 * 8).sum::<u64>();
+    // The last one may have fewer blocks down, and what was counted may end amid a row.
+    let mcus = bits / blocks.max(1) + 1;
+    let there = mcus * u64::from(tallest) * SIDE as u64;
+    let all = u64::from(frame.height);
+    limits.damaged.judge((there < all).then(|| Damage::new(there, all, EARLY))).map(|_| ())
+}
 
 /// What is wrong with a file whose rows were all read.
 pub(super) fn beside_the_rows(frame: &Frame<'_>, excess: bool) -> Option<Damage> {

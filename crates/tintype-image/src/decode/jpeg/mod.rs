@@ -2,7 +2,8 @@
 //!
 //! What nearly every camera writes, one sequential Huffman-coded scan, is decoded here, MCU by MCU.
 //! Libjpeg reads the coefficients of what is progressive, or in several scans; from there the way is the same. It
-//! reads those of a damaged file, too, for it goes on where it can, and browsers show what it makes of it.
+//! reads those of a damaged file, too, for it goes on where it can, and browsers show what it makes of it: those of one
+//! scan row by row, so that damage takes no more memory than was told from the headers.
 
 mod bits;
 mod canvas;
@@ -18,7 +19,7 @@ use std::ops::Range;
 
 use crate::damage::Damage;
 use crate::error::{Error, ErrorCode};
-use crate::jpeg_codec::Losses;
+use crate::jpeg_codec::{Losses, Scans};
 use crate::limits::Limits;
 use crate::planes::{Color, Planes};
 use canvas::Canvas;
@@ -43,6 +44,7 @@ pub(crate) const PER_SIDE: [usize; 6] = [1, 2, 3, 4, 6, 8];
 /// Decodes with `per_side` samples for the eight along each side of a block: one of [`PER_SIDE`].
 pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<Decoded, Error> {
     let mut frame = frame::read(bytes)?;
+    damage::check_length(&frame, limits)?;
     let mut canvases = canvases(&frame, per_side);
     let read = frame.scan.take().map(|scan| read_scan(&frame, &scan, &mut canvases, per_side, limits));
     let mut spare = Vec::new();
@@ -53,10 +55,13 @@ pub(crate) fn decode(bytes: &[u8], per_side: usize, limits: &Limits) -> Result<D
         }
         Some(Err(error)) if error.code != ErrorCode::Corrupt => return Err(error),
         broken => {
+            let scans = if broken.is_some() { Scans::First } else { Scans::All };
             if broken.is_some() {
+                // What was read goes first: there is room for one picture.
+                canvases.clear();
                 canvases = self::canvases(&frame, per_side);
             }
-            let losses = read_whole(&bytes[..frame.length], &mut canvases, per_side, limits)?;
+            let losses = read_whole(&bytes[..frame.length], scans, &mut canvases, per_side, limits)?;
             let damage = damage::of(&frame, &losses);
             if damage.is_none() {
                 spare = spare_of_scans(&frame, &losses.ends);
@@ -114,11 +119,12 @@ pub(crate) fn is_whole(per_side: usize, color: Color) -> bool {
 }
 
 /// Bytes that decoding takes, told from the headers; and what pixels as decoders show them take, if any variant is
-/// made of those.
-pub(crate) fn footprint(bytes: &[u8], per_side: usize, by_pixels: bool) -> Result<u64, Error> {
+/// made of those. Refuses what is too short for its size.
+pub(crate) fn footprint(bytes: &[u8], per_side: usize, by_pixels: bool, limits: &Limits) -> Result<u64, Error> {
     /// A coefficient is of two bytes, in libjpeg's arrays.
     const WHOLE_BLOCK: u64 = 2 * 64;
     let frame = frame::read(bytes)?;
+    damage::check_length(&frame, limits)?;
     let pixels = u64::from(frame.width) * u64::from(frame.height);
     let blocks = |component: &frame::Component| {
         let (widest, tallest) = frame.most();
@@ -127,7 +133,8 @@ pub(crate) fn footprint(bytes: &[u8], per_side: usize, by_pixels: bool) -> Resul
     let blocks: u64 = frame.components.iter().map(blocks).sum();
     // Samples; and a mean as read, turned, blurred along its row and written.
     let planes = blocks * (per_side * per_side) as u64 + blocks * 4 * 4;
-    let whole = if frame.scan.is_none() || !frame.ends { blocks * WHOLE_BLOCK } else { 0 };
+    // One scan is read row by row, by libjpeg too, which is asked once it turns out to be damaged.
+    let whole = if frame.scan.is_none() { blocks * WHOLE_BLOCK } else { row_of_blocks(&frame) * WHOLE_BLOCK };
     let merged = match frame.color {
         Color::Gray => 0,
         // Planes of full size, and the pixels; or those, in another colour space.
@@ -136,6 +143,12 @@ pub(crate) fn footprint(bytes: &[u8], per_side: usize, by_pixels: bool) -> Resul
         Color::Rgb | Color::Cmyk | Color::Ycck => pixels * 4 * 3,
     };
     Ok(planes + whole + merged)
+}
+
+/// Blocks of one row of MCUs.
+fn row_of_blocks(frame: &Frame<'_>) -> u64 {
+    let mcu: u32 = frame.components.iter().map(|component| component.across * component.down).sum();
+    u64::from(frame.width.div_ceil(frame.most().0 * SIDE as u32)) * u64::from(mcu)
 }
 
 fn canvases(frame: &Frame<'_>, per_side: usize) -> Vec<Canvas> {
@@ -165,13 +178,19 @@ fn read_scan(
     }
 }
 
-fn read_whole(bytes: &[u8], canvases: &mut [Canvas], per_side: usize, limits: &Limits) -> Result<Losses, Error> {
+fn read_whole(
+    bytes: &[u8],
+    scans: Scans,
+    canvases: &mut [Canvas],
+    per_side: usize,
+    limits: &Limits,
+) -> Result<Losses, Error> {
     match per_side {
-        1 => whole::read::<1>(bytes, canvases, limits),
-        2 => whole::read::<4>(bytes, canvases, limits),
-        3 => whole::read::<9>(bytes, canvases, limits),
-        4 => whole::read::<16>(bytes, canvases, limits),
-        6 => whole::read::<36>(bytes, canvases, limits),
-        _ => whole::read::<64>(bytes, canvases, limits),
+        1 => whole::read::<1>(bytes, scans, canvases, limits),
+        2 => whole::read::<4>(bytes, scans, canvases, limits),
+        3 => whole::read::<9>(bytes, scans, canvases, limits),
+        4 => whole::read::<16>(bytes, scans, canvases, limits),
+        6 => whole::read::<36>(bytes, scans, canvases, limits),
+        _ => whole::read::<64>(bytes, scans, canvases, limits),
     }
 }

@@ -1,9 +1,9 @@
-//! Every coefficient of the picture at once, as libjpeg puts them together from many scans.
+//! Coefficients as libjpeg reads them: put together from many scans, or what can be had of one that is damaged.
 
 use super::canvas::{Block, Canvas};
 use super::pattern::{BLOCK, Patterns, ZIGZAG, patterns};
 use crate::error::Error;
-use crate::jpeg_codec::{self, BlockRow, Losses};
+use crate::jpeg_codec::{self, BlockRow, Losses, Scans};
 use crate::limits::Limits;
 
 /// What the blocks of one component become.
@@ -15,12 +15,13 @@ struct Coder<'a, const SAMPLES: usize> {
 /// Reads the picture into the canvases, `SAMPLES` for each block.
 pub(super) fn read<const SAMPLES: usize>(
     bytes: &[u8],
+    scans: Scans,
     canvases: &mut [Canvas],
     limits: &Limits,
 ) -> Result<Losses, Error> {
     let mut coders: Vec<Coder<'_, SAMPLES>> =
         canvases.iter_mut().map(|canvas| Coder { patterns: None, canvas }).collect();
-    jpeg_codec::read_blocks(bytes, limits, |row: BlockRow<'_>| {
+    jpeg_codec::read_blocks(bytes, scans, limits, |row: BlockRow<'_>| {
         let Some(coder) = coders.get_mut(row.component) else {
             return;
         };
