@@ -78,25 +78,34 @@ pub(crate) fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, E
     Ok(header)
 }
 
+/// Looks at what lies before the first scan: EXIF may follow the frame header, and decoders heed it there.
 fn read_jpeg(bytes: &[u8]) -> Result<Header<'_>, Error> {
     let mut exif = None;
+    let mut size = None;
     for segment in jpeg::segments(bytes) {
-        let segment = segment?;
-        if segment.marker == 0xE1 && exif.is_none() {
-            exif = segment.payload.strip_prefix(jpeg::EXIF);
-        }
-        if jpeg::is_frame(segment.marker) {
-            let side = |at| be16(segment.payload, at).map(u32::from);
-            let (Some(height), Some(width)) = (side(1), side(3)) else {
-                break;
-            };
-            return Ok(Header { format: Format::Jpeg, width, height, frames: 1, has_alpha: false, exif });
-        }
+        let segment = match segment {
+            Ok(segment) => segment,
+            Err(error) if size.is_none() => return Err(error),
+            // That the rest is broken, decoding tells.
+            Err(_) => break,
+        };
         if segment.marker == jpeg::SOS {
             break;
         }
+        if segment.marker == 0xE1 && exif.is_none() {
+            exif = segment.payload.strip_prefix(jpeg::EXIF);
+        }
+        if jpeg::is_frame(segment.marker) && size.is_none() {
+            let side = |at| be16(segment.payload, at).map(u32::from);
+            size = Some(side(3).zip(side(1)).ok_or_else(no_frame_header)?);
+        }
     }
-    Err(Error::corrupt("the JPEG has no frame header"))
+    let (width, height) = size.ok_or_else(no_frame_header)?;
+    Ok(Header { format: Format::Jpeg, width, height, frames: 1, has_alpha: false, exif })
+}
+
+fn no_frame_header() -> Error {
+    Error::corrupt("the JPEG has no frame header")
 }
 
 fn read_png(bytes: &[u8]) -> Result<Header<'_>, Error> {
@@ -124,7 +133,8 @@ fn read_png(bytes: &[u8]) -> Result<Header<'_>, Error> {
             // After the image data it would be too late: such a file is a still PNG.
             b"acTL" if !seen_data => animation = be32(chunk.data, 0),
             b"tRNS" => header.has_alpha = true,
-            b"eXIf" => header.exif = Some(chunk.data),
+            // The first one counts, here and to what is copied.
+            b"eXIf" => header.exif = header.exif.or(Some(chunk.data)),
             _ => {}
         }
     }
@@ -196,13 +206,15 @@ fn read_webp<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>, Error> 
         frames += 1;
     }
     let flags = webp::true_flags(&chunks);
+    // Without its header a file is one picture, and decoders look at nothing else.
+    let exif = chunks.iter().find(|chunk| first.kind == *b"VP8X" && chunk.kind == *b"EXIF");
     Ok(Header {
         format: Format::WebP,
         width,
         height,
         frames: if flags & webp::ANIMATION != 0 { frames } else { 1 }.max(1),
         has_alpha: flags & webp::ALPHA != 0 || webp::lossless_has_alpha(first),
-        exif: chunks.iter().find(|chunk| chunk.kind == *b"EXIF").map(|chunk| chunk.data),
+        exif: exif.map(|chunk| chunk.data),
     })
 }
 

@@ -44,6 +44,8 @@ pub(super) fn strip<'a>(
             0xEE => out.push(&adobes_fields(segment)),
             DHT | DQT => out.push(&tables.kept(i, segment)),
             _ => {
+                // Behind a scan it is nobody's.
+                seen_exif |= segment.marker == SOS;
                 out.push(&of_the_pixels(segment));
                 placed[i].entropy(spare).for_each(|part| out.push(&bytes[part]));
             }

@@ -37,7 +37,8 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Cow<'_, [u8]
     for (i, chunk) in chunks.iter().enumerate() {
         match &chunk.kind {
             b"eXIf" => {
-                if let Some(kept) = exif::strip(chunk.data, policy).filter(|_| seen.insert(chunk.kind)) {
+                // The first one, whatever is in it.
+                if let Some(kept) = seen.insert(chunk.kind).then(|| exif::strip(chunk.data, policy)).flatten() {
                     push_chunk(&mut out, chunk.kind, &kept);
                 }
             }

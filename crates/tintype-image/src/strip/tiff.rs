@@ -18,7 +18,7 @@ use super::{jpeg, profile};
 use crate::container::tiff::{Directory, Entry, Tiff};
 use crate::decode;
 use crate::error::Error;
-use crate::exif::{self, EXIF_IFD};
+use crate::exif::{self, EXIF_IFD, ORIENTATION};
 use crate::probe::Header;
 use crate::spec::MetadataPolicy;
 
@@ -117,6 +117,8 @@ impl Scrubber<'_> {
             }
             if entry.tag == EXIF_IFD && self.policy == MetadataPolicy::PrivateStripped {
                 entries.extend(self.keep_exif(entry)?);
+            } else if Self::is_second_orientation(&page, entry) {
+                // The first one counts.
             } else if let Some(stays) = tags::in_page(entry.tag, self.kind, self.policy, measure) {
                 entries.extend(self.keep_value(entry, stays));
             }
@@ -129,6 +131,10 @@ impl Scrubber<'_> {
             }
         }
         self.rewrite(&page, &entries)
+    }
+
+    fn is_second_orientation(page: &Directory, entry: &Entry) -> bool {
+        entry.tag == ORIENTATION && page.find(ORIENTATION).is_some_and(|first| first.at != entry.at)
     }
 
     /// Whether the page says something else under the same tag: readers differ in which of them they believe.
@@ -166,6 +172,11 @@ impl Scrubber<'_> {
             Stays::Whole(most) if tags::is_whole(entry.kind) => {
                 let count = entry.count.min(most);
                 (count, count as usize * size)
+            }
+            Stays::Orientation => {
+                let told = self.tiff.numbers(entry)?.next();
+                told.filter(|told| (1..=8).contains(told))?;
+                (1, size)
             }
             Stays::Numbers(kinds, most) if kinds.contains(&entry.kind) && entry.count <= most => {
                 if tags::is_rational(entry.kind) && self.are_text(range.clone()) {

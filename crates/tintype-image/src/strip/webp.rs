@@ -13,6 +13,7 @@ pub(super) fn strip(bytes: &[u8], policy: MetadataPolicy) -> Result<Vec<u8>, Err
         is_extended: chunks.first().is_some_and(|first| first.kind == *b"VP8X"),
         is_animated: webp::true_flags(&chunks) & webp::ANIMATION != 0,
         picture: pictures(&chunks).next().copied(),
+        exif: file.chunks.iter().find(|chunk| chunk.kind == *b"EXIF").copied(),
         kinds: Vec::new(),
     };
     for chunk in &file.chunks {
@@ -49,6 +50,8 @@ struct Kept<'a> {
     is_animated: bool,
     /// The one that decoders show of a still file.
     picture: Option<Chunk<'a>>,
+    /// The first one, whatever is in it.
+    exif: Option<Chunk<'a>>,
     kinds: Vec<[u8; 4]>,
 }
 
@@ -65,7 +68,7 @@ impl Kept<'_> {
                 self.picture.filter(is_lossy).map(|picture| alpha_of(chunk, &picture).to_vec())
             }
             b"ICCP" if self.is_extended => profile::of(chunk.data).map(<[u8]>::to_vec),
-            b"EXIF" => exif::strip(chunk.data, policy),
+            b"EXIF" if self.is_extended => self.exif.take().and_then(|first| exif::strip(first.data, policy)),
             _ => None,
         };
         if let Some(data) = data {

@@ -8,11 +8,13 @@ fn profile_part(number: u8, count: u8, part: &[u8]) -> Vec<u8> {
     segment(0xE2, &[ICC, &[number, count], part].concat())
 }
 
-/// A profile of so many bytes that says it has them.
+/// A profile of so many bytes that says it has them, with a tag.
 fn a_profile(length: usize) -> Vec<u8> {
     let mut profile = vec![7; length];
     profile[..4].copy_from_slice(&(length as u32).to_be_bytes());
     profile[36..40].copy_from_slice(b"acsp");
+    let numbers = [1, 7, 144, 6].map(u32::to_be_bytes);
+    profile[128..144].copy_from_slice(numbers.as_flattened());
     profile
 }
 

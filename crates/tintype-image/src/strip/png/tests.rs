@@ -92,6 +92,8 @@ fn a_profile_that_unpacks_to_too_much_goes() {
         let mut profile = vec![0; length];
         profile[..4].copy_from_slice(&(length as u32).to_be_bytes());
         profile[36..40].copy_from_slice(b"acsp");
+        let numbers = [1, 7, 144, 6].map(u32::to_be_bytes);
+        profile[128..144].copy_from_slice(numbers.as_flattened());
         chunk(b"iCCP", &[b"icc\0\0", &packed(&profile)[..]].concat())
     };
     assert_kept(2, &[profile(4 << 20)], &[profile(4 << 20)]);

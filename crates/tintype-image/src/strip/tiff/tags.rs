@@ -17,6 +17,8 @@ pub(super) const WHOLE_JPEG_LENGTH: u16 = 514;
 pub(super) enum Stays {
     /// At most so many whole numbers, of any type: readers take each for any other.
     Whole(u32),
+    /// A whole number from 1 to 8, as it is read here.
+    Orientation,
     /// Numbers of one of these types, no more than so many; nothing of what is more.
     Numbers(&'static [u16], u32),
     /// Bytes without a meaning of their own, exactly so many.
@@ -47,7 +49,7 @@ pub(super) struct Page {
 /// Of the first directory.
 pub(super) fn in_page(tag: u16, kind: Kind, policy: MetadataPolicy, page: Page) -> Option<Stays> {
     if tag == ORIENTATION {
-        return Some(Stays::Whole(1));
+        return Some(Stays::Orientation);
     }
     if kind == Kind::File
         && let Some(stays) = of_pixels(tag, page)
