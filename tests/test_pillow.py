@@ -92,6 +92,15 @@ def test_odd_shapes_have_pillows_sizes(tmp_path, say, extension, kind):
         f"{max(errors):.3f}; against its hasty default {np.mean(hasty):.3f}")
 
 
+def orientation(data: bytes) -> int | None:
+    return opened(data).getexif().get(corpus.ORIENTATION)
+
+
+def turned(data: bytes) -> int | None:
+    """One that means nothing (0) is not passed on."""
+    return orientation(data) if orientation(data) in range(1, 9) else None
+
+
 def test_orientation_photos_stand_upright(tmp_path, say):
     photos = sorted((DATA / "exif").glob("*.jpg"))
     files = {p.name: p.read_bytes() for p in photos} or {n: d for n, d in corpus.good().items() if n.startswith("orientation")}
@@ -99,7 +108,7 @@ def test_orientation_photos_stand_upright(tmp_path, say):
     further: list[float] = []
     for name, variants in developed(tmp_path, files).items():
         further += check(name, files[name], variants, errors, tolerance(name))
-        assert opened(variants["original"]).getexif().get(corpus.ORIENTATION) == opened(files[name]).getexif().get(corpus.ORIENTATION)
+        assert orientation(variants["original"]) == turned(files[name])
         assert opened(variants["50x50"]).getexif().get(corpus.ORIENTATION, 1) == 1
     assert np.mean(further) < FURTHER
     say(f"{len(files)} photos: mean error against Pillow {np.mean(errors):.3f} levels, worst {max(errors):.3f}; "
@@ -167,7 +176,7 @@ def test_private_metadata_goes_and_no_pixel_with_it(tmp_path):
     for name, variants in developed(tmp_path, files).items():
         before, after = opened(files[name]), opened(variants["original"])
         assert np.array_equal(np.asarray(before), np.asarray(after)), name
-        assert after.getexif().get(corpus.ORIENTATION) == before.getexif().get(corpus.ORIENTATION), name
+        assert orientation(variants["original"]) == turned(files[name]), name
         for variant, made in variants.items():
             assert not opened(made).getexif().get_ifd(corpus.GPS_IFD), (name, variant)
             assert not any(secret in made for secret in PRIVATE), (name, variant)
