@@ -184,6 +184,11 @@ def test_the_log_names_the_key_and_never_shows_it(keyed):
     log = re.sub(r"\x1b\[[0-9;]*m", "", keyed.daemon.log.read_text())
     (line,) = (line for line in log.splitlines() if "refused-one" in line)
     assert f'key="{id_of(key)}"' in line and "uploads:read" in line
+    token = keyed.call("POST", "/v1/uploads", json={}, headers=bearer(keyed.only["uploads:create"])).json()["token"]
+    for secret in (token, key):
+        keyed.call("GET", f"/v1/uploads/{secret}", headers={"x-request-id": "in-the-path"})
+    log = re.sub(r"\x1b\[[0-9;]*m", "", keyed.daemon.log.read_text())
+    assert "in-the-path" in log and token not in log
     assert key not in log and not [line for line in log.splitlines() if "nobody" in line and "key=" in line]
 
 

@@ -307,7 +307,7 @@ def test_the_same_bytes_made_again_are_the_same_outcome(deployment_seaweed, rece
 
 @pytest.mark.parametrize("deployment", ["embedded", "seaweedfs"], indirect=True)
 def test_an_event_of_what_was_never_there_keeps_no_original_out(deployment):
-    """Whoever may push events may name an entity tag: there is no such state, so what comes first is the first."""
+    """An event can name any entity tag. There was no such state, so the first file that comes is the upload."""
     created = deployment.create(filename="a.jpg")
     key = created["presign"]["fields"]["key"]
     assert told_of(deployment, key, "0" * 32, None)["accepted"] == [created["id"]]

@@ -218,7 +218,7 @@ MEETING = pytest.mark.parametrize("second", ["{}.JPG", "{}.jpeg", "{}"], ids=["c
 @pytest.mark.parametrize("second", ["temp/{}.JPG", "temp/{}.Jpg", "{}.jpg", "temp/{upper}.jpg"])
 @pytest.mark.parametrize("first", ["upload", "own"])
 def test_an_original_that_is_called_as_an_upload_takes_nothing_of_it(embedded, first, second):
-    """An MD5 has as many digits as an id, and whoever may write to the bucket may use an upload's own."""
+    """An MD5 has as many digits as an id, and a program that writes to the bucket can use the id of an upload."""
     if first == "upload":
         id = completed(embedded, PHOTOS[0])["id"]
     else:

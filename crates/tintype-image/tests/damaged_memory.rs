@@ -77,7 +77,7 @@ fn a_file_of_a_few_bytes_is_no_large_picture(head: &[u8]) {
     assert_eq!((said.code, made.code), (ErrorCode::Corrupt, ErrorCode::Corrupt));
     assert!(made.message.starts_with("the JPEG ends early: 0."), "{}", made.message);
     assert!(told("VmHWM") - before < 8 << 20, "{} MiB", (told("VmHWM") - before) >> 20);
-    // Whoever wants all that there is gets it.
+    // With a bound of 0 all that is there is made, and the estimate says what that takes.
     let limits = Limits { damaged: Tolerance::Rows(0.0), ..limits };
     assert!(estimate(&file, &whole, MetadataPolicy::default(), &limits).unwrap() > 100 << 20);
 }

@@ -1,12 +1,14 @@
 //! A name for each request, the caller's or a new one: in the log, and in the answer.
 
+use std::borrow::Cow;
+
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Span;
 
-use crate::trace;
+use crate::{auth, token, trace};
 
 /// What callers and proxies name a request by.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,13 +30,23 @@ pub async fn name(headers: &'static [HeaderName], mut request: Request, next: Ne
     response
 }
 
-/// What each line of the log about a request carries. The path alone: a query may hold a token. The key's id is filled in
-/// where an API key is shown.
+/// What each line of the log about a request carries. The path alone: a query may hold a token. So may a path, by mistake. The
+/// key's id is filled in where an API key is shown.
 pub fn span<B>(request: &http::Request<B>) -> Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let (method, path) = (request.method(), request.uri().path());
-    let span = tracing::info_span!("http", request = id, %method, path, key = tracing::field::Empty);
+    let (method, path) = (request.method(), without_secrets(request.uri().path()));
+    let span = tracing::info_span!("http", request = id, %method, path = &*path, key = tracing::field::Empty);
     trace::follow(span, trace::of_request(request.headers()))
+}
+
+/// A path with dots where a part of it has the shape of an upload's token, or of an API key.
+fn without_secrets(path: &str) -> Cow<'_, str> {
+    let is_secret = |part: &str| token::has_shape(part) || auth::id_of(part).is_some();
+    if !path.split('/').any(is_secret) {
+        return path.into();
+    }
+    let shown: Vec<_> = path.split('/').map(|part| if is_secret(part) { "…" } else { part }).collect();
+    shown.join("/").into()
 }
 
 /// A caller's name, if it can stand in a log: visible ASCII, not too long.
@@ -53,6 +65,20 @@ fn random() -> HeaderValue {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_secret_in_a_path_is_not_shown() {
+        let token = "a-b_".repeat(10) + "abc";
+        let key = auth::NewKey::random();
+        for (path, shown) in [
+            ("/v1/uploads/0123456789abcdef0123456789abcdef/events".to_owned(), None),
+            (format!("/tintype/temp/{token}.jpg"), None),
+            (format!("/v1/uploads/{token}"), Some("/v1/uploads/…")),
+            (format!("/{}/{token}/retry", key.reveal()), Some("/…/…/retry")),
+        ] {
+            assert_eq!(without_secrets(&path), shown.unwrap_or(&path));
+        }
+    }
 
     #[test]
     fn a_name_that_cannot_stand_in_a_log_is_not_taken() {

@@ -160,15 +160,13 @@ async fn look_at_originals(app: &Arc<App>, settled: OffsetDateTime) -> anyhow::R
 async fn is_lost(app: &App, object: &Listed, upload: Option<&Upload>) -> anyhow::Result<bool> {
     Ok(match upload {
         None => true,
-        Some(row) if row.status == Status::Processing => !app.queue.has(&row.id).await?,
+        Some(row) if row.status == Status::Processing || is_missing(row) => !app.queue.has(&row.id).await?,
         Some(row) if matches!(row.status, Status::Pending | Status::Expired) => true,
-        // An event came before it, and what that told of was not there.
-        Some(row) if is_missing(row) => !app.queue.has(&row.id).await?,
         Some(row) => is_newer(app, object, row).await?,
     })
 }
 
-/// Whether an upload failed for want of an original, of which no state was ever read.
+/// Whether an upload failed because an event came before its original: no state of that was ever read.
 fn is_missing(row: &Upload) -> bool {
     let code = row.error.as_ref().map(|failure| failure.code.as_ref());
     row.status == Status::Failed && code == Some(NOT_FOUND) && !row.state().is_known()

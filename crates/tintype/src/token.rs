@@ -30,6 +30,11 @@ impl Tokens {
     }
 }
 
+/// Whether a text looks like a token: 32 bytes in base64 without padding.
+pub fn has_shape(text: &str) -> bool {
+    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +47,6 @@ mod tests {
         assert!(!tokens.verify(&UploadId::random(), &token));
         assert!(!Tokens::new("b".into()).verify(&id, &token));
         assert!(!tokens.verify(&id, ""));
+        assert!(has_shape(&token) && !has_shape(id.as_str()));
     }
 }

@@ -15,7 +15,7 @@ use crate::damage::Damage;
 use crate::error::{Error, ErrorCode};
 use crate::pixels::{Layout, Pixels};
 
-/// Bytes of `BITMAPCOREHEADER`.
+/// Bytes of the header of OS/2 1 (`BITMAPCOREHEADER`).
 const OLD_HEADER: usize = 12;
 
 const ENDS_EARLY: &str = "the BMP ends early";

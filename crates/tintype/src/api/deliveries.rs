@@ -143,8 +143,9 @@ pub async fn resend_many(
 ) -> Result<(StatusCode, Json<Resent>), Problem> {
     let may = caller.must(Scope::Deliveries)?;
     let body = body.read(&app, &may).await?;
-    let many: Many = serde_json::from_value(json_body(&headers, &body)?)
-        .map_err(|e| Problem::invalid(format!("{e}; send {{\"status\": \"dead\", \"since\": \"2d\"}}")))?;
+    let many: Many = serde_json::from_value(json_body(&headers, &body)?).map_err(|_| {
+        Problem::invalid("the body is not {\"status\": \"dead\"}, or {\"status\": \"dead\", \"since\": \"2d\"}")
+    })?;
     if many.status != DeliveryStatus::Dead.as_str() {
         return Err(Problem::invalid(
             "`status` must be \"dead\": the others are sent, or will be, without being asked",

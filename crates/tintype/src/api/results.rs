@@ -28,7 +28,7 @@ use crate::upload::{Outcome, Status, Upload, UploadId};
 
 /// How long a result waits for a worker to end that is at the same upload.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// No format has longer ones but PNG and TIFF, and no such image is made here.
+/// The longest side of a variant, in pixels: only PNG and TIFF have longer ones, and no such image is made here.
 const LONGEST_SIDE: u32 = 65_535;
 /// Between two tries to have it alone.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -171,10 +171,7 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
             )));
         }
         Outcome::Completed(manifest) => {
-            if let Some(variant) = manifest.variants.iter().find(|variant| !is_web_address(variant)) {
-                return Err(Problem::invalid(format!("the url of the variant {:?} is no http address", variant.name)));
-            }
-            plausible(manifest).map_err(Problem::invalid)?;
+            check_variants(&manifest.variants).map_err(Problem::invalid)?;
             manifest.variants.iter().map(|variant| (&variant.key, Some(variant))).collect()
         }
     };
@@ -206,10 +203,13 @@ async fn check(app: &App, upload: &Upload, outcome: &Outcome) -> Result<(), Prob
     Ok(())
 }
 
-/// Refuses what no processor says of images. A row shows it as it came.
-fn plausible(manifest: &Manifest) -> Result<(), String> {
+/// Refuses what is not said of images: browsers and backends are shown it as it came.
+fn check_variants(variants: &[Variant]) -> Result<(), String> {
     let (mut names, mut keys) = (HashSet::new(), HashSet::new());
-    for variant in &manifest.variants {
+    for variant in variants {
+        if !is_web_address(variant) {
+            return Err(format!("the url of the variant {:?} is no http address", variant.name));
+        }
         let Variant { name, content_type, width, height, .. } = variant;
         if !names.insert(name.as_str()) || !keys.insert(variant.key.as_str()) {
             return Err(format!("the variant {name:?} is there twice"));

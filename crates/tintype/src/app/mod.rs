@@ -289,7 +289,7 @@ impl App {
     }
 
     /// Whether nothing that is made of another original can have the names of what is made of an upload: it was put where its
-    /// id says. Whoever may write to the bucket may have called others alike, but those have other ids.
+    /// id says. An object that somebody else named by that id has an upload with another one.
     pub fn has_own_names(&self, upload: &Upload) -> bool {
         self.layout.is_upload_key_of(&upload.key, &upload.id)
     }

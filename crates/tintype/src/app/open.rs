@@ -42,7 +42,7 @@ impl App {
     /// When data cannot be opened, or is in use by another process.
     pub async fn open(config: Config) -> anyhow::Result<(Self, Option<EmbeddedParts>)> {
         let data = &config.data;
-        is_not_forgotten(&config)?;
+        check_ledger_is_there(&config)?;
         let ledger = SqlLedger::open(&config.ledger).await.map_err(|e| e.at_opening(&config.ledger))?;
         let ledger = ledger.with_layout(&config.layout);
         let tokens = Tokens::new(ledger.secret(TOKEN_SECRET, &token_secret(data)?).await?);
@@ -147,7 +147,7 @@ pub fn lock(config: &Config) -> anyhow::Result<Locks> {
 
 /// Refuses a data folder whose objects have lost their ledger: in a new one nobody would know the uploads, nor the API keys that
 /// keep others out.
-fn is_not_forgotten(config: &Config) -> anyhow::Result<()> {
+fn check_ledger_is_there(config: &Config) -> anyhow::Result<()> {
     let LedgerUrl::Sqlite(file) = &config.ledger else { return Ok(()) };
     let is_gone = fs::metadata(file).map_or(true, |found| found.len() == 0);
     let store = config.data.join("store");

@@ -28,6 +28,9 @@ pub struct NewKey {
 }
 
 impl NewKey {
+    /// Letters of an id.
+    pub const ID_LENGTH: usize = ID;
+
     /// A random one.
     pub fn random() -> Self {
         let mut rng = rand::rng();

@@ -166,9 +166,6 @@ async fn list(ledger: &SqlLedger, args: &ListArgs) -> Result<u8, LedgerError> {
     Ok(if text.is_empty() || report::out(&text) { DONE } else { FAILED })
 }
 
-/// Of an id that is none, no more is shown than an id has.
-const SHOWN_ID: usize = 10;
-
 async fn revoke(ledger: &SqlLedger, args: &RevokeArgs) -> Result<u8, LedgerError> {
     // Who has the key at hand, and not its id, need not look for it. The secret is not printed, be it of a key that there is or not.
     let id = args.id.trim();
@@ -177,7 +174,7 @@ async fn revoke(ledger: &SqlLedger, args: &RevokeArgs) -> Result<u8, LedgerError
         eprintln!("key {id} is revoked; servers that run know within two seconds");
         return Ok(DONE);
     }
-    let shown: String = id.chars().take(SHOWN_ID).collect();
+    let shown: String = id.chars().take(NewKey::ID_LENGTH).collect();
     eprintln!("tintype: there is no key {shown:?}: `tintype keys list` shows them");
     Ok(FAILED)
 }

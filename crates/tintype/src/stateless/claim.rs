@@ -47,7 +47,7 @@ struct Note {
     /// Which original that was; without it, the one whose claim it is.
     #[serde(default)]
     of: Option<Key>,
-    /// What came to nothing of others that may meet it.
+    /// Originals beside it whose outputs could be its own, and of which nothing could be made.
     #[serde(default)]
     others: Vec<Other>,
 }
@@ -56,9 +56,7 @@ struct Note {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Other {
     of: Key,
-    failed: Pin,
-    failure: Option<Failure>,
-    seal: String,
+    failed: Failed,
 }
 
 /// A claim that is held.
@@ -82,7 +80,7 @@ struct Held {
 }
 
 /// A state that nothing could be made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Failed {
     /// The state of the original.
     pub(super) state: Pin,
@@ -249,11 +247,11 @@ impl Claim {
 }
 
 impl Note {
-    /// All that came to nothing, the last one last.
+    /// Each original of which nothing could be made, the last one last.
     fn failures(self, original: &Key) -> Vec<Other> {
         let Self { of, failed, failure, seal, mut others, .. } = self;
         let of = of.unwrap_or_else(|| original.clone());
-        others.extend(failed.map(|failed| Other { of, failed, failure, seal }));
+        others.extend(failed.map(|state| Other { of, failed: Failed { state, failure, seal } }));
         others
     }
 }
@@ -262,8 +260,7 @@ impl Held {
     /// Takes over what is known of originals of such names: its own failure, and the others'.
     fn remember(&mut self, failures: Vec<Other>) {
         let (own, mut others): (Vec<_>, Vec<_>) = failures.into_iter().partition(|one| one.of == self.original);
-        let own = own.into_iter().next_back();
-        self.failed_before = own.map(|Other { failed: state, failure, seal, .. }| Failed { state, failure, seal });
+        self.failed_before = own.into_iter().next_back().map(|own| own.failed);
         others.drain(..others.len().saturating_sub(OTHERS));
         self.others = others;
     }

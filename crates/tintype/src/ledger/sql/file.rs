@@ -36,8 +36,9 @@ impl LedgerFile {
         Self { parts: [part(path.to_owned(), HEADER), part(log.into(), 0)], is_lost: AtomicBool::new(false) }
     }
 
-    /// Whether what is written can still be read by who opens the ledger next. Once it cannot, it never can.
-    pub(super) fn is_there(&self) -> bool {
+    /// Looks whether what is written can be read by whoever opens the ledger next, and reports it if not. Once it cannot, it
+    /// never can.
+    pub(super) fn check(&self) -> bool {
         if let Some(why) = self.parts.iter().find_map(Part::trouble)
             && !self.is_lost.swap(true, Ordering::Relaxed)
         {

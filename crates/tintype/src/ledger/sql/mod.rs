@@ -50,7 +50,7 @@ pub struct SqlLedger {
     turn: Arc<Mutex<String>>,
     /// Which originals may write to the same keys.
     layout: Layout,
-    /// SQLite's.
+    /// The file of a SQLite ledger, which may be removed while it is open.
     file: Option<Arc<LedgerFile>>,
 }
 

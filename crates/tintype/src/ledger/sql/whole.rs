@@ -11,7 +11,7 @@ use crate::upload::{Upload, UploadId};
 /// Reads every page and every index of SQLite's file, beside whatever reads and writes meanwhile. False once damage is known.
 /// Postgres has its own: data checksums, whose failures are noted as they are met.
 pub(super) async fn check(ledger: &SqlLedger) -> Result<bool, LedgerError> {
-    if ledger.file.as_ref().is_some_and(|file| !file.is_there()) {
+    if ledger.file.as_ref().is_some_and(|file| !file.check()) {
         return Ok(false);
     }
     if ledger.dialect == Dialect::Sqlite {
@@ -28,7 +28,7 @@ pub(super) async fn check(ledger: &SqlLedger) -> Result<bool, LedgerError> {
 /// Writes what the arrival of an upload writes, and takes it back.
 pub(super) async fn rehearse(ledger: &SqlLedger, upload: &Upload, event: &StorageEvent) -> Result<(), LedgerError> {
     if let Some(file) = &ledger.file {
-        file.is_there();
+        file.check();
     }
     let mut tx = ledger.begin().await?;
     uploads::insert(&mut tx, upload, "").await?;
